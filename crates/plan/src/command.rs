@@ -6,15 +6,30 @@ use crate::relation::{Options, Relation, TableName};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// `df.createTempView` and CREATE TEMPORARY VIEW without column aliases
-    CreateDataFrameView { input: Relation, name: Vec<String>, is_global: bool, replace: bool },
+    CreateDataFrameView {
+        input: Relation,
+        name: Vec<String>,
+        is_global: bool,
+        replace: bool,
+    },
     Write(Box<Write>),
     WriteV2(Box<WriteV2>),
     MergeIntoTable(Box<MergeIntoTable>),
     /// `df.checkpoint`, `df.localCheckpoint`
-    Checkpoint { input: Relation, local: bool, eager: bool, storage_level: Option<String> },
-    RemoveCachedRemote { relation_id: String },
+    Checkpoint {
+        input: Relation,
+        local: bool,
+        eager: bool,
+        storage_level: Option<String>,
+    },
+    RemoveCachedRemote {
+        relation_id: String,
+    },
     /// `df.persist`, by the plan
-    RegisterFunction { name: String, language: String },
+    RegisterFunction {
+        name: String,
+        language: String,
+    },
     /// A statement of SQL text
     Sql(Box<SqlStatement>),
 }

@@ -41,7 +41,10 @@ pub enum DataType {
     Geometry(i32),
     Geography(i32),
     /// A user-defined type: its JSON, and the type that stores it.
-    Udt { json: Arc<str>, sql_type: Arc<DataType> },
+    Udt {
+        json: Arc<str>,
+        sql_type: Arc<DataType>,
+    },
 }
 
 /// `None` is UTF8_BINARY.
@@ -141,7 +144,10 @@ impl DataType {
     }
     /// Not an array, map, struct, variant or UDT.
     pub fn is_atomic(&self) -> bool {
-        !matches!(self, Self::Null | Self::Array(..) | Self::Map(..) | Self::Struct(_) | Self::Variant | Self::Udt { .. })
+        !matches!(
+            self,
+            Self::Null | Self::Array(..) | Self::Map(..) | Self::Struct(_) | Self::Variant | Self::Udt { .. }
+        )
     }
     /// Whether `ORDER BY` and comparison accept it (a map or variant is not orderable, nor is what holds one).
     pub fn is_orderable(&self) -> bool {
@@ -169,7 +175,10 @@ impl DataType {
             (Self::Map(a, b, _), Self::Map(c, d, _)) => a.same_type(c) && b.same_type(d),
             (Self::Struct(a), Self::Struct(b)) => {
                 a.fields.len() == b.fields.len()
-                    && a.fields.iter().zip(b.fields.iter()).all(|(x, y)| x.name == y.name && x.data_type.same_type(&y.data_type))
+                    && a.fields
+                        .iter()
+                        .zip(b.fields.iter())
+                        .all(|(x, y)| x.name == y.name && x.data_type.same_type(&y.data_type))
             }
             (a, b) => a == b,
         }

@@ -120,8 +120,7 @@ impl SparkError {
     }
     /// Whether the condition is `name` or a sub-condition of it.
     pub fn is(&self, name: &str) -> bool {
-        self.0.condition == name
-            || self.0.condition.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+        self.0.condition == name || self.0.condition.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
     }
 }
 

@@ -34,33 +34,80 @@ pub enum Origin {
 pub enum ExprKind {
     Literal(Literal),
     /// A column, field, lambda variable or session variable. `plan_id`: `df["name"]` of that DataFrame.
-    Attribute { name: Vec<String>, plan_id: Option<i64>, is_metadata_column: bool },
+    Attribute {
+        name: Vec<String>,
+        plan_id: Option<i64>,
+        is_metadata_column: bool,
+    },
     /// `*`, `t.*`, `* EXCEPT (a, s.b)`. `plan_id` as for attributes.
-    Star { target: Vec<String>, plan_id: Option<i64>, except: Vec<Vec<String>> },
+    Star {
+        target: Vec<String>,
+        plan_id: Option<i64>,
+        except: Vec<Vec<String>>,
+    },
     /// `df.colRegex("`a.*`")`
-    Regex { pattern: String, plan_id: Option<i64> },
+    Regex {
+        pattern: String,
+        plan_id: Option<i64>,
+    },
     /// Every function, operator and predicate, by Spark's function name: `+`, `and`, `in`, `when`, `isnull`, `like`.
     Function(FunctionCall),
-    NamedArgument { name: String, value: Expr },
+    NamedArgument {
+        name: String,
+        value: Expr,
+    },
     /// More than one name for a generator (`AS (a, b)`). `metadata` is a JSON object.
-    Alias { child: Expr, names: Vec<String>, metadata: Option<String> },
-    Cast { child: Expr, to: DataType, mode: EvalMode },
+    Alias {
+        child: Expr,
+        names: Vec<String>,
+        metadata: Option<String>,
+    },
+    Cast {
+        child: Expr,
+        to: DataType,
+        mode: EvalMode,
+    },
     /// `DataType` text that needs the parser (`col.cast("int")` over Connect).
-    CastToText { child: Expr, to: String, mode: EvalMode },
+    CastToText {
+        child: Expr,
+        to: String,
+        mode: EvalMode,
+    },
     /// Only inside functions that take an order (`listagg … WITHIN GROUP`) and where Connect passes one.
     SortOrder(SortOrder),
-    Lambda { parameters: Vec<String>, body: Expr },
-    Window { function: Expr, spec: WindowRef },
+    Lambda {
+        parameters: Vec<String>,
+        body: Expr,
+    },
+    Window {
+        function: Expr,
+        spec: WindowRef,
+    },
     /// `child[extraction]`, `child.field`
-    ExtractValue { child: Expr, extraction: Expr },
+    ExtractValue {
+        child: Expr,
+        extraction: Expr,
+    },
     /// `col.withField(field, value)`; `None` drops the field.
-    UpdateFields { child: Expr, field: String, value: Option<Expr> },
+    UpdateFields {
+        child: Expr,
+        field: String,
+        value: Option<Expr>,
+    },
     ScalarSubquery(Relation),
     Exists(Relation),
     /// `(values) IN (query)`
-    InSubquery { values: Vec<Expr>, query: Relation },
+    InSubquery {
+        values: Vec<Expr>,
+        query: Relation,
+    },
     /// `TABLE(query) PARTITION BY … ORDER BY …`: a table argument of a table function.
-    TableArgument { query: Relation, partition_by: Vec<Expr>, order_by: Vec<SortOrder>, single_partition: bool },
+    TableArgument {
+        query: Relation,
+        partition_by: Vec<Expr>,
+        order_by: Vec<SortOrder>,
+        single_partition: bool,
+    },
     /// `:name`
     NamedParameter(String),
     /// `?`, counted from 0 in the statement
@@ -73,9 +120,17 @@ pub enum ExprKind {
     Default,
     /// A literal as written in SQL, such as `INTERVAL '1' DAY` or `DATE'2020-01-01'`, whose text the name of the
     /// output column keeps; `value` may be a cast.
-    WithText { child: Expr, text: String },
+    WithText {
+        child: Expr,
+        text: String,
+    },
     /// Python, Scala or Java code shipped by a client. Not run in this version.
-    InlineUserDefinedFunction { name: String, language: String, arguments: Vec<Expr>, output_type: Option<DataType> },
+    InlineUserDefinedFunction {
+        name: String,
+        language: String,
+        arguments: Vec<Expr>,
+        output_type: Option<DataType>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -26,7 +26,11 @@ pub enum Literal {
     TimestampNtz(i64),
     /// nanoseconds since midnight, precision
     Time(i64, u8),
-    CalendarInterval { months: i32, days: i32, microseconds: i64 },
+    CalendarInterval {
+        months: i32,
+        days: i32,
+        microseconds: i64,
+    },
     /// months
     YearMonthInterval(i32, YearMonthField, YearMonthField),
     /// microseconds

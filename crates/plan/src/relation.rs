@@ -33,7 +33,12 @@ pub type Options = BTreeMap<String, String>;
 #[derive(Debug, Clone, PartialEq)]
 pub enum RelationKind {
     // Leaves
-    NamedTable { name: TableName, options: Options, time_travel: Option<TimeTravel>, is_streaming: bool },
+    NamedTable {
+        name: TableName,
+        options: Options,
+        time_travel: Option<TimeTravel>,
+        is_streaming: bool,
+    },
     /// `spark.read`: `schema` is DDL or JSON text.
     DataSource {
         format: Option<String>,
@@ -45,75 +50,231 @@ pub enum RelationKind {
     },
     /// One row, no column: a SELECT without FROM.
     OneRow,
-    Range { start: i64, end: i64, step: i64, num_partitions: Option<i32> },
+    Range {
+        start: i64,
+        end: i64,
+        step: i64,
+        num_partitions: Option<i32>,
+    },
     /// Rows from the client: an Arrow IPC stream and a schema (DDL or JSON text) that refines it.
-    LocalRelation { data: Option<Arc<[u8]>>, schema: Option<String> },
+    LocalRelation {
+        data: Option<Arc<[u8]>>,
+        schema: Option<String>,
+    },
     /// `VALUES (…), (…)`
-    Values { rows: Vec<Vec<Expr>> },
-    TableFunction { call: FunctionCall },
+    Values {
+        rows: Vec<Vec<Expr>>,
+    },
+    TableFunction {
+        call: FunctionCall,
+    },
     /// `df.checkpoint()` and friends: a relation kept by the server.
-    CachedRemote { relation_id: String },
+    CachedRemote {
+        relation_id: String,
+    },
     /// SQL text with parameters, parsed when it is analyzed.
-    Sql { query: String, named_arguments: Vec<(String, Expr)>, positional_arguments: Vec<Expr> },
+    Sql {
+        query: String,
+        named_arguments: Vec<(String, Expr)>,
+        positional_arguments: Vec<Expr>,
+    },
     /// `spark.catalog.*`
     Catalog(CatalogCall),
 
     // One input
-    Project { input: Box<Relation>, expressions: Vec<Expr> },
-    Filter { input: Box<Relation>, condition: Expr },
+    Project {
+        input: Box<Relation>,
+        expressions: Vec<Expr>,
+    },
+    Filter {
+        input: Box<Relation>,
+        condition: Expr,
+    },
     /// HAVING: may use aggregates and grouping columns of the aggregate below.
-    Having { input: Box<Relation>, condition: Expr },
+    Having {
+        input: Box<Relation>,
+        condition: Expr,
+    },
     /// QUALIFY: may use window functions of the select list below.
-    Qualify { input: Box<Relation>, condition: Expr },
-    Aggregate { input: Box<Relation>, grouping: Grouping, aggregates: Vec<Expr>, pivot: Option<ConnectPivot> },
-    Sort { input: Box<Relation>, order: Vec<SortOrder>, is_global: bool },
+    Qualify {
+        input: Box<Relation>,
+        condition: Expr,
+    },
+    Aggregate {
+        input: Box<Relation>,
+        grouping: Grouping,
+        aggregates: Vec<Expr>,
+        pivot: Option<ConnectPivot>,
+    },
+    Sort {
+        input: Box<Relation>,
+        order: Vec<SortOrder>,
+        is_global: bool,
+    },
     /// ORDER BY ALL
-    SortAll { input: Box<Relation>, order: SortAllOrder },
-    Limit { input: Box<Relation>, limit: Expr },
-    Offset { input: Box<Relation>, offset: Expr },
-    Tail { input: Box<Relation>, limit: Expr },
-    Distinct { input: Box<Relation> },
+    SortAll {
+        input: Box<Relation>,
+        order: SortAllOrder,
+    },
+    Limit {
+        input: Box<Relation>,
+        limit: Expr,
+    },
+    Offset {
+        input: Box<Relation>,
+        offset: Expr,
+    },
+    Tail {
+        input: Box<Relation>,
+        limit: Expr,
+    },
+    Distinct {
+        input: Box<Relation>,
+    },
     /// No columns: all of them.
-    Deduplicate { input: Box<Relation>, columns: Vec<String>, within_watermark: bool },
+    Deduplicate {
+        input: Box<Relation>,
+        columns: Vec<String>,
+        within_watermark: bool,
+    },
     /// `alias(a, b)`: `columns` renames; `qualifier` comes before the alias.
-    SubqueryAlias { input: Box<Relation>, alias: String, qualifier: Vec<String>, columns: Vec<String> },
-    Repartition { input: Box<Relation>, num_partitions: i32, shuffle: bool },
+    SubqueryAlias {
+        input: Box<Relation>,
+        alias: String,
+        qualifier: Vec<String>,
+        columns: Vec<String>,
+    },
+    Repartition {
+        input: Box<Relation>,
+        num_partitions: i32,
+        shuffle: bool,
+    },
     /// With `order`, by range.
-    RepartitionByExpression { input: Box<Relation>, expressions: Vec<Expr>, num_partitions: Option<i32> },
-    ToDf { input: Box<Relation>, names: Vec<String> },
-    WithColumnsRenamed { input: Box<Relation>, renames: Vec<(String, String)> },
+    RepartitionByExpression {
+        input: Box<Relation>,
+        expressions: Vec<Expr>,
+        num_partitions: Option<i32>,
+    },
+    ToDf {
+        input: Box<Relation>,
+        names: Vec<String>,
+    },
+    WithColumnsRenamed {
+        input: Box<Relation>,
+        renames: Vec<(String, String)>,
+    },
     /// Each expression is an alias.
-    WithColumns { input: Box<Relation>, columns: Vec<Expr> },
-    Drop { input: Box<Relation>, columns: Vec<Expr>, names: Vec<String> },
-    ToSchema { input: Box<Relation>, schema: DataType },
-    Hint { input: Box<Relation>, name: String, parameters: Vec<Expr> },
-    Sample { input: Box<Relation>, method: SampleMethod, seed: Option<i64> },
+    WithColumns {
+        input: Box<Relation>,
+        columns: Vec<Expr>,
+    },
+    Drop {
+        input: Box<Relation>,
+        columns: Vec<Expr>,
+        names: Vec<String>,
+    },
+    ToSchema {
+        input: Box<Relation>,
+        schema: DataType,
+    },
+    Hint {
+        input: Box<Relation>,
+        name: String,
+        parameters: Vec<Expr>,
+    },
+    Sample {
+        input: Box<Relation>,
+        method: SampleMethod,
+        seed: Option<i64>,
+    },
     /// SQL `PIVOT (aggs FOR cols IN (…))`
-    Pivot { input: Box<Relation>, aggregates: Vec<Expr>, columns: Vec<Expr>, values: Vec<PivotValue> },
+    Pivot {
+        input: Box<Relation>,
+        aggregates: Vec<Expr>,
+        columns: Vec<Expr>,
+        values: Vec<PivotValue>,
+    },
     Unpivot(Box<Unpivot>),
-    Transpose { input: Box<Relation>, index: Vec<Expr> },
+    Transpose {
+        input: Box<Relation>,
+        index: Vec<Expr>,
+    },
     /// LATERAL VIEW [OUTER] generator alias AS columns
-    LateralView { input: Box<Relation>, generator: FunctionCall, outer: bool, alias: String, columns: Vec<String> },
+    LateralView {
+        input: Box<Relation>,
+        generator: FunctionCall,
+        outer: bool,
+        alias: String,
+        columns: Vec<String>,
+    },
     /// WINDOW w AS (…) for the operators below
-    WithWindows { input: Box<Relation>, windows: Vec<(String, WindowSpec)> },
+    WithWindows {
+        input: Box<Relation>,
+        windows: Vec<(String, WindowSpec)>,
+    },
     /// WITH [RECURSIVE] … ; names are visible in `input` and in later CTEs
-    With { input: Box<Relation>, ctes: Vec<Cte>, recursive: bool },
-    CollectMetrics { input: Box<Relation>, name: String, metrics: Vec<Expr> },
+    With {
+        input: Box<Relation>,
+        ctes: Vec<Cte>,
+        recursive: bool,
+    },
+    CollectMetrics {
+        input: Box<Relation>,
+        name: String,
+        metrics: Vec<Expr>,
+    },
     /// `spark.read.json(df)` and `.csv(df)`
-    Parse { input: Box<Relation>, format: String, schema: Option<DataType>, options: Options },
-    WithWatermark { input: Box<Relation>, column: String, delay: String },
+    Parse {
+        input: Box<Relation>,
+        format: String,
+        schema: Option<DataType>,
+        options: Options,
+    },
+    WithWatermark {
+        input: Box<Relation>,
+        column: String,
+        delay: String,
+    },
     /// Answers one row with one string column: `df.show()`.
-    ShowString { input: Box<Relation>, num_rows: i32, truncate: i32, vertical: bool },
-    HtmlString { input: Box<Relation>, num_rows: i32, truncate: i32 },
+    ShowString {
+        input: Box<Relation>,
+        num_rows: i32,
+        truncate: i32,
+        vertical: bool,
+    },
+    HtmlString {
+        input: Box<Relation>,
+        num_rows: i32,
+        truncate: i32,
+    },
     /// `df.na.*`, `df.stat.*`, `df.describe`, `df.summary`
-    Statistic { input: Box<Relation>, function: Statistic },
+    Statistic {
+        input: Box<Relation>,
+        function: Statistic,
+    },
     /// `|> …` operators that have no other form
-    PipeAggregate { input: Box<Relation>, grouping: Grouping, aggregates: Vec<Expr> },
-    PipeExtend { input: Box<Relation>, expressions: Vec<Expr> },
-    PipeSet { input: Box<Relation>, assignments: Vec<(Vec<String>, Expr)> },
-    PipeSelect { input: Box<Relation>, expressions: Vec<Expr> },
+    PipeAggregate {
+        input: Box<Relation>,
+        grouping: Grouping,
+        aggregates: Vec<Expr>,
+    },
+    PipeExtend {
+        input: Box<Relation>,
+        expressions: Vec<Expr>,
+    },
+    PipeSet {
+        input: Box<Relation>,
+        assignments: Vec<(Vec<String>, Expr)>,
+    },
+    PipeSelect {
+        input: Box<Relation>,
+        expressions: Vec<Expr>,
+    },
     /// Python or Scala code shipped by a client (mapInPandas, applyInPandas …). Not run in this version.
-    UserDefined { inputs: Vec<Relation>, kind: String },
+    UserDefined {
+        inputs: Vec<Relation>,
+        kind: String,
+    },
 
     // Two inputs
     Join(Box<Join>),
@@ -128,7 +289,10 @@ pub enum RelationKind {
         allow_missing_columns: bool,
     },
     /// Pairs rows of two DataFrames by position.
-    Zip { left: Box<Relation>, right: Box<Relation> },
+    Zip {
+        left: Box<Relation>,
+        right: Box<Relation>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -289,16 +453,39 @@ pub enum Statistic {
 pub enum CatalogCall {
     CurrentDatabase,
     SetCurrentDatabase(String),
-    ListDatabases { pattern: Option<String> },
-    ListTables { database: Option<String>, pattern: Option<String> },
-    ListFunctions { database: Option<String>, pattern: Option<String> },
-    ListColumns { table: String, database: Option<String> },
+    ListDatabases {
+        pattern: Option<String>,
+    },
+    ListTables {
+        database: Option<String>,
+        pattern: Option<String>,
+    },
+    ListFunctions {
+        database: Option<String>,
+        pattern: Option<String>,
+    },
+    ListColumns {
+        table: String,
+        database: Option<String>,
+    },
     GetDatabase(String),
-    GetTable { table: String, database: Option<String> },
-    GetFunction { function: String, database: Option<String> },
+    GetTable {
+        table: String,
+        database: Option<String>,
+    },
+    GetFunction {
+        function: String,
+        database: Option<String>,
+    },
     DatabaseExists(String),
-    TableExists { table: String, database: Option<String> },
-    FunctionExists { function: String, database: Option<String> },
+    TableExists {
+        table: String,
+        database: Option<String>,
+    },
+    FunctionExists {
+        function: String,
+        database: Option<String>,
+    },
     CreateTable {
         table: String,
         path: Option<String>,
@@ -311,20 +498,31 @@ pub enum CatalogCall {
     DropGlobalTempView(String),
     RecoverPartitions(String),
     IsCached(String),
-    CacheTable { table: String, storage_level: Option<String> },
+    CacheTable {
+        table: String,
+        storage_level: Option<String>,
+    },
     UncacheTable(String),
     ClearCache,
     RefreshTable(String),
     RefreshByPath(String),
     CurrentCatalog,
     SetCurrentCatalog(String),
-    ListCatalogs { pattern: Option<String> },
+    ListCatalogs {
+        pattern: Option<String>,
+    },
     /// A call of Spark 4.2's newer set that is written as a statement.
     Statement(Box<crate::command::Command>),
     ListPartitions(String),
-    ListViews { database: Option<String>, pattern: Option<String> },
+    ListViews {
+        database: Option<String>,
+        pattern: Option<String>,
+    },
     GetTableProperties(String),
-    GetCreateTableString { table: String, as_serde: bool },
+    GetCreateTableString {
+        table: String,
+        as_serde: bool,
+    },
 }
 
 impl Relation {

@@ -14,7 +14,9 @@ impl DataType {
 
     pub fn json_value(&self) -> Value {
         match self {
-            Self::Array(e, nullable) => json!({"type": "array", "elementType": e.json_value(), "containsNull": nullable}),
+            Self::Array(e, nullable) => {
+                json!({"type": "array", "elementType": e.json_value(), "containsNull": nullable})
+            }
             Self::Map(k, v, nullable) => json!({
                 "type": "map", "keyType": k.json_value(), "valueType": v.json_value(), "valueContainsNull": nullable
             }),
