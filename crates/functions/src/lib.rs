@@ -1,1 +1,42 @@
-//! Placeholder.
+//! Spark's built-in functions on Arrow, and the one registry that knows them.
+//!
+//! ```text
+//!  name + typed arguments ──▶ registry::lookup ──▶ Function::build ──▶ TypedExpr (DataFusion Expr + Spark type)
+//!                                                     │
+//!                 Signature (declarative: accepted types, result, kernel)  or  a builder of its own
+//!                                                     │
+//!                      SparkScalar: a DataFusion UDF that calls a kernel on Arrow arrays
+//! ```
+//!
+//! - [`types`]: Spark type ⇄ Arrow type, the only place that knows.
+//! - [`typed`]: [`TypedExpr`], what the analyzer passes around.
+//! - [`context`]: [`EvalContext`], the session values that a function's result depends on.
+//! - [`registry`]: [`Function`] entries by name; every family adds a table of them.
+//! - [`scalar`]: kernels and the UDF that carries them; [`signature`]: the declarative form of an entry.
+//! - [`coerce`] and [`cast`]: implicit and explicit casts by Spark's rules.
+//!
+//! A family is one file with its kernels and a `FUNCTIONS: &[Function]` table at its end, listed in [`registry`].
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod cast;
+pub mod coerce;
+pub mod context;
+pub mod registry;
+pub mod scalar;
+pub mod signature;
+pub mod typed;
+pub mod types;
+
+pub use context::EvalContext;
+pub use registry::{Arguments, BuildContext, Built, Function, FunctionKind, Generator, LambdaArgument};
+pub use scalar::{ScalarArgs, SparkScalar};
+pub use signature::{Accept, Nulls, Returns, Signature};
+pub use typed::TypedExpr;
+
+/// The error type of this crate is the product's one error vocabulary.
+pub use firesteel_plan::{DataType, Result, SparkError};
+
+/// Wraps one of our errors for the trip through DataFusion; the engine unwraps it.
+pub fn external(error: SparkError) -> datafusion::error::DataFusionError {
+    datafusion::error::DataFusionError::External(Box::new(error))
+}

@@ -1,0 +1,188 @@
+//! The one registry. SQL, DataFrames, SHOW FUNCTIONS, DESCRIBE FUNCTION and the cluster codec all read it.
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use firesteel_plan::{DataType, Origin, Result, SparkError};
+
+use crate::context::EvalContext;
+use crate::signature::Signature;
+use crate::typed::TypedExpr;
+
+/// One function.
+pub struct Function {
+    /// Spark's name, lower case.
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    pub kind: FunctionKind,
+    /// Spark's group: `string_funcs`, `agg_funcs` …
+    pub group: &'static str,
+    /// Names of the parameters, where it can be called with named arguments.
+    pub parameters: &'static [&'static str],
+    pub build: Build,
+    /// One line: `upper(str) - Returns str in upper case.` Our own words.
+    pub usage: &'static str,
+    /// `(SQL, result)` of examples of our own.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Spark version that brought it.
+    pub since: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionKind {
+    Scalar,
+    Aggregate,
+    /// Needs OVER (rank, lag …); aggregates take it too.
+    Window,
+    Generator,
+    /// Only in FROM (range, …)
+    Table,
+}
+
+/// How a call becomes an expression.
+pub enum Build {
+    /// A scalar function with declared argument types.
+    Signature(Signature),
+    /// Anything else.
+    Custom(fn(&BuildContext<'_>, Arguments<'_>) -> Result<Built>),
+    /// Resolved by the analyzer itself because it needs the plan (`grouping_id`, `window`, `current_database` …).
+    Analyzer,
+}
+
+/// What the call is made in.
+pub struct BuildContext<'a> {
+    /// The name it was called by (an alias shows in the output name).
+    pub called_as: &'a str,
+    pub eval: &'a Arc<EvalContext>,
+    pub origin: Option<Arc<Origin>>,
+}
+
+/// The arguments of a call and what SQL attached to it.
+#[derive(Default)]
+pub struct Arguments<'a> {
+    pub values: Vec<TypedExpr>,
+    /// Lambdas by the position they were written at (values and lambdas together count from 0).
+    pub lambdas: Vec<(usize, LambdaArgument<'a>)>,
+    pub distinct: bool,
+    pub filter: Option<TypedExpr>,
+    pub order_by: Vec<OrderBy>,
+    pub ignore_nulls: Option<bool>,
+}
+
+/// WITHIN GROUP (ORDER BY …)
+#[derive(Debug, Clone)]
+pub struct OrderBy {
+    pub expr: TypedExpr,
+    pub ascending: bool,
+    pub nulls_first: bool,
+}
+
+/// A lambda whose body is resolved once the function says what its parameters are.
+pub struct LambdaArgument<'a> {
+    pub parameter_count: usize,
+    /// Takes type and nullability of each parameter.
+    pub resolve: Box<dyn Fn(&[(DataType, bool)]) -> Result<ResolvedLambda> + 'a>,
+}
+
+/// `parameters` are unique names; the body refers to them as `Expr::LambdaVariable`.
+#[derive(Debug, Clone)]
+pub struct ResolvedLambda {
+    pub parameters: Vec<String>,
+    pub body: TypedExpr,
+}
+
+/// What a call became.
+pub enum Built {
+    /// A scalar or aggregate expression (an aggregate may sit below scalar nodes), or a window function without its
+    /// window (`Expr::WindowFunction` with an empty specification, which the analyzer fills in).
+    Expr(TypedExpr),
+    Generator(Generator),
+}
+
+/// A function that makes rows: an array of structs per input row, which the analyzer unnests.
+#[derive(Debug, Clone)]
+pub struct Generator {
+    pub name: String,
+    /// `ARRAY<STRUCT<…>>`; NULL or empty: no row.
+    pub rows: TypedExpr,
+    /// Default names, types and nullability of the output columns: the struct's fields.
+    pub columns: Vec<(String, DataType, bool)>,
+    /// `explode_outer` and the like: one row of NULLs where there is none.
+    pub outer: bool,
+}
+
+impl Arguments<'_> {
+    /// Errors with `WRONG_NUM_ARGS` unless the count is in `range`.
+    pub fn expect(&self, name: &str, least: usize, most: usize) -> Result<()> {
+        let count = self.values.len() + self.lambdas.len();
+        if (least..=most).contains(&count) { Ok(()) } else { Err(wrong_num_args(name, least, most, count)) }
+    }
+
+    /// The only argument.
+    pub fn one(mut self, name: &str) -> Result<TypedExpr> {
+        self.expect(name, 1, 1)?;
+        self.values.pop().ok_or_else(|| wrong_num_args(name, 1, 1, 0))
+    }
+
+    pub fn two(mut self, name: &str) -> Result<(TypedExpr, TypedExpr)> {
+        self.expect(name, 2, 2)?;
+        match (self.values.pop(), self.values.pop()) {
+            (Some(b), Some(a)) => Ok((a, b)),
+            _ => Err(wrong_num_args(name, 2, 2, 0)),
+        }
+    }
+}
+
+/// `WRONG_NUM_ARGS.WITHOUT_SUGGESTION` as Spark words its numbers.
+pub fn wrong_num_args(name: &str, least: usize, most: usize, actual: usize) -> SparkError {
+    let expected = if least == most {
+        least.to_string()
+    } else if most == usize::MAX {
+        format!("> {}", least.saturating_sub(1))
+    } else {
+        let all: Vec<_> = (least..=most).map(|n| n.to_string()).collect();
+        format!("[{}]", all.join(", "))
+    };
+    SparkError::new(
+        "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+        [
+            ("functionName", format!("`{name}`")),
+            ("expectedNum", expected),
+            ("actualNum", actual.to_string()),
+            ("docroot", "https://spark.apache.org/docs/latest".to_string()),
+        ],
+    )
+}
+
+impl Function {
+    /// Resolves a call.
+    pub fn call(&self, context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
+        match &self.build {
+            Build::Signature(signature) => signature.build(self, context, arguments).map(Built::Expr),
+            Build::Custom(build) => build(context, arguments),
+            Build::Analyzer => Err(SparkError::internal(format!("{} is resolved by the analyzer", self.name))),
+        }
+    }
+}
+
+/// Every family's table.
+static FAMILIES: &[&[Function]] = &[];
+
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
+    let all = FAMILIES.iter().flat_map(|family| family.iter());
+    all.flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()).map(move |name| (name, f))).collect()
+});
+
+/// The function of that name or alias, in any case.
+pub fn lookup(name: &str) -> Option<&'static Function> {
+    match BY_NAME.get(name) {
+        Some(function) => Some(function),
+        None => BY_NAME.get(name.to_lowercase().as_str()).copied(),
+    }
+}
+
+/// All names and aliases, sorted.
+pub fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = BY_NAME.keys().copied().collect();
+    names.sort_unstable();
+    names
+}
