@@ -30,7 +30,7 @@ pub mod types;
 pub use context::EvalContext;
 pub use registry::{Arguments, BuildContext, Built, Function, FunctionKind, Generator, LambdaArgument};
 pub use scalar::{ScalarArgs, SparkScalar};
-pub use signature::{Accept, Nulls, Returns, Signature};
+pub use signature::{Accept, DefaultArgument, Nulls, Returns, Signature};
 pub use typed::TypedExpr;
 
 /// The error type of this crate is the product's one error vocabulary.

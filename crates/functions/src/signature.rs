@@ -121,6 +121,26 @@ pub enum Nulls {
     Never,
 }
 
+/// What stands for an optional argument that was left out; Spark shows it in the call's text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DefaultArgument {
+    Integer(i32),
+    String(&'static str),
+    Boolean(bool),
+    Null(SimpleType),
+}
+
+impl DefaultArgument {
+    fn literal(self) -> TypedExpr {
+        match self {
+            Self::Integer(value) => TypedExpr::int(value),
+            Self::String(value) => TypedExpr::string(value),
+            Self::Boolean(value) => TypedExpr::boolean(value),
+            Self::Null(data_type) => TypedExpr::null(data_type.data_type()),
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub struct Signature {
     pub required: &'static [Accept],
@@ -130,11 +150,15 @@ pub struct Signature {
     pub returns: Returns,
     pub nulls: Nulls,
     pub kernel: Kernel,
+    /// Values of the last optional arguments
+    pub defaults: &'static [DefaultArgument],
+    /// The call's text where it is not `name(a, b)`: from the name it was called by and the texts of the arguments
+    pub shown: Option<fn(&str, &[String]) -> String>,
 }
 
 impl Signature {
     pub const fn new(required: &'static [Accept], returns: Returns, kernel: Kernel) -> Self {
-        Self { required, optional: &[], rest: None, returns, nulls: Nulls::IfAny, kernel }
+        Self { required, optional: &[], rest: None, returns, nulls: Nulls::IfAny, kernel, defaults: &[], shown: None }
     }
     pub const fn optional(mut self, optional: &'static [Accept]) -> Self {
         self.optional = optional;
@@ -146,6 +170,15 @@ impl Signature {
     }
     pub const fn nulls(mut self, nulls: Nulls) -> Self {
         self.nulls = nulls;
+        self
+    }
+    /// Values for the optional arguments, from the first of them.
+    pub const fn defaults(mut self, defaults: &'static [DefaultArgument]) -> Self {
+        self.defaults = defaults;
+        self
+    }
+    pub const fn shown(mut self, shown: fn(&str, &[String]) -> String) -> Self {
+        self.shown = Some(shown);
         self
     }
 
@@ -162,7 +195,7 @@ impl Signature {
         &self,
         function: &Function,
         context: &BuildContext<'_>,
-        arguments: Arguments<'_>,
+        mut arguments: Arguments<'_>,
     ) -> Result<TypedExpr> {
         let (least, count) = (self.required.len(), arguments.values.len());
         let most = if self.rest.is_some() { usize::MAX } else { least + self.optional.len() };
@@ -175,8 +208,14 @@ impl Signature {
                 [("class", function.name.to_string()), ("position", position.to_string())],
             ));
         }
+        let missing = self.defaults.iter().skip(count - least);
+        arguments.values.extend(missing.map(|d| d.literal()));
+        let count = arguments.values.len();
         let written: Vec<String> = arguments.values.iter().map(|a| a.sql.clone()).collect();
-        let sql = format!("{}({})", context.called_as, written.join(", "));
+        let sql = match self.shown {
+            Some(shown) => shown(context.called_as, &written),
+            None => format!("{}({})", context.called_as, written.join(", ")),
+        };
         let accepts: Vec<Accept> = (0..count).map(|i| self.accept(i).unwrap_or(Accept::Any)).collect();
         let args = coerce::arguments(&sql, &accepts, arguments.values, context)?;
         let data_type = match self.returns {
