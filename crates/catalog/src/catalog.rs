@@ -48,12 +48,8 @@ pub trait Catalog: Send + Sync + Debug {
     async fn alter_partitions(&self, id: &TableId, partitions: Vec<Partition>) -> Result<()>;
     async fn rename_partitions(&self, id: &TableId, renames: Vec<(PartitionSpec, PartitionSpec)>) -> Result<()>;
     /// Removes partitions, all or none; answers what was removed.
-    async fn drop_partitions(
-        &self,
-        id: &TableId,
-        specs: Vec<PartitionSpec>,
-        if_exists: bool,
-    ) -> Result<Vec<Partition>>;
+    async fn drop_partitions(&self, id: &TableId, specs: Vec<PartitionSpec>, if_exists: bool)
+    -> Result<Vec<Partition>>;
     /// Partitions that agree with a partial spec, in order of their values.
     async fn list_partitions(&self, id: &TableId, partial: &PartitionSpec) -> Result<Vec<Partition>>;
 

@@ -179,9 +179,7 @@ impl Token {
             Self::Any => false,
             Self::One => true,
             Self::Char(expected) => *expected == c,
-            Self::Class { negated, ranges } => {
-                ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated
-            }
+            Self::Class { negated, ranges } => ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated,
         }
     }
 }

@@ -62,10 +62,10 @@ impl Storage {
             scheme if KNOWN_SCHEMES.contains(&scheme) => {
                 Err(SparkError::unsupported(format!("the file system scheme \"{scheme}\" ({location})")))
             }
-            scheme => Err(SparkError::new("_LEGACY_ERROR_TEMP_2044", [(
-                "message",
-                format!("There is no file system for scheme \"{scheme}\" ({location})"),
-            )])),
+            scheme => Err(SparkError::new(
+                "_LEGACY_ERROR_TEMP_2044",
+                [("message", format!("There is no file system for scheme \"{scheme}\" ({location})"))],
+            )),
         }
     }
 }

@@ -113,10 +113,8 @@ impl FileSystem for LocalFiles {
 
     async fn create_directory(&self, location: &Location) -> Result<()> {
         let location = location.clone();
-        blocking(move || {
-            fs::create_dir_all(location.path()).map_err(|e| failed("make the directory", &location, &e))
-        })
-        .await
+        blocking(move || fs::create_dir_all(location.path()).map_err(|e| failed("make the directory", &location, &e)))
+            .await
     }
 
     async fn rename(&self, from: &Location, to: &Location) -> Result<()> {

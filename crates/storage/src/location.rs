@@ -17,10 +17,10 @@ impl Location {
     /// Nothing is percent-decoded: like Hadoop, the text is the name.
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
-            return Err(SparkError::new("_LEGACY_ERROR_TEMP_3069", [(
-                "message",
-                "Cannot make a path from an empty string",
-            )]));
+            return Err(SparkError::new(
+                "_LEGACY_ERROR_TEMP_3069",
+                [("message", "Cannot make a path from an empty string")],
+            ));
         }
         let (scheme, rest) = split_scheme(text);
         let (authority, path) = match rest.strip_prefix("//") {

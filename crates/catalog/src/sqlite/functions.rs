@@ -7,11 +7,7 @@ use crate::json::{decode, encode};
 use crate::types::Function;
 use crate::{errors, matches_pattern};
 
-pub(super) async fn get(
-    connection: &mut SqliteConnection,
-    database: &str,
-    name: &str,
-) -> Result<Option<Function>> {
+pub(super) async fn get(connection: &mut SqliteConnection, database: &str, name: &str) -> Result<Option<Function>> {
     let text: Option<String> = sqlx::query_scalar(
         "SELECT f.definition FROM functions f JOIN databases d ON d.id = f.database_id WHERE d.name = ? AND f.name = ?",
     )
@@ -55,14 +51,12 @@ pub(super) async fn drop(
         let missing = errors::routine_not_found(&database.to_lowercase(), &name.to_lowercase());
         return if if_exists { Ok(None) } else { Err(missing) };
     };
-    sqlx::query(
-        "DELETE FROM functions WHERE name = ? AND database_id = (SELECT id FROM databases WHERE name = ?)",
-    )
-    .bind(&function.name)
-    .bind(&function.database)
-    .execute(connection)
-    .await
-    .map_err(store_error)?;
+    sqlx::query("DELETE FROM functions WHERE name = ? AND database_id = (SELECT id FROM databases WHERE name = ?)")
+        .bind(&function.name)
+        .bind(&function.database)
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
     Ok(Some(function))
 }
 

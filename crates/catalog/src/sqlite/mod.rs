@@ -12,9 +12,9 @@ use firesteel_plan::{Result, SparkError};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
+use crate::DEFAULT_DATABASE;
 use crate::catalog::Catalog;
 use crate::types::{Database, Function, Partition, PartitionSpec, Table, TableId};
-use crate::DEFAULT_DATABASE;
 
 mod databases;
 mod functions;

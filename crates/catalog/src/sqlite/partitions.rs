@@ -15,11 +15,14 @@ fn ordered(table: &Table, spec: &PartitionSpec) -> Result<PartitionSpec> {
     }
     Err(SparkError::new(
         "_LEGACY_ERROR_TEMP_1232",
-        [("message", format!(
-            "a partition of {} needs a value for each of: {}",
-            table.id.name,
-            table.partition_columns.join(", ")
-        ))],
+        [(
+            "message",
+            format!(
+                "a partition of {} needs a value for each of: {}",
+                table.id.name,
+                table.partition_columns.join(", ")
+            ),
+        )],
     ))
 }
 
@@ -40,13 +43,12 @@ fn normalized(table: &Table, spec: &PartitionSpec) -> Result<PartitionSpec> {
 }
 
 async fn find(connection: &mut SqliteConnection, table_id: i64, key: &str) -> Result<Option<Partition>> {
-    let text: Option<String> =
-        sqlx::query_scalar("SELECT definition FROM partitions WHERE table_id = ? AND spec = ?")
-            .bind(table_id)
-            .bind(key)
-            .fetch_optional(connection)
-            .await
-            .map_err(store_error)?;
+    let text: Option<String> = sqlx::query_scalar("SELECT definition FROM partitions WHERE table_id = ? AND spec = ?")
+        .bind(table_id)
+        .bind(key)
+        .fetch_optional(connection)
+        .await
+        .map_err(store_error)?;
     text.as_deref().map(decode).transpose()
 }
 
@@ -87,7 +89,11 @@ pub(super) async fn create(
             put(connection, table_id, &partition).await?;
         }
     }
-    if existing.is_empty() || if_not_exists { Ok(()) } else { Err(errors::partitions_already_exist(&table.id, &existing)) }
+    if existing.is_empty() || if_not_exists {
+        Ok(())
+    } else {
+        Err(errors::partitions_already_exist(&table.id, &existing))
+    }
 }
 
 pub(super) async fn get(
@@ -99,11 +105,7 @@ pub(super) async fn get(
     find(connection, table_id, &encode(&ordered(&table, spec)?)?).await
 }
 
-pub(super) async fn alter(
-    connection: &mut SqliteConnection,
-    id: &TableId,
-    partitions: Vec<Partition>,
-) -> Result<()> {
+pub(super) async fn alter(connection: &mut SqliteConnection, id: &TableId, partitions: Vec<Partition>) -> Result<()> {
     let (table_id, table) = tables::expect(connection, id).await?;
     for mut partition in partitions {
         partition.spec = ordered(&table, &partition.spec)?;
