@@ -56,9 +56,10 @@ pub enum RelationKind {
         step: i64,
         num_partitions: Option<i32>,
     },
-    /// Rows from the client: an Arrow IPC stream and a schema (DDL or JSON text) that refines it.
+    /// Rows from the client: Arrow IPC streams, all of one schema, their rows in order (none: no rows), and a schema
+    /// (DDL or JSON text) that refines theirs.
     LocalRelation {
-        data: Option<Arc<[u8]>>,
+        data: Vec<Arc<[u8]>>,
         schema: Option<String>,
     },
     /// `VALUES (…), (…)`
@@ -100,6 +101,8 @@ pub enum RelationKind {
         input: Box<Relation>,
         condition: Expr,
     },
+    /// `aggregates` is the whole output: for `df.groupBy(…).agg(…)` the grouping expressions come first. Under a `pivot` it
+    /// holds the aggregates alone, and the grouping expressions come out by themselves.
     Aggregate {
         input: Box<Relation>,
         grouping: Grouping,
