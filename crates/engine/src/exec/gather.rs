@@ -1,0 +1,183 @@
+//! Partitions one after the other.
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::{EvaluationType, SchedulingType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
+};
+use futures::{Stream, StreamExt, TryStreamExt};
+
+/// Batches that a partition may compute ahead of its turn.
+const AHEAD_BATCHES: usize = 16;
+
+/// All partitions run at once; their batches come out in partition order, as Spark's `collect` and `limit` give them.
+#[derive(Debug)]
+pub struct GatherExec {
+    input: Arc<dyn ExecutionPlan>,
+    fetch: Option<usize>,
+    metrics: ExecutionPlanMetricsSet,
+    properties: Arc<PlanProperties>,
+}
+
+impl GatherExec {
+    pub fn new(input: Arc<dyn ExecutionPlan>, fetch: Option<usize>) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(input.schema()),
+            Partitioning::UnknownPartitioning(1),
+            input.pipeline_behavior(),
+            input.boundedness(),
+        )
+        .with_evaluation_type(EvaluationType::Eager)
+        .with_scheduling_type(SchedulingType::Cooperative);
+        Self { input, fetch, metrics: ExecutionPlanMetricsSet::new(), properties: Arc::new(properties) }
+    }
+}
+
+impl DisplayAs for GatherExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.fetch {
+            Some(fetch) => write!(f, "GatherExec: fetch={fetch}"),
+            None => write!(f, "GatherExec"),
+        }
+    }
+}
+
+impl ExecutionPlan for GatherExec {
+    fn name(&self) -> &'static str {
+        "GatherExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.pop() {
+            Some(input) if children.is_empty() => Ok(Arc::new(Self::new(input, self.fetch))),
+            _ => datafusion::common::internal_err!("GatherExec has one input"),
+        }
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return datafusion::common::internal_err!("GatherExec has one partition, not {partition}");
+        }
+        let metrics = BaselineMetrics::new(&self.metrics, 0);
+        let streams = self.inputs(&context)?;
+        let all = futures::stream::iter(streams).flatten();
+        let limited = limit_rows(all, self.fetch).map_ok(move |batch| {
+            metrics.record_output(batch.num_rows());
+            batch
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.input.schema(), limited)))
+    }
+}
+
+impl GatherExec {
+    /// One stream a partition; all but the first are computed in tasks of their own, a bounded number of batches ahead.
+    fn inputs(&self, context: &Arc<TaskContext>) -> Result<Vec<SendableRecordBatchStream>> {
+        let count = self.input.output_partitioning().partition_count();
+        let mut streams = Vec::with_capacity(count);
+        for partition in 0..count {
+            if count == 1 {
+                streams.push(self.input.execute(partition, Arc::clone(context))?);
+                continue;
+            }
+            let mut builder = RecordBatchReceiverStream::builder(self.input.schema(), AHEAD_BATCHES);
+            let (sender, input, context) = (builder.tx(), Arc::clone(&self.input), Arc::clone(context));
+            builder.spawn(async move {
+                let mut stream = input.execute(partition, context)?;
+                while let Some(batch) = stream.next().await {
+                    let failed = batch.is_err();
+                    // Nobody listens any more (a LIMIT was reached): stop.
+                    if sender.send(batch).await.is_err() || failed {
+                        break;
+                    }
+                }
+                Ok(())
+            });
+            streams.push(builder.build());
+        }
+        Ok(streams)
+    }
+}
+
+/// Stops after that many rows.
+fn limit_rows(
+    stream: impl Stream<Item = Result<arrow::array::RecordBatch>> + Send + 'static,
+    fetch: Option<usize>,
+) -> futures::stream::BoxStream<'static, Result<arrow::array::RecordBatch>> {
+    let Some(fetch) = fetch else { return stream.boxed() };
+    // The input is polled no further once the rows are there.
+    futures::stream::try_unfold((stream.boxed(), fetch), |(mut stream, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        match stream.try_next().await? {
+            None => Ok(None),
+            Some(batch) => {
+                let take = left.min(batch.num_rows());
+                let batch = if take < batch.num_rows() { batch.slice(0, take) } else { batch };
+                Ok(Some((batch, (stream, left - take))))
+            }
+        }
+    })
+    .boxed()
+}
+
+/// Puts [`GatherExec`] where DataFusion merges partitions in any order, so that results come in Spark's order.
+#[derive(Debug)]
+pub struct GatherInOrder;
+
+impl PhysicalOptimizerRule for GatherInOrder {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = plan
+            .transform_up(|node| match node.downcast_ref::<CoalescePartitionsExec>() {
+                Some(merge) => {
+                    let gather = GatherExec::new(Arc::clone(merge.input()), merge.fetch());
+                    Ok(Transformed::yes(Arc::new(gather) as Arc<dyn ExecutionPlan>))
+                }
+                None => Ok(Transformed::no(node)),
+            })
+            .data()?;
+        let is_single = plan.output_partitioning().partition_count() == 1;
+        Ok(if is_single { plan } else { Arc::new(GatherExec::new(plan, None)) })
+    }
+
+    fn name(&self) -> &str {
+        "gather_in_order"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}

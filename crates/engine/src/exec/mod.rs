@@ -1,0 +1,4 @@
+//! Physical operators of our own.
+mod gather;
+
+pub use gather::{GatherExec, GatherInOrder};
