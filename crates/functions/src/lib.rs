@@ -21,6 +21,7 @@
 pub mod cast;
 pub mod coerce;
 pub mod context;
+pub mod quote;
 pub mod registry;
 pub mod scalar;
 pub mod signature;

@@ -1,6 +1,10 @@
 //! Explicit casts (`CAST`, `TRY_CAST`, store assignment) by Spark's rules.
 use std::sync::Arc;
 
+mod rules;
+
+pub use rules::{can_cast, can_store_assign, can_up_cast, cast_forces_null, force_nullable};
+
 use datafusion::logical_expr::Expr;
 use firesteel_plan::{DataType, Result};
 

@@ -58,9 +58,7 @@ fn common_string(left: &DataType, right: &DataType) -> Option<DataType> {
 pub fn wider_type(left: &DataType, right: &DataType, context: &EvalContext) -> Option<DataType> {
     let simple = tightest_common_type(left, right, context).or_else(|| wider_type_for_decimal(left, right, context));
     if context.ansi {
-        simple
-            .or_else(|| complex(left, right, context, &wider_type))
-            .or_else(|| wider_with_string_ansi(left, right))
+        simple.or_else(|| complex(left, right, context, &wider_type)).or_else(|| wider_with_string_ansi(left, right))
     } else {
         simple.or_else(|| promote_to_string(left, right)).or_else(|| complex(left, right, context, &wider_type))
     }
@@ -75,15 +73,15 @@ pub fn wider_type_without_strings(left: &DataType, right: &DataType, context: &E
 
 /// The one type that fits all of `types`.
 pub fn wider_type_of(types: &[DataType], context: &EvalContext) -> Option<DataType> {
-    let fold = |types: &mut dyn Iterator<Item = &DataType>| {
-        types.try_fold(DataType::Null, |so_far, next| wider_type(&so_far, next, context))
+    let fold = |types: Vec<&DataType>| {
+        types.into_iter().try_fold(DataType::Null, |so_far, next| wider_type(&so_far, next, context))
     };
     if context.ansi {
-        return fold(&mut types.iter());
+        return fold(types.iter().collect());
     }
     // Strings first, so that the order of the others does not matter.
     let (strings, others): (Vec<_>, Vec<_>) = types.iter().partition(|t| has_string(t));
-    fold(&mut strings.into_iter().chain(others))
+    fold(strings.into_iter().chain(others).collect())
 }
 
 fn has_string(data_type: &DataType) -> bool {
@@ -123,9 +121,7 @@ fn promote_to_string(left: &DataType, right: &DataType) -> Option<DataType> {
 
 fn wider_type_for_decimal(left: &DataType, right: &DataType, context: &EvalContext) -> Option<DataType> {
     match (left, right) {
-        (DataType::Decimal(p1, s1), DataType::Decimal(p2, s2)) => {
-            Some(wider_decimal((*p1, *s1), (*p2, *s2), context))
-        }
+        (DataType::Decimal(p1, s1), DataType::Decimal(p2, s2)) => Some(wider_decimal((*p1, *s1), (*p2, *s2), context)),
         (DataType::Decimal(p, s), other) | (other, DataType::Decimal(p, s)) => match other {
             DataType::Float | DataType::Double => Some(DataType::Double),
             t => Some(wider_decimal((*p, *s), decimal_for(t)?, context)),
@@ -200,8 +196,7 @@ fn complex(left: &DataType, right: &DataType, context: &EvalContext, find: FindT
 fn structs(a: &StructType, b: &StructType, context: &EvalContext, find: FindType<'_>) -> Option<DataType> {
     use crate::cast::force_nullable;
     let case_sensitive = context.flag("spark.sql.caseSensitive", false);
-    let same_name =
-        |x: &str, y: &str| if case_sensitive { x == y } else { x.to_lowercase() == y.to_lowercase() };
+    let same_name = |x: &str, y: &str| if case_sensitive { x == y } else { x.to_lowercase() == y.to_lowercase() };
     if a.fields.len() != b.fields.len() {
         return None;
     }
