@@ -21,6 +21,8 @@
 pub mod cast;
 pub mod coerce;
 pub mod context;
+pub mod datetime;
+pub mod interval;
 pub mod quote;
 pub mod registry;
 pub mod scalar;
