@@ -1,7 +1,8 @@
 //! Statements: everything that has an effect or answers about the session rather than about data.
 use crate::data_type::DataType;
 use crate::expression::Expr;
-use crate::relation::{Options, Relation, TableName};
+use crate::relation::{Options, Relation};
+pub use crate::statement::SqlStatement;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -32,14 +33,6 @@ pub enum Command {
     },
     /// A statement of SQL text
     Sql(Box<SqlStatement>),
-}
-
-/// SQL statements. (Grown by the parser, one struct-like variant a statement.)
-#[derive(Debug, Clone, PartialEq)]
-pub enum SqlStatement {
-    SetCatalog { name: TableName },
-    UseNamespace { name: TableName },
-    Explain { mode: ExplainMode, plan: crate::Plan },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

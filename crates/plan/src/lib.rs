@@ -29,6 +29,7 @@ pub mod expression;
 pub mod identifier;
 pub mod literal;
 pub mod relation;
+pub mod statement;
 
 pub use command::Command;
 pub use data_type::{DataType, DayTimeField, StructField, StructType, YearMonthField};
