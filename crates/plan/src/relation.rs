@@ -325,7 +325,10 @@ pub enum GroupingElement {
     Cube(Vec<Vec<Expr>>),
     GroupingSets(Vec<GroupingElement>),
     /// `GROUP BY keys GROUPING SETS (…)`: the keys give the order of the bits of `grouping_id()`.
-    KeyedSets { keys: Vec<Expr>, sets: Vec<Vec<Expr>> },
+    KeyedSets {
+        keys: Vec<Expr>,
+        sets: Vec<Vec<Expr>>,
+    },
     /// A parenthesised set inside GROUPING SETS.
     Set(Vec<Expr>),
 }

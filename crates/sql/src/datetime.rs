@@ -172,7 +172,9 @@ fn zone_of(text: &str) -> Option<Zone> {
         }
     }
     let found = text.parse::<Tz>().ok();
-    found.or_else(|| chrono_tz::TZ_VARIANTS.iter().find(|tz| tz.name().eq_ignore_ascii_case(text)).copied()).map(Zone::Region)
+    found
+        .or_else(|| chrono_tz::TZ_VARIANTS.iter().find(|tz| tz.name().eq_ignore_ascii_case(text)).copied())
+        .map(Zone::Region)
 }
 
 fn zone_offset(text: &str) -> Option<i32> {

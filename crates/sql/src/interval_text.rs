@@ -86,7 +86,8 @@ struct Number {
 }
 
 fn take_number<'a>(text: &'a str, input: &str) -> Result<(Number, &'a str), IntervalError> {
-    let fail = |kind: &'static str, name: &'static str, value: &str| error(kind, input, vec![(name, value.to_string())]);
+    let fail =
+        |kind: &'static str, name: &'static str, value: &str| error(kind, input, vec![(name, value.to_string())]);
     let mut rest = text;
     let mut is_negative = false;
     if let Some(after) = rest.strip_prefix(['+', '-']) {
@@ -116,7 +117,8 @@ fn take_number<'a>(text: &'a str, input: &str) -> Result<(Number, &'a str), Inte
     if !(rest.is_empty() || rest.starts_with(char::is_whitespace)) {
         return Err(fail("INVALID_INTERVAL_FORMAT.INVALID_VALUE", "value", &word));
     }
-    let signed = format!("{}{}", if is_negative { "-" } else { "" }, if whole_text.is_empty() { "0" } else { whole_text });
+    let signed =
+        format!("{}{}", if is_negative { "-" } else { "" }, if whole_text.is_empty() { "0" } else { whole_text });
     let whole = signed.parse().map_err(|_| error("INVALID_INTERVAL_FORMAT.ARITHMETIC_EXCEPTION", input, vec![]))?;
     Ok((Number { whole, nanoseconds, text: word }, rest.trim_start()))
 }
@@ -215,8 +217,10 @@ pub(crate) fn parse_year_month(text: &str) -> Result<i32, IntervalError> {
     let years = range("year", years, 178_956_970)?;
     let months = range("month", months, 11)?;
     let total = years * 12 + months;
-    i32::try_from(if is_negative { -total } else { total })
-        .map_err(|_| IntervalError { condition: "_LEGACY_ERROR_TEMP_0063", parameters: vec![("msg", "integer overflow".into())] })
+    i32::try_from(if is_negative { -total } else { total }).map_err(|_| IntervalError {
+        condition: "_LEGACY_ERROR_TEMP_0063",
+        parameters: vec![("msg", "integer overflow".into())],
+    })
 }
 
 fn sign(text: &str) -> (bool, &str) {

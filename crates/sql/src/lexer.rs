@@ -293,7 +293,8 @@ impl Lexer<'_> {
         let ends_here = |at: usize| !rest[at..].starts_with(is_word_char);
         let has_exponent = exponent_end > end;
         for (suffix, kind) in NUMBER_SUFFIXES {
-            let fits = rest.get(exponent_end..exponent_end + suffix.len()).is_some_and(|s| s.eq_ignore_ascii_case(suffix));
+            let fits =
+                rest.get(exponent_end..exponent_end + suffix.len()).is_some_and(|s| s.eq_ignore_ascii_case(suffix));
             let is_integral = matches!(kind, Kind::BigintLiteral | Kind::SmallintLiteral | Kind::TinyintLiteral);
             if fits && ends_here(exponent_end + suffix.len()) && !(is_integral && (is_decimal || has_exponent)) {
                 let length = exponent_end + suffix.len();

@@ -122,10 +122,10 @@ pub fn parse_table_schema(text: &str, options: &ParseOptions) -> Result<StructTy
 fn struct_of(data_type: DataType) -> Result<StructType> {
     match data_type {
         DataType::Struct(fields) => Ok(fields),
-        other => Err(SparkError::new("INVALID_SCHEMA.NON_STRUCT_TYPE", [
-            ("inputSchema", format!("\"{}\"", other.sql())),
-            ("dataType", format!("\"{}\"", other.sql())),
-        ])),
+        other => Err(SparkError::new(
+            "INVALID_SCHEMA.NON_STRUCT_TYPE",
+            [("inputSchema", format!("\"{}\"", other.sql())), ("dataType", format!("\"{}\"", other.sql()))],
+        )),
     }
 }
 

@@ -27,7 +27,8 @@ impl Parser<'_> {
                 (Some(part), true) => Ok(part),
                 (last, _) => {
                     parts.extend(last);
-                    let parameters = [("identifier", firesteel_plan::identifier::quoted_name(&parts)), ("limit", "1".into())];
+                    let parameters =
+                        [("identifier", firesteel_plan::identifier::quoted_name(&parts)), ("limit", "1".into())];
                     Err(self.error_from(start, "IDENTIFIER_TOO_MANY_NAME_PARTS", parameters))
                 }
             };

@@ -263,7 +263,8 @@ impl<'a> Parser<'a> {
     fn syntax_error_with_hint(&mut self, hint: String) -> SparkError {
         let token = self.token();
         let parameters = [("error", self.describe(token)), ("hint", hint)];
-        let error = SparkError::new("PARSE_SYNTAX_ERROR", parameters).with_origin(self.origin_of(token, token).as_ref());
+        let error =
+            SparkError::new("PARSE_SYNTAX_ERROR", parameters).with_origin(self.origin_of(token, token).as_ref());
         if self.furthest.as_ref().is_none_or(|(position, _)| *position < self.position) {
             self.furthest = Some((self.position, error.clone()));
         }

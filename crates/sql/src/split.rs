@@ -58,7 +58,10 @@ fn statement_end(tokens: &[Token], from: usize) -> usize {
             }
             Kind::END if is_script => {
                 depth = depth.saturating_sub(1);
-                if matches!(kind(index + 1), Kind::IF | Kind::CASE | Kind::WHILE | Kind::LOOP | Kind::REPEAT | Kind::FOR) {
+                if matches!(
+                    kind(index + 1),
+                    Kind::IF | Kind::CASE | Kind::WHILE | Kind::LOOP | Kind::REPEAT | Kind::FOR
+                ) {
                     index += 1;
                 }
             }
@@ -72,7 +75,15 @@ fn statement_end(tokens: &[Token], from: usize) -> usize {
 fn opens_block(before: Kind, word: Kind, after: Kind) -> bool {
     let begins = matches!(
         before,
-        Kind::Semicolon | Kind::BEGIN | Kind::ATOMIC | Kind::Colon | Kind::THEN | Kind::ELSE | Kind::DO | Kind::LOOP | Kind::REPEAT
+        Kind::Semicolon
+            | Kind::BEGIN
+            | Kind::ATOMIC
+            | Kind::Colon
+            | Kind::THEN
+            | Kind::ELSE
+            | Kind::DO
+            | Kind::LOOP
+            | Kind::REPEAT
     );
     begins && !(word == Kind::IF && matches!(after, Kind::EXISTS | Kind::NOT) && before != Kind::Semicolon)
 }
@@ -85,10 +96,10 @@ mod tests {
     fn splits_statements() {
         let cases: &[(&str, &[&str])] = &[
             ("select 1; select ';' ;; -- x;\n", &["select 1", "select ';'"]),
-            ("begin select 1; if a then select 2; end if; end; select 3", &[
-                "begin select 1; if a then select 2; end if; end",
-                "select 3",
-            ]),
+            (
+                "begin select 1; if a then select 2; end if; end; select 3",
+                &["begin select 1; if a then select 2; end if; end", "select 3"],
+            ),
             ("", &[]),
         ];
         for (text, expected) in cases {

@@ -177,11 +177,15 @@ impl Parser<'_> {
         }
         if scale > precision {
             let message = format!("Decimal scale ({scale}) cannot be greater than precision ({precision}).");
-            return Err(self.error_from(start, "_LEGACY_ERROR_TEMP_1229", [
-                ("decimalScale", scale.to_string()),
-                ("decimalPrecision", precision.to_string()),
-                ("message", message),
-            ]));
+            return Err(self.error_from(
+                start,
+                "_LEGACY_ERROR_TEMP_1229",
+                [
+                    ("decimalScale", scale.to_string()),
+                    ("decimalPrecision", precision.to_string()),
+                    ("message", message),
+                ],
+            ));
         }
         let narrow = |value: i64| u8::try_from(value).unwrap_or(0);
         Ok(DataType::Decimal(narrow(precision), i8::try_from(scale).unwrap_or(0)))
@@ -212,8 +216,7 @@ impl Parser<'_> {
             (_, Some((first, last))) if first < last || from == to => Ok(DataType::DayTimeInterval(first, last)),
             _ => {
                 let word = |kind: Kind| format!("{kind:?}").to_lowercase();
-                let parameters =
-                    [("input", self.text_from(start)), ("from", word(from)), ("to", word(to))];
+                let parameters = [("input", self.text_from(start)), ("from", word(from)), ("to", word(to))];
                 Err(self.error_from(start, "INVALID_INTERVAL_FORMAT.UNSUPPORTED_FROM_TO_EXPRESSION", parameters))
             }
         }

@@ -46,7 +46,8 @@ impl Parser<'_> {
         if matches!(self.kind_at(ahead), Kind::Plus | Kind::Minus) {
             ahead += 1;
         }
-        let is_value = matches!(self.kind_at(ahead), Kind::IntegerValue | Kind::DecimalValue) || self.is_string_at(ahead);
+        let is_value =
+            matches!(self.kind_at(ahead), Kind::IntegerValue | Kind::DecimalValue) || self.is_string_at(ahead);
         // with a sign in front it could also be subtraction from a column named `interval`
         is_value
             && (ahead == 1 || self.unit_follows_value(ahead + 1))
@@ -152,7 +153,8 @@ impl Parser<'_> {
 
     fn at_interval_part(&self) -> bool {
         let ahead = usize::from(matches!(self.kind(), Kind::Plus | Kind::Minus));
-        let is_value = matches!(self.kind_at(ahead), Kind::IntegerValue | Kind::DecimalValue) || self.is_string_at(ahead);
+        let is_value =
+            matches!(self.kind_at(ahead), Kind::IntegerValue | Kind::DecimalValue) || self.is_string_at(ahead);
         // after a sign, a number of another literal: `INTERVAL 1 DAY - INTERVAL …` has no number, `- 1 HOUR` has one
         is_value && self.unit_follows_value(ahead + 1)
     }
@@ -195,7 +197,9 @@ impl Parser<'_> {
 
     fn number_and_unit(&self, value: &Value, unit: &str, body: usize) -> Result<String> {
         let text = value.text.trim();
-        if value.is_string && text.chars().any(|c| c.is_alphabetic() || c.is_whitespace() && text.contains(char::is_alphabetic)) {
+        if value.is_string
+            && text.chars().any(|c| c.is_alphabetic() || c.is_whitespace() && text.contains(char::is_alphabetic))
+        {
             return Err(self.error_from(body, "_LEGACY_ERROR_TEMP_0026", [("value", value.text.clone())]));
         }
         let number = match (value.is_negated, text.strip_prefix('-')) {

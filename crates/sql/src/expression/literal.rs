@@ -141,7 +141,12 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn invalid_typed_literal(&self, type_name: &str, text: &str, start: usize) -> firesteel_plan::SparkError {
+    pub(super) fn invalid_typed_literal(
+        &self,
+        type_name: &str,
+        text: &str,
+        start: usize,
+    ) -> firesteel_plan::SparkError {
         let parameters = [("valueType", format!("\"{type_name}\"")), ("value", format!("'{text}'"))];
         self.error_from(start, "INVALID_TYPED_LITERAL", parameters)
     }
@@ -211,7 +216,8 @@ pub(crate) fn decimal_literal(text: &str) -> Result<Literal, usize> {
 
 /// Hexadecimal digits; an odd count has a leading zero.
 fn binary(text: &str) -> Option<Literal> {
-    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
+    let digits: Vec<u8> =
+        text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
     let padding = digits.len() % 2;
     let padded: Vec<u8> = std::iter::repeat_n(0, padding).chain(digits).collect();
     Some(Literal::Binary(padded.chunks(2).map(|pair| pair[0] * 16 + pair.get(1).copied().unwrap_or(0)).collect()))

@@ -105,9 +105,8 @@ impl Parser<'_> {
             let like = call(name, vec![value.clone(), pattern]).with_origin(origin.clone());
             if negated { call("not", vec![like]).with_origin(origin.clone()) } else { like }
         });
-        let joined = terms.reduce(|left, right| {
-            call(if any { "or" } else { "and" }, vec![left, right]).with_origin(origin.clone())
-        });
+        let joined = terms
+            .reduce(|left, right| call(if any { "or" } else { "and" }, vec![left, right]).with_origin(origin.clone()));
         Ok(joined.unwrap_or_else(Expr::null))
     }
 

@@ -66,7 +66,8 @@ impl Parser<'_> {
             if alias.is_empty() && columns.is_empty() {
                 return Err(self.syntax_error());
             }
-            input = self.wrap(start, RelationKind::LateralView { input: input.into(), generator, outer, alias, columns });
+            input =
+                self.wrap(start, RelationKind::LateralView { input: input.into(), generator, outer, alias, columns });
         }
         Ok(input)
     }
@@ -81,7 +82,9 @@ impl Parser<'_> {
         match self.kind() {
             Kind::LeftParen => self.nested(Self::parenthesized_relation),
             Kind::VALUES if self.begins_query_at(0) => self.inline_table(),
-            Kind::STREAM if self.is_identifier_at(1, true) || self.kind_at(1) == Kind::LeftParen => self.stream_relation(),
+            Kind::STREAM if self.is_identifier_at(1, true) || self.kind_at(1) == Kind::LeftParen => {
+                self.stream_relation()
+            }
             _ if self.at_table_function() => self.table_function(),
             _ => self.named_table(start),
         }
@@ -90,7 +93,11 @@ impl Parser<'_> {
     fn named_table(&mut self, start: usize) -> Result<Relation> {
         let name = self.identifier_reference()?;
         if self.at(Kind::CHANGES) && self.kind_at(1) == Kind::FROM {
-            return Err(self.error_from(start, "UNSUPPORTED_FEATURE.CHANGE_DATA_CAPTURE", [("catalogName", "spark_catalog")]));
+            return Err(self.error_from(
+                start,
+                "UNSUPPORTED_FEATURE.CHANGE_DATA_CAPTURE",
+                [("catalogName", "spark_catalog")],
+            ));
         }
         let time_travel = self.temporal_clause()?;
         let options = if self.at(Kind::WITH) && self.kind_at(1) == Kind::LeftParen {
@@ -176,7 +183,11 @@ impl Parser<'_> {
     }
 
     fn version(&mut self) -> Result<Expr> {
-        if self.at_string() || !self.at(Kind::IntegerValue) { self.string_or_marker() } else { self.integer_or_marker() }
+        if self.at_string() || !self.at(Kind::IntegerValue) {
+            self.string_or_marker()
+        } else {
+            self.integer_or_marker()
+        }
     }
 
     /// `VALUES row, … [alias]`

@@ -117,15 +117,8 @@ impl Parser<'_> {
     }
 
     pub(crate) fn comma_join(&self, left: Relation, right: Relation, lateral: bool, start: usize) -> Relation {
-        let join = Join {
-            left,
-            right,
-            join_type: JoinType::Inner,
-            condition: None,
-            using: vec![],
-            natural: false,
-            lateral,
-        };
+        let join =
+            Join { left, right, join_type: JoinType::Inner, condition: None, using: vec![], natural: false, lateral };
         self.wrap(start, RelationKind::Join(Box::new(join)))
     }
 
@@ -152,16 +145,12 @@ impl Parser<'_> {
         let ranking = self.expression()?;
         const MAX_RESULTS: i64 = 100_000;
         let Some(count) = i32::try_from(num_results).ok().filter(|_| (1..=MAX_RESULTS).contains(&num_results)) else {
-            let parameters = [
-                ("numResults", num_results.to_string()),
-                ("min", "1".to_string()),
-                ("max", MAX_RESULTS.to_string()),
-            ];
+            let parameters =
+                [("numResults", num_results.to_string()), ("min", "1".to_string()), ("max", MAX_RESULTS.to_string())];
             return Err(self.error_from(start, "NEAREST_BY_JOIN.NUM_RESULTS_OUT_OF_RANGE", parameters));
         };
         if !matches!(join_type, JoinType::Inner | JoinType::LeftOuter) {
-            let parameters =
-                [("joinType", join_type_name(join_type)), ("supported", "'INNER', 'LEFT OUTER'")];
+            let parameters = [("joinType", join_type_name(join_type)), ("supported", "'INNER', 'LEFT OUTER'")];
             return Err(self.error_from(start, "NEAREST_BY_JOIN.UNSUPPORTED_JOIN_TYPE", parameters));
         }
         let join = NearestByJoin {

@@ -120,7 +120,8 @@ impl Parser<'_> {
     fn named_query(&mut self, recursive: bool) -> Result<Cte> {
         let start = self.position();
         let name = self.name()?;
-        let columns = if self.at(Kind::LeftParen) && !self.begins_query_at(1) { self.identifier_list()? } else { vec![] };
+        let columns =
+            if self.at(Kind::LeftParen) && !self.begins_query_at(1) { self.identifier_list()? } else { vec![] };
         let mut max_recursion = None;
         if self.eat_sequence(&[Kind::MAX, Kind::RECURSION, Kind::LEVEL]) {
             max_recursion = Some(self.integer()?);
@@ -155,7 +156,8 @@ impl Parser<'_> {
     fn set_operation(&self) -> Option<(SetOpType, u8)> {
         let is_legacy = self.options.legacy_set_operation_precedence;
         let next = self.kind_at(1);
-        let is_operation = matches!(next, Kind::ALL | Kind::DISTINCT | Kind::LeftParen | Kind::BY) || self.begins_query_at(1);
+        let is_operation =
+            matches!(next, Kind::ALL | Kind::DISTINCT | Kind::LeftParen | Kind::BY) || self.begins_query_at(1);
         if !is_operation {
             return None;
         }
@@ -228,14 +230,20 @@ impl Parser<'_> {
         if self.eat_sequence(&[Kind::CLUSTER, Kind::BY]) {
             let expressions = self.expressions()?;
             let order = expressions.iter().cloned().map(Expr::asc).collect();
-            query = wrap(self, RelationKind::RepartitionByExpression { input: query.into(), expressions, num_partitions: None });
+            query = wrap(
+                self,
+                RelationKind::RepartitionByExpression { input: query.into(), expressions, num_partitions: None },
+            );
             query = wrap(self, RelationKind::Sort { input: query.into(), order, is_global: false });
             clauses += 1;
         }
         let mut is_distributed = false;
         if self.eat_sequence(&[Kind::DISTRIBUTE, Kind::BY]) {
             let expressions = self.expressions()?;
-            query = wrap(self, RelationKind::RepartitionByExpression { input: query.into(), expressions, num_partitions: None });
+            query = wrap(
+                self,
+                RelationKind::RepartitionByExpression { input: query.into(), expressions, num_partitions: None },
+            );
             is_distributed = true;
         }
         let is_sorted = self.eat_sequence(&[Kind::SORT, Kind::BY]);

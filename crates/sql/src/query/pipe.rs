@@ -78,14 +78,17 @@ impl Parser<'_> {
             Kind::AS => {
                 self.advance();
                 let alias = self.name()?;
-                let kind = RelationKind::SubqueryAlias { input: input.into(), alias, qualifier: vec![], columns: vec![] };
+                let kind =
+                    RelationKind::SubqueryAlias { input: input.into(), alias, qualifier: vec![], columns: vec![] };
                 Ok(self.wrap(start, kind))
             }
             Kind::WHERE => {
                 self.advance();
                 let condition = self.expression()?;
                 if self.window_clause()?.is_some() {
-                    return Err(self.plain_error_from(operator_start, "NOT_ALLOWED_IN_PIPE_OPERATOR_WHERE.WINDOW_CLAUSE"));
+                    return Err(
+                        self.plain_error_from(operator_start, "NOT_ALLOWED_IN_PIPE_OPERATOR_WHERE.WINDOW_CLAUSE")
+                    );
                 }
                 Ok(self.wrap(start, RelationKind::PipeWhere { input: input.into(), condition }))
             }
@@ -119,7 +122,11 @@ impl Parser<'_> {
         if self.at_sequence(&[Kind::GROUP, Kind::BY]) {
             self.group_by_clause()?;
             let parameters = [("case", "GROUP BY")];
-            return Err(self.error_from(clause, "UNSUPPORTED_FEATURE.CLAUSE_WITH_PIPE_OPERATORS", [("clauses", parameters[0].1)]));
+            return Err(self.error_from(
+                clause,
+                "UNSUPPORTED_FEATURE.CLAUSE_WITH_PIPE_OPERATORS",
+                [("clauses", parameters[0].1)],
+            ));
         }
         let windows = self.window_clause()?;
         let mut query = self.wrap(start, RelationKind::PipeSelect { input: input.into(), expressions });
@@ -139,10 +146,11 @@ impl Parser<'_> {
             let clauses = "SET operator with multi-part assignment keys";
             let condition = "UNSUPPORTED_FEATURE.PIPE_OPERATOR_SET_ASSIGNMENT";
             let _ = condition;
-            return Err(self.error_from(start, "INVALID_SQL_SYNTAX.MULTI_PART_NAME", [
-                ("statement", clauses.to_string()),
-                ("name", firesteel_plan::identifier::quoted_name(&name)),
-            ]));
+            return Err(self.error_from(
+                start,
+                "INVALID_SQL_SYNTAX.MULTI_PART_NAME",
+                [("statement", clauses.to_string()), ("name", firesteel_plan::identifier::quoted_name(&name))],
+            ));
         }
         self.expect(Kind::Equal)?;
         Ok((name, self.expression()?))
@@ -165,7 +173,8 @@ impl Parser<'_> {
         self.advance();
         let has_list = !self.at_sequence(&[Kind::GROUP, Kind::BY]);
         let aggregates = if has_list { self.named_expressions()? } else { vec![] };
-        let grouping = if self.at_sequence(&[Kind::GROUP, Kind::BY]) { Some(self.pipe_grouping(clause)?) } else { None };
+        let grouping =
+            if self.at_sequence(&[Kind::GROUP, Kind::BY]) { Some(self.pipe_grouping(clause)?) } else { None };
         if aggregates.is_empty() && grouping.is_none() {
             return Err(self.syntax_error());
         }
@@ -179,7 +188,11 @@ impl Parser<'_> {
         let is_analytics = matches!(self.kind(), Kind::ROLLUP | Kind::CUBE) && self.kind_at(1) == Kind::LeftParen
             || self.at_sequence(&[Kind::GROUPING, Kind::SETS]);
         let unsupported = |p: &Self, case: &str| {
-            p.error_from(clause, "UNSUPPORTED_FEATURE.PIPE_OPERATOR_AGGREGATE_UNSUPPORTED_CASE", [("case", case.to_string())])
+            p.error_from(
+                clause,
+                "UNSUPPORTED_FEATURE.PIPE_OPERATOR_AGGREGATE_UNSUPPORTED_CASE",
+                [("case", case.to_string())],
+            )
         };
         if is_analytics {
             let case = format!("{:?}", self.kind());
@@ -187,7 +200,8 @@ impl Parser<'_> {
         }
         let keys = self.named_expressions()?;
         if let [only] = keys.as_slice() {
-            if matches!(only.kind.as_ref(), ExprKind::Attribute { name, .. } if name.len() == 1 && name[0].eq_ignore_ascii_case("all")) {
+            if matches!(only.kind.as_ref(), ExprKind::Attribute { name, .. } if name.len() == 1 && name[0].eq_ignore_ascii_case("all"))
+            {
                 return Err(unsupported(self, "GROUP BY ALL"));
             }
         }

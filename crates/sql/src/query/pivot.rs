@@ -15,11 +15,8 @@ impl Parser<'_> {
         self.expect_sequence(&[Kind::PIVOT, Kind::LeftParen])?;
         let aggregates = self.named_expressions()?;
         self.expect(Kind::FOR)?;
-        let columns = if self.at(Kind::LeftParen) {
-            self.paren_list(Self::pivot_column)?
-        } else {
-            vec![self.pivot_column()?]
-        };
+        let columns =
+            if self.at(Kind::LeftParen) { self.paren_list(Self::pivot_column)? } else { vec![self.pivot_column()?] };
         self.expect(Kind::IN)?;
         let values = self.paren_list(Self::pivot_value)?;
         self.expect(Kind::RightParen)?;
@@ -33,7 +30,10 @@ impl Parser<'_> {
             return Ok(input);
         }
         let alias = self.name()?;
-        Ok(self.wrap(start, RelationKind::SubqueryAlias { input: input.into(), alias, qualifier: vec![], columns: vec![] }))
+        Ok(self.wrap(
+            start,
+            RelationKind::SubqueryAlias { input: input.into(), alias, qualifier: vec![], columns: vec![] },
+        ))
     }
 
     fn pivot_column(&mut self) -> Result<Expr> {

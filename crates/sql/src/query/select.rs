@@ -76,8 +76,7 @@ impl Parser<'_> {
         loop {
             let start = self.position();
             let name = self.identifier()?;
-            let parameters =
-                if self.at(Kind::LeftParen) { self.paren_list(Self::hint_parameter)? } else { vec![] };
+            let parameters = if self.at(Kind::LeftParen) { self.paren_list(Self::hint_parameter)? } else { vec![] };
             hints.push(Hint { name, parameters, start });
             self.eat(Kind::Comma);
             if self.eat(Kind::HintEnd) {
@@ -138,8 +137,7 @@ impl Parser<'_> {
             (Some(grouping), _) => grouping,
             (None, Some(_)) => Grouping::By(vec![]),
         };
-        let aggregate =
-            RelationKind::Aggregate { input: input.into(), grouping, aggregates: expressions, pivot: None };
+        let aggregate = RelationKind::Aggregate { input: input.into(), grouping, aggregates: expressions, pivot: None };
         let aggregate = self.wrap(start, aggregate);
         match having {
             None => aggregate,
@@ -203,7 +201,9 @@ impl Parser<'_> {
         }
         match result {
             Some(result) => Ok(result),
-            None => Ok(self.wrap(start, RelationKind::Project { input: input.into(), expressions: vec![Expr::star()] })),
+            None => {
+                Ok(self.wrap(start, RelationKind::Project { input: input.into(), expressions: vec![Expr::star()] }))
+            }
         }
     }
 
@@ -219,14 +219,31 @@ impl Parser<'_> {
             Kind::FROM | Kind::WHERE | Kind::HAVING | Kind::QUALIFY | Kind::OFFSET => !ends,
             Kind::LIMIT => !ends && next != Kind::AS && next != Kind::FROM,
             Kind::SELECT | Kind::MAP | Kind::REDUCE | Kind::INSERT => self.begins_query_at(0) || self.at(Kind::INSERT),
-            Kind::USING | Kind::ON | Kind::JOIN | Kind::INNER | Kind::CROSS | Kind::NATURAL | Kind::LEFT | Kind::RIGHT
-            | Kind::FULL | Kind::SEMI | Kind::ANTI => !ends && next != Kind::FROM,
-            Kind::PIVOT | Kind::UNPIVOT => {
-                next == Kind::LeftParen || matches!(next, Kind::INCLUDE | Kind::EXCLUDE)
-            }
+            Kind::USING
+            | Kind::ON
+            | Kind::JOIN
+            | Kind::INNER
+            | Kind::CROSS
+            | Kind::NATURAL
+            | Kind::LEFT
+            | Kind::RIGHT
+            | Kind::FULL
+            | Kind::SEMI
+            | Kind::ANTI => !ends && next != Kind::FROM,
+            Kind::PIVOT | Kind::UNPIVOT => next == Kind::LeftParen || matches!(next, Kind::INCLUDE | Kind::EXCLUDE),
             Kind::TABLESAMPLE => matches!(next, Kind::LeftParen | Kind::SYSTEM | Kind::BERNOULLI),
-            Kind::AND | Kind::OR | Kind::NOT | Kind::IN | Kind::IS | Kind::AS | Kind::THEN | Kind::WHEN | Kind::ELSE
-            | Kind::END | Kind::WITH | Kind::INTO => !ends,
+            Kind::AND
+            | Kind::OR
+            | Kind::NOT
+            | Kind::IN
+            | Kind::IS
+            | Kind::AS
+            | Kind::THEN
+            | Kind::WHEN
+            | Kind::ELSE
+            | Kind::END
+            | Kind::WITH
+            | Kind::INTO => !ends,
             Kind::BETWEEN | Kind::LIKE | Kind::ILIKE | Kind::RLIKE => !ends && next != Kind::FROM,
             Kind::SET => self.is_identifier_at(1, false) || next == Kind::LeftParen,
             Kind::DO => !ends,

@@ -9,9 +9,7 @@ impl Parser<'_> {
     pub(crate) fn at_transform(&self) -> bool {
         match self.kind() {
             Kind::SELECT => {
-                self.kind_at(1) == Kind::TRANSFORM
-                    && self.kind_at(2) == Kind::LeftParen
-                    && self.script_follows()
+                self.kind_at(1) == Kind::TRANSFORM && self.kind_at(2) == Kind::LeftParen && self.script_follows()
             }
             Kind::MAP | Kind::REDUCE => self.begins_query_at(0),
             _ => false,
@@ -70,7 +68,8 @@ impl Parser<'_> {
             (None, None) => self.wrap(start, RelationKind::Project { input: input.into(), expressions }),
             (grouping, having) => {
                 let grouping = grouping.unwrap_or_else(|| firesteel_plan::relation::Grouping::By(vec![]));
-                let kind = RelationKind::Aggregate { input: input.into(), grouping, aggregates: expressions, pivot: None };
+                let kind =
+                    RelationKind::Aggregate { input: input.into(), grouping, aggregates: expressions, pivot: None };
                 let aggregate = self.wrap(start, kind);
                 match having {
                     None => aggregate,
@@ -79,7 +78,8 @@ impl Parser<'_> {
             }
         };
         let windows = self.window_clause()?;
-        let transformation = ScriptTransformation { input, script, output, is_schema_less, input_format, output_format };
+        let transformation =
+            ScriptTransformation { input, script, output, is_schema_less, input_format, output_format };
         let mut result = self.wrap(start, RelationKind::ScriptTransformation(Box::new(transformation)));
         if let Some(windows) = windows {
             result = self.wrap(start, RelationKind::WithWindows { input: result.into(), windows });
@@ -94,8 +94,9 @@ impl Parser<'_> {
             return Ok((vec![string("key".into()), string("value".into())], true));
         }
         let in_parentheses = self.eat(Kind::LeftParen);
-        let is_names = matches!(self.kind_at(1), Kind::Comma | Kind::RightParen | Kind::EndOfInput | Kind::FROM | Kind::ROW)
-            || self.kind_at(1) == Kind::RECORDREADER;
+        let is_names =
+            matches!(self.kind_at(1), Kind::Comma | Kind::RightParen | Kind::EndOfInput | Kind::FROM | Kind::ROW)
+                || self.kind_at(1) == Kind::RECORDREADER;
         let fields = if is_names {
             self.comma_list(Self::name)?.into_iter().map(string).collect()
         } else {

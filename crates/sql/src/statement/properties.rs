@@ -143,10 +143,11 @@ impl Parser<'_> {
         let lines = terminated(self, &[Kind::LINES])?;
         if lines.as_deref().is_some_and(|text| text != "\n") {
             let text = lines.unwrap_or_default();
-            return Err(self.error_from(start, "_LEGACY_ERROR_TEMP_0064", [(
-                "msg",
-                format!("LINES TERMINATED BY only supports newline '\\n' right now: {text}"),
-            )]));
+            return Err(self.error_from(
+                start,
+                "_LEGACY_ERROR_TEMP_0064",
+                [("msg", format!("LINES TERMINATED BY only supports newline '\\n' right now: {text}"))],
+            ));
         }
         let has_null = self.eat_sequence(&[Kind::NULL, Kind::DEFINED, Kind::AS]);
         let null = if has_null { Some(self.string_literal()?) } else { None };
