@@ -20,15 +20,20 @@
 
 pub mod cast;
 pub mod coerce;
+pub mod collation;
 pub mod context;
 pub mod datetime;
+pub mod fold;
 pub mod interval;
 pub mod quote;
 pub mod registry;
+pub mod rows;
 pub mod scalar;
 pub mod signature;
+pub mod strings;
 pub mod typed;
 pub mod types;
+pub mod view;
 
 pub use context::EvalContext;
 pub use registry::{Arguments, BuildContext, Built, Function, FunctionKind, Generator, LambdaArgument};

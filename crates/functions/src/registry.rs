@@ -165,7 +165,25 @@ impl Function {
 }
 
 /// Every family's table.
-static FAMILIES: &[&[Function]] = &[];
+static FAMILIES: &[&[Function]] = &[
+    crate::collation::FUNCTIONS,
+    crate::strings::binary_text::FUNCTIONS,
+    crate::strings::case::FUNCTIONS,
+    crate::strings::charset::FUNCTIONS,
+    crate::strings::concat::FUNCTIONS,
+    crate::strings::distance::FUNCTIONS,
+    crate::strings::format_number::FUNCTIONS,
+    crate::strings::format_string::FUNCTIONS,
+    crate::strings::length::FUNCTIONS,
+    crate::strings::mask::FUNCTIONS,
+    crate::strings::number_functions::FUNCTIONS,
+    crate::strings::pad::FUNCTIONS,
+    crate::strings::replace::FUNCTIONS,
+    crate::strings::search::FUNCTIONS,
+    crate::strings::sentences::FUNCTIONS,
+    crate::strings::substring::FUNCTIONS,
+    crate::strings::trim::FUNCTIONS,
+];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
     let all = FAMILIES.iter().flat_map(|family| family.iter());
