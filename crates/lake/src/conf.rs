@@ -54,7 +54,10 @@ impl Conf {
 }
 
 fn invalid(key: &str, value: &str, expected: &str) -> SparkError {
-    SparkError::new("INVALID_CONF_VALUE.TYPE_MISMATCH", [("confName", key), ("confValue", value), ("confType", expected)])
+    SparkError::new(
+        "INVALID_CONF_VALUE.TYPE_MISMATCH",
+        [("confName", key), ("confValue", value), ("confType", expected)],
+    )
 }
 
 pub(crate) fn parse_flag(text: &str) -> Option<bool> {

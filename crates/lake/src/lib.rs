@@ -1,1 +1,52 @@
-//! Placeholder.
+//! The data lake: reading and writing files with Spark's semantics.
+//!
+//! ```text
+//!  ScanRequest ─▶ files (list, globs, partitions) ─▶ format (schema) ─▶ Scan ─▶ FileTable ─▶ DataSourceExec
+//!                                                                                    │
+//!                       parquet: DataFusion's source + Spark's column rules          │ splits as Spark makes them
+//!                       csv, json, text, …: RecordSource + a RecordReader of ours ◀──┘
+//!
+//!  rows ─▶ write::WriteJob (start · run_task · commit | abort) ─▶ encoder of the format ─▶ staged files ─▶ renamed
+//! ```
+//!
+//! - [`scan()`] resolves a read; [`Scan::table`] is what goes into a DataFusion plan.
+//! - [`write()`] writes a plan here; a cluster drives [`WriteJob`] itself.
+//! - `format` is the one table of formats; a table format (Delta, Hudi, Iceberg) will stand beside it and hand out
+//!   the same [`Scan`] and [`WriteJob`] pieces over its own list of files.
+//!
+//! ```no_run
+//! # async fn example() -> firesteel_plan::Result<()> {
+//! use firesteel_lake::{ScanRequest, SourceOptions, scan};
+//! let request = ScanRequest {
+//!     format: "csv".into(),
+//!     paths: vec!["/data/flights/*.csv".into()],
+//!     options: SourceOptions::new([("header", "true"), ("inferSchema", "true")]),
+//!     ..ScanRequest::default()
+//! };
+//! let flights = scan(request).await?;
+//! println!("{}", flights.schema().fields.len());
+//! # Ok(()) }
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod compression;
+mod conf;
+mod convert;
+mod errors;
+pub mod files;
+mod format;
+mod merge;
+mod options;
+mod parquet;
+mod partition_text;
+mod request;
+mod scan;
+mod text_values;
+mod write;
+
+pub use conf::Conf;
+pub use format::{is_file_format, short_name};
+pub use options::SourceOptions;
+pub use request::{Bucketing, ScanRequest, WriteRequest, WriteSummary};
+pub use scan::{FileTable, Scan, ScanFile, scan};
+pub use write::{StagedFile, TaskOutput, WriteJob, ordered, write};

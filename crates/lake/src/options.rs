@@ -51,5 +51,8 @@ impl SourceOptions {
 }
 
 fn invalid(key: &str, value: &str, expected: &str) -> SparkError {
-    SparkError::new("_LEGACY_ERROR_TEMP_2045", [("message", format!("Option {key} must be {expected}, not \"{value}\""))])
+    SparkError::new(
+        "_LEGACY_ERROR_TEMP_2045",
+        [("message", format!("Option {key} must be {expected}, not \"{value}\""))],
+    )
 }

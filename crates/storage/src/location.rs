@@ -77,6 +77,10 @@ impl Location {
     pub fn url(&self) -> String {
         format!("{}://{}{}", self.scheme, self.authority, encode_path(&self.path))
     }
+    /// The last part of [`Location::url`].
+    pub fn encoded_name(&self) -> String {
+        encode_path(self.name())
+    }
     /// The key in the object store of this file system.
     pub fn object_path(&self) -> Result<object_store::path::Path> {
         object_store::path::Path::parse(self.path.trim_start_matches('/'))

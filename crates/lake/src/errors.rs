@@ -1,0 +1,41 @@
+//! Read failures, by Spark's conditions.
+use datafusion::common::DataFusionError;
+use firesteel_plan::SparkError;
+use firesteel_storage::Location;
+use object_store::path::Path;
+
+/// `file:///…` of an object.
+pub(crate) fn file_url(path: &Path) -> String {
+    Location::parse(&format!("/{path}")).map_or_else(|_| path.to_string(), |location| location.url())
+}
+
+/// Wraps what went wrong with a file as Spark's scan does; an error that says so already stays.
+pub(crate) fn failed_read(place: &str, error: SparkError) -> SparkError {
+    if error.is("FAILED_READ_FILE") {
+        return error;
+    }
+    let cause = error.to_string();
+    SparkError::new("FAILED_READ_FILE.NO_HINT", [("path", place)]).with_cause(cause)
+}
+
+/// A failure of the object store on a file.
+pub(crate) fn store(path: &Path, error: object_store::Error) -> SparkError {
+    let place = file_url(path);
+    let condition = match error {
+        object_store::Error::NotFound { .. } => "FAILED_READ_FILE.FILE_NOT_EXIST",
+        _ => "FAILED_READ_FILE.NO_HINT",
+    };
+    SparkError::new(condition, [("path", place)]).with_cause(error)
+}
+
+/// The `SparkError` inside a DataFusion error, else an internal error with its text.
+pub(crate) fn from_datafusion(error: &DataFusionError) -> SparkError {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = source {
+        if let Some(spark) = current.downcast_ref::<SparkError>() {
+            return spark.clone();
+        }
+        source = current.source();
+    }
+    SparkError::internal(error.to_string())
+}

@@ -1,0 +1,104 @@
+//! Byte access whose errors name the file.
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use firesteel_plan::{Result, SparkError};
+use firesteel_storage::{FileStatus, FileSystem, Location};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use object_store::ObjectMeta;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+
+/// Reads the footer of a file while its schema is inferred.
+pub(super) async fn footer(
+    file_system: Arc<dyn FileSystem>,
+    file: FileStatus,
+) -> Result<(Location, Arc<ParquetMetaData>)> {
+    let meta = ObjectMeta {
+        location: file.location.object_path()?,
+        last_modified: chrono::DateTime::from_timestamp_micros(file.modified_us).unwrap_or_default(),
+        size: file.size,
+        e_tag: None,
+        version: None,
+    };
+    let store = file_system.object_store();
+    let metadata = DFParquetMetadata::new(store.as_ref(), &meta).fetch_metadata().await;
+    let metadata = metadata.map_err(|e| {
+        SparkError::new("FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER", [("path", file.location.url())]).with_cause(e)
+    })?;
+    Ok((file.location, metadata))
+}
+
+/// DataFusion's readers with its footer cache, wrapped.
+#[derive(Debug)]
+pub(super) struct NamingReaderFactory {
+    inner: CachedParquetFileReaderFactory,
+}
+
+impl NamingReaderFactory {
+    pub(super) fn new(inner: CachedParquetFileReaderFactory) -> Self {
+        Self { inner }
+    }
+}
+
+impl ParquetFileReaderFactory for NamingReaderFactory {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> datafusion::common::Result<Box<dyn AsyncFileReader + Send>> {
+        let place: Arc<str> = crate::errors::file_url(&file.object_meta.location).into();
+        let inner = self.inner.create_reader(partition_index, file, metadata_size_hint, metrics)?;
+        Ok(Box::new(NamingReader { inner, place }))
+    }
+}
+
+struct NamingReader {
+    inner: Box<dyn AsyncFileReader + Send>,
+    place: Arc<str>,
+}
+
+fn name(error: ParquetError, place: &str) -> ParquetError {
+    let missing = {
+        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        let mut found = false;
+        while let Some(current) = source {
+            found |= matches!(current.downcast_ref(), Some(object_store::Error::NotFound { .. }));
+            source = current.source();
+        }
+        found
+    };
+    let condition = if missing { "FAILED_READ_FILE.FILE_NOT_EXIST" } else { "FAILED_READ_FILE.NO_HINT" };
+    ParquetError::External(Box::new(SparkError::new(condition, [("path", place)]).with_cause(error)))
+}
+
+impl AsyncFileReader for NamingReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        let place = Arc::clone(&self.place);
+        self.inner.get_bytes(range).map(move |result| result.map_err(|e| name(e, &place))).boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        let place = Arc::clone(&self.place);
+        self.inner.get_byte_ranges(ranges).map(move |result| result.map_err(|e| name(e, &place))).boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        let place = Arc::clone(&self.place);
+        self.inner.get_metadata(options).map(move |result| result.map_err(|e| name(e, &place))).boxed()
+    }
+}

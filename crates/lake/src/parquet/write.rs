@@ -1,0 +1,179 @@
+//! Parquet files as Spark writes them.
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use arrow::record_batch::RecordBatchOptions;
+use firesteel_functions::types::to_arrow_fields;
+use firesteel_plan::{Result, SparkError, StructType};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+
+use super::schema::SPARK_SCHEMA_KEY;
+use crate::convert::convert;
+use crate::request::WriteRequest;
+use crate::write::{Encoder, WriterFactory};
+
+const DEFAULT_BLOCK_BYTES: u64 = 128 << 20;
+
+/// Option name, codec, what the file name says.
+fn codec(name: &str) -> Result<(Compression, &'static str)> {
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "none" | "uncompressed" => (Compression::UNCOMPRESSED, ""),
+        "snappy" => (Compression::SNAPPY, ".snappy"),
+        "gzip" => (Compression::GZIP(GzipLevel::default()), ".gz"),
+        "brotli" => (Compression::BROTLI(BrotliLevel::default()), ".br"),
+        "lz4" => (Compression::LZ4, ".lz4hadoop"),
+        "lz4_raw" => (Compression::LZ4_RAW, ".lz4raw"),
+        "zstd" => (Compression::ZSTD(ZstdLevel::default()), ".zstd"),
+        "lzo" => return Err(SparkError::unsupported("writing Parquet with LZO")),
+        _ => {
+            return Err(SparkError::new(
+                "CODEC_NOT_AVAILABLE.WITH_AVAILABLE_CODECS_SUGGESTION",
+                [
+                    ("codecName", name),
+                    ("availableCodecs", "none, uncompressed, snappy, gzip, brotli, lz4, lz4_raw, zstd"),
+                ],
+            ));
+        }
+    })
+}
+
+pub(super) fn factory(schema: &StructType, request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {
+    let default = request.conf.get("spark.sql.parquet.compression.codec").unwrap_or("snappy");
+    let name = request.options.any(&["compression", "parquet.compression"]).unwrap_or(default);
+    let (compression, suffix) = codec(name)?;
+    let block_bytes = match request.options.get("parquet.block.size") {
+        Some(text) => crate::conf::parse_bytes(text).unwrap_or(DEFAULT_BLOCK_BYTES),
+        None => request.conf.bytes("spark.hadoop.parquet.block.size", DEFAULT_BLOCK_BYTES)?,
+    };
+    let metadata = vec![
+        KeyValue::new("org.apache.spark.version".into(), "4.2.0".to_string()),
+        KeyValue::new(SPARK_SCHEMA_KEY.into(), schema.json_value().to_string()),
+    ];
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_key_value_metadata(Some(metadata))
+        .set_created_by("firesteel".into())
+        .set_coerce_types(true)
+        .build();
+    Ok(Arc::new(ParquetFactory {
+        extension: format!("{suffix}.parquet"),
+        schema: Arc::new(Schema::new(stored_fields(&to_arrow_fields(schema)))),
+        properties,
+        block_bytes,
+    }))
+}
+
+/// The Arrow fields that Parquet's writer turns into Spark's Parquet types.
+fn stored_fields(fields: &Fields) -> Fields {
+    fields.iter().map(stored_field).collect()
+}
+
+fn stored_field(field: &FieldRef) -> FieldRef {
+    Arc::new(Field::new(field.name(), stored_type(field.data_type()), field.is_nullable()))
+}
+
+fn stored_type(data_type: &ArrowType) -> ArrowType {
+    match data_type {
+        ArrowType::Interval(IntervalUnit::YearMonth) => ArrowType::Int32,
+        ArrowType::Duration(_) => ArrowType::Int64,
+        ArrowType::Time64(_) => ArrowType::Time64(TimeUnit::Microsecond),
+        ArrowType::List(element) => ArrowType::List(stored_field(element)),
+        ArrowType::Map(entries, sorted) => ArrowType::Map(stored_field(entries), *sorted),
+        ArrowType::Struct(fields) => ArrowType::Struct(stored_fields(fields)),
+        other => other.clone(),
+    }
+}
+
+#[derive(Debug)]
+struct ParquetFactory {
+    extension: String,
+    schema: SchemaRef,
+    properties: WriterProperties,
+    block_bytes: u64,
+}
+
+impl WriterFactory for ParquetFactory {
+    fn extension(&self) -> &str {
+        &self.extension
+    }
+
+    fn encoder(&self) -> Result<Box<dyn Encoder>> {
+        let sink = SharedBuffer::default();
+        let options = ArrowWriterOptions::new()
+            .with_properties(self.properties.clone())
+            .with_skip_arrow_metadata(true)
+            .with_schema_root("spark_schema".into());
+        let writer = ArrowWriter::try_new_with_options(sink.clone(), Arc::clone(&self.schema), options);
+        Ok(Box::new(ParquetEncoder {
+            writer: Some(writer.map_err(failed)?),
+            sink,
+            schema: Arc::clone(&self.schema),
+            block_bytes: self.block_bytes,
+        }))
+    }
+}
+
+fn failed(error: ParquetError) -> SparkError {
+    SparkError::internal(format!("cannot write Parquet: {error}")).with_cause(error)
+}
+
+/// The writer's output, which the encoder takes from it after each batch.
+#[derive(Clone, Default)]
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
+
+impl SharedBuffer {
+    fn drain(&self, to: &mut Vec<u8>) {
+        let mut bytes = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        to.append(&mut bytes);
+    }
+}
+
+impl Write for SharedBuffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct ParquetEncoder {
+    /// `None` once finished.
+    writer: Option<ArrowWriter<SharedBuffer>>,
+    sink: SharedBuffer,
+    schema: SchemaRef,
+    block_bytes: u64,
+}
+
+impl Encoder for ParquetEncoder {
+    fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let columns = batch.columns().iter().zip(self.schema.fields());
+        let columns = columns.map(|(column, field)| convert(column, field.data_type(), true)).collect::<Result<_, _>>();
+        let columns = columns.map_err(|e| failed(e.into()))?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let stored = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
+        writer.write(&stored.map_err(|e| failed(e.into()))?).map_err(failed)?;
+        if writer.in_progress_size() as u64 >= self.block_bytes {
+            writer.flush().map_err(failed)?;
+        }
+        self.sink.drain(out);
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        if let Some(writer) = self.writer.take() {
+            writer.close().map_err(failed)?;
+        }
+        self.sink.drain(out);
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Reading: a request → files, schema and a DataFusion table.
+mod metadata;
+mod provider;
+mod prune;
+pub(crate) mod source;
+mod split;
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::ScalarValue;
+use firesteel_plan::{Result, SparkError, StructField, StructType};
+use firesteel_storage::{FileStatus, FileSystem, Location};
+
+use crate::files::{PartitionLayout, discover, find_field, list};
+use crate::format::{self, Format, InferInput};
+use crate::request::{Bucketing, ScanRequest};
+pub use provider::FileTable;
+pub(crate) use provider::Prepared;
+
+/// A resolved read. Cheap to clone; the files were listed when it was made.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    format_name: String,
+    format: Arc<dyn Format>,
+    schema: StructType,
+    partition_schema: StructType,
+    roots: Vec<FileStatus>,
+    files: Vec<ScanFile>,
+    file_system: Arc<dyn FileSystem>,
+    bucketing: Option<Bucketing>,
+    request: ScanRequest,
+}
+
+/// A file to read and the partition it belongs to.
+#[derive(Debug, Clone)]
+pub struct ScanFile {
+    pub status: FileStatus,
+    pub partition_values: Vec<ScalarValue>,
+}
+
+impl Scan {
+    /// The short name of the format.
+    pub fn format(&self) -> &str {
+        &self.inner.format_name
+    }
+    /// Data columns, then partition columns; all nullable, as Spark reads files.
+    pub fn schema(&self) -> &StructType {
+        &self.inner.schema
+    }
+    pub fn partition_schema(&self) -> &StructType {
+        &self.inner.partition_schema
+    }
+    pub fn bucketing(&self) -> Option<&Bucketing> {
+        self.inner.bucketing.as_ref()
+    }
+    pub fn files(&self) -> &[ScanFile] {
+        &self.inner.files
+    }
+    /// The directories or files that the paths named.
+    pub fn roots(&self) -> impl Iterator<Item = &Location> {
+        self.inner.roots.iter().map(|root| &root.location)
+    }
+    /// `df.inputFiles()`
+    pub fn input_files(&self) -> Vec<String> {
+        self.inner.files.iter().map(|file| file.status.location.url()).collect()
+    }
+    pub fn size_in_bytes(&self) -> u64 {
+        self.inner.files.iter().map(|file| file.status.size).sum()
+    }
+    /// The table to put into a DataFusion plan: the columns of [`Scan::schema`], then [`Scan::metadata_column`].
+    pub fn table(&self) -> Arc<dyn TableProvider> {
+        Arc::new(FileTable::new(self.clone()))
+    }
+    /// The hidden struct column with `file_path`, `file_name`, `file_size`, `file_block_start`, `file_block_length` and
+    /// `file_modification_time`. It is the table's last column; it is named `_metadata`, with more underscores in front
+    /// where the data has a column of that name.
+    pub fn metadata_column(&self) -> StructField {
+        metadata::field(&self.inner.schema)
+    }
+}
+
+/// Resolves a read: lists files, finds partitions, reads the schema from the files if none is given.
+pub async fn scan(mut request: ScanRequest) -> Result<Scan> {
+    if request.paths.is_empty()
+        && let Some(path) = request.options.get("path")
+    {
+        request.paths = vec![path.to_string()];
+    }
+    let format = format::make(&request.format, &request.options, &request.conf)?;
+    let listing = list(&request).await?;
+    let layout = discover(&request, &listing)?;
+    let data_schema = match &request.user_schema {
+        Some(schema) => without(schema, &layout.schema, &request),
+        None => {
+            let input =
+                InferInput { file_system: &listing.files, files: listing.data.iter().collect(), conf: &request.conf };
+            format.infer_schema(&input).await?.ok_or_else(|| cannot_infer(&request.format))?
+        }
+    };
+    let data_schema = data_schema.as_nullable();
+    let schema = merge(&data_schema, &layout.schema, &request);
+    format::check_duplicates(&schema, &request.conf)?;
+    format.check_read_schema(&schema)?;
+    format::check_types(format.as_ref(), &request.format, &without(&data_schema, &layout.schema, &request))?;
+    let files = scan_files(&listing, &layout);
+    let inner = Inner {
+        format_name: format::short_name(&request.format).to_string(),
+        format,
+        schema,
+        partition_schema: layout.schema.as_nullable(),
+        files,
+        roots: listing.roots,
+        file_system: listing.files,
+        bucketing: request.bucketing.clone(),
+        request,
+    };
+    Ok(Scan { inner: Arc::new(inner) })
+}
+
+fn scan_files(listing: &crate::files::Listing, layout: &PartitionLayout) -> Vec<ScanFile> {
+    let file = |status: &FileStatus| {
+        let partition_values = layout.values(&status.location)?;
+        Some(ScanFile { status: status.clone(), partition_values })
+    };
+    listing.non_empty().filter_map(file).collect()
+}
+
+/// The fields of a schema that are not partition columns.
+fn without(schema: &StructType, partitions: &StructType, request: &ScanRequest) -> StructType {
+    let is_data = |field: &&StructField| find_field(partitions, &field.name, &request.conf).is_none();
+    StructType { fields: schema.fields.iter().filter(is_data).cloned().collect() }
+}
+
+/// Data columns then partition columns; one that is both keeps its place and has the partition's type.
+fn merge(data: &StructType, partitions: &StructType, request: &ScanRequest) -> StructType {
+    let partitions = partitions.as_nullable();
+    let of_data = data.fields.iter().map(|f| find_field(&partitions, &f.name, &request.conf).unwrap_or(f));
+    let rest = partitions.fields.iter().filter(|f| find_field(data, &f.name, &request.conf).is_none());
+    StructType { fields: of_data.chain(rest).cloned().collect() }
+}
+
+fn cannot_infer(format: &str) -> SparkError {
+    SparkError::new("UNABLE_TO_INFER_SCHEMA", [("format", format::display_name(format))])
+}

@@ -1,0 +1,194 @@
+//! The DataFusion table of a [`Scan`](super::Scan): prunes partitions, splits files, and makes a `DataSourceExec`.
+use std::sync::Arc;
+
+use arrow::datatypes::{Fields, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{Result, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::{ExecutionPlan, Partitioning};
+use firesteel_functions::external;
+use firesteel_functions::types::{to_arrow_field, to_arrow_fields};
+use firesteel_plan::{StructField, StructType};
+use object_store::ObjectMeta;
+
+use super::split::Split;
+use super::{Inner, Scan, ScanFile, metadata, prune, split};
+use crate::files::find_field;
+
+/// The table of one read.
+#[derive(Debug)]
+pub struct FileTable {
+    scan: Scan,
+    /// Spark's order: data columns, partition columns, `_metadata`.
+    schema: SchemaRef,
+    /// What the files hold.
+    file_schema: StructType,
+    /// DataFusion's order: file columns, partition columns, `_metadata`.
+    table_schema: TableSchema,
+    /// Column of `schema` → column of `table_schema`.
+    positions: Vec<usize>,
+}
+
+impl FileTable {
+    pub(super) fn new(scan: Scan) -> Self {
+        let inner = &scan.inner;
+        let is_data =
+            |field: &&StructField| find_field(&inner.partition_schema, &field.name, &inner.request.conf).is_none();
+        let file_schema = StructType { fields: inner.schema.fields.iter().filter(is_data).cloned().collect() };
+        let metadata = Arc::new(to_arrow_field(&scan.metadata_column()));
+        let partition_fields: Vec<_> =
+            to_arrow_fields(&inner.partition_schema).iter().cloned().chain([Arc::clone(&metadata)]).collect();
+        let table_schema = TableSchema::builder(Arc::new(Schema::new(to_arrow_fields(&file_schema))))
+            .with_table_partition_cols(partition_fields)
+            .build();
+        let all = table_schema.table_schema().fields();
+        let names = inner.schema.fields.iter().map(|f| f.name.as_str()).chain([metadata.name().as_str()]);
+        let positions: Vec<usize> =
+            names.map(|name| all.iter().position(|f| f.name() == name).unwrap_or_default()).collect();
+        let fields: Fields = positions.iter().map(|position| Arc::clone(&all[*position])).collect();
+        let schema = Arc::new(Schema::new(fields));
+        Self { scan, schema, file_schema, table_schema, positions }
+    }
+
+    pub fn scan(&self) -> &Scan {
+        &self.scan
+    }
+
+    fn inner(&self) -> &Inner {
+        &self.scan.inner
+    }
+
+    fn file_groups(&self, files: &[PartitionedFile], kept: &[usize], parallelism: usize) -> Result<Vec<FileGroup>> {
+        let partitions = split::partitions(self.inner(), kept, parallelism).map_err(external)?;
+        let piece = |split: &Split| {
+            let mut part = files[split.file].clone();
+            let status = &self.inner().files[split.file].status;
+            part.partition_values.push(metadata::value(status, split.start, split.length));
+            if split.length < status.size {
+                let end = i64::try_from(split.start + split.length).unwrap_or(i64::MAX);
+                part = part.with_range(i64::try_from(split.start).unwrap_or(i64::MAX), end);
+            }
+            part
+        };
+        Ok(partitions.iter().map(|splits| FileGroup::new(splits.iter().map(piece).collect())).collect())
+    }
+}
+
+fn partitioned_file(file: &ScanFile) -> Result<PartitionedFile> {
+    let status = &file.status;
+    let meta = ObjectMeta {
+        location: status.location.object_path().map_err(external)?,
+        last_modified: chrono::DateTime::from_timestamp_micros(status.modified_us).unwrap_or_default(),
+        size: status.size,
+        e_tag: None,
+        version: None,
+    };
+    let mut part = PartitionedFile::new_from_meta(meta);
+    part.partition_values.clone_from(&file.partition_values);
+    Ok(part)
+}
+
+#[async_trait]
+impl TableProvider for FileTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| {
+            if prune::is_partition_filter(filter, &self.inner().partition_schema) {
+                TableProviderFilterPushDown::Exact
+            } else if self.inner().format.prunes() && !filter.is_volatile() {
+                TableProviderFilterPushDown::Inexact
+            } else {
+                TableProviderFilterPushDown::Unsupported
+            }
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        statistics.total_byte_size =
+            Precision::Inexact(usize::try_from(self.scan.size_in_bytes()).unwrap_or(usize::MAX));
+        Some(statistics)
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let inner = self.inner();
+        let kept = prune::prune(&inner.files, &inner.partition_schema, filters, session)?;
+        let mut files = inner.files.iter().map(partitioned_file).collect::<Result<Vec<_>>>()?;
+        let url = ObjectStoreUrl::parse(inner.file_system.store_url())?;
+        session.runtime_env().register_object_store(url.as_ref(), inner.file_system.object_store());
+        let prepared = inner.format.prepare(&inner.file_system, &mut files, &kept, &self.table_schema, session).await?;
+        let parallelism = session.config().target_partitions();
+        let groups = self.file_groups(&files, &prepared.kept, parallelism)?;
+        let source = inner.format.source(&self.file_schema, self.table_schema.clone(), &inner.file_system, session);
+        let source = source.map_err(external)?;
+        // Every filter that reaches this table also stays above it; a limit may only be used where there is none.
+        let limit =
+            if filters.iter().all(|f| prune::is_partition_filter(f, &inner.partition_schema)) { limit } else { None };
+        let count = groups.len().max(1);
+        let groups = if groups.is_empty() { vec![FileGroup::new(vec![])] } else { groups };
+        let indices = match projection {
+            Some(columns) => columns.iter().map(|column| self.positions[*column]).collect(),
+            None => self.positions.clone(),
+        };
+        let config = FileScanConfigBuilder::new(url, source)
+            .with_file_groups(groups)
+            .with_statistics(prepared.statistics)
+            .with_projection_indices(Some(indices))?
+            .with_limit(limit)
+            .with_expr_adapter(inner.format.expr_adapter(&self.scan_places()))
+            // Rows come in the order of the files, partition by partition, as in Spark.
+            .with_preserve_order(true)
+            .with_output_partitioning(Some(Partitioning::UnknownPartitioning(count)))
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+impl FileTable {
+    /// The file where there is one, else the roots: what an error can name before it knows the file.
+    fn scan_places(&self) -> String {
+        match self.inner().files.as_slice() {
+            [one] => one.status.location.url(),
+            _ => self.scan.roots().map(|root| root.url()).collect::<Vec<_>>().join(","),
+        }
+    }
+}
+
+/// What a format found out about the files before they are read.
+pub(crate) struct Prepared {
+    /// Indices of the files to read.
+    pub kept: Vec<usize>,
+    /// Of the whole table, in the order of its table schema.
+    pub statistics: Statistics,
+}
+
+impl Prepared {
+    /// Sizes only.
+    pub(crate) fn by_size(files: &[PartitionedFile], kept: &[usize], table_schema: &TableSchema) -> Self {
+        let mut statistics = Statistics::new_unknown(table_schema.table_schema());
+        let bytes: u64 = kept.iter().map(|index| files[*index].object_meta.size).sum();
+        statistics.total_byte_size = Precision::Inexact(usize::try_from(bytes).unwrap_or(usize::MAX));
+        Self { kept: kept.to_vec(), statistics }
+    }
+}

@@ -1,0 +1,196 @@
+//! A [`FileSource`] for formats that DataFusion does not read the way Spark does: it opens files with a [`RecordReader`]
+//! of ours and leaves projection and partition columns to DataFusion's helpers.
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener, FileScanConfig, FileSource};
+use datafusion::datasource::projection::{ProjectionOpener, SplitProjection};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{DisplayFormatType, apply_expression_roots};
+use firesteel_functions::external;
+use firesteel_plan::SparkError;
+use firesteel_storage::Location;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use object_store::{ObjectMeta, ObjectStore};
+
+use crate::errors;
+
+/// Batches of the columns that were asked for.
+pub(crate) type BatchStream = BoxStream<'static, firesteel_plan::Result<RecordBatch>>;
+
+/// Reads one file or a part of it.
+pub(crate) trait RecordReader: Send + Sync + fmt::Debug + 'static {
+    /// The short name of the format, as `explain` shows it.
+    fn name(&self) -> &'static str;
+    /// Opens a file. Batches have the schema `part.schema`, in its order.
+    fn read(&self, part: FilePart) -> BatchStream;
+}
+
+/// What to read of a file.
+pub(crate) struct FilePart {
+    pub store: Arc<dyn ObjectStore>,
+    pub meta: ObjectMeta,
+    /// Bytes `start..end` in which records must begin; the whole file otherwise.
+    pub range: Option<(u64, u64)>,
+    /// The wanted file columns.
+    pub schema: SchemaRef,
+    /// Their positions among all file columns.
+    pub columns: Vec<usize>,
+    pub batch_size: usize,
+}
+
+/// What to do with files that cannot be read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tolerance {
+    pub ignore_missing: bool,
+    pub ignore_corrupt: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct RecordSource {
+    reader: Arc<dyn RecordReader>,
+    tolerance: Tolerance,
+    table_schema: TableSchema,
+    projection: SplitProjection,
+    batch_size: usize,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+const DEFAULT_BATCH_ROWS: usize = 8192;
+
+impl RecordSource {
+    pub(crate) fn new(reader: Arc<dyn RecordReader>, table_schema: TableSchema, tolerance: Tolerance) -> Self {
+        let projection = SplitProjection::unprojected(&table_schema);
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { reader, tolerance, table_schema, projection, batch_size: DEFAULT_BATCH_ROWS, metrics }
+    }
+}
+
+impl FileSource for RecordSource {
+    fn create_file_opener(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        _base_config: &FileScanConfig,
+        _partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        let columns = self.projection.file_indices.clone();
+        let opener = RecordOpener {
+            reader: Arc::clone(&self.reader),
+            tolerance: self.tolerance,
+            store,
+            schema: Arc::new(self.table_schema.file_schema().project(&columns)?),
+            columns,
+            batch_size: self.batch_size,
+        };
+        ProjectionOpener::try_new(self.projection.clone(), Arc::new(opener), self.table_schema.file_schema())
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        &self.table_schema
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
+        Arc::new(Self { batch_size, ..self.clone() })
+    }
+
+    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
+        let merged = self.projection.source.try_merge(projection)?;
+        let projection = SplitProjection::new(self.table_schema.file_schema(), &merged);
+        Ok(Some(Arc::new(Self { projection, ..self.clone() })))
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        Some(&self.projection.source)
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        &self.metrics
+    }
+
+    fn file_type(&self) -> &str {
+        self.reader.name()
+    }
+
+    fn fmt_extra(&self, _format: DisplayFormatType, _f: &mut fmt::Formatter) -> fmt::Result {
+        Ok(())
+    }
+
+    /// Splits follow Spark's settings and are made once, when the scan is planned.
+    fn supports_repartitioning(&self) -> bool {
+        false
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        apply_expression_roots(self.projection.source.iter(), f)
+    }
+}
+
+struct RecordOpener {
+    reader: Arc<dyn RecordReader>,
+    tolerance: Tolerance,
+    store: Arc<dyn ObjectStore>,
+    schema: SchemaRef,
+    columns: Vec<usize>,
+    batch_size: usize,
+}
+
+impl FileOpener for RecordOpener {
+    fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
+        let place = errors::file_url(&file.object_meta.location);
+        let part = FilePart {
+            store: Arc::clone(&self.store),
+            range: file
+                .range
+                .as_ref()
+                .map(|range| (range.start.max(0).unsigned_abs(), range.end.max(0).unsigned_abs())),
+            meta: file.object_meta,
+            schema: Arc::clone(&self.schema),
+            columns: self.columns.clone(),
+            batch_size: self.batch_size,
+        };
+        let stream = guard(self.reader.read(part), place, self.tolerance);
+        Ok(async move { Ok(stream) }.boxed())
+    }
+}
+
+/// Names the file in errors; ends the file early where the user tolerates what went wrong.
+fn guard(stream: BatchStream, place: String, tolerance: Tolerance) -> BoxStream<'static, Result<RecordBatch>> {
+    let state = (stream, place, false);
+    futures::stream::unfold(state, move |(mut stream, place, done)| async move {
+        if done {
+            return None;
+        }
+        match stream.next().await? {
+            Ok(batch) => Some((Ok(batch), (stream, place, false))),
+            Err(error) => {
+                let error = errors::failed_read(&place, error);
+                if tolerates(&error, tolerance) {
+                    return None;
+                }
+                Some((Err::<RecordBatch, DataFusionError>(external(error)), (stream, place, true)))
+            }
+        }
+    })
+    .boxed()
+}
+
+fn tolerates(error: &SparkError, tolerance: Tolerance) -> bool {
+    if error.is("FAILED_READ_FILE.FILE_NOT_EXIST") { tolerance.ignore_missing } else { tolerance.ignore_corrupt }
+}
+
+/// The place of an object, for errors and columns that show it.
+pub(crate) fn location_of(meta: &ObjectMeta) -> Option<Location> {
+    Location::parse(&format!("/{}", meta.location)).ok()
+}

@@ -1,0 +1,197 @@
+//! A write from its start to its commit.
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::execution::SendableRecordBatchStream;
+use firesteel_plan::command::SaveMode;
+use firesteel_plan::{Result, SparkError, StructType};
+use firesteel_storage::{FileSystem, Location, is_hidden};
+use object_store::ObjectStoreExt;
+use uuid::Uuid;
+
+use super::commit::TaskOutput;
+use super::task::{self, TaskContext};
+use crate::files::{find_field, partition_path};
+use crate::format;
+use crate::request::{WriteRequest, WriteSummary};
+
+/// The directory of unfinished writes below a table, as in Hadoop.
+const TEMPORARY: &str = "_temporary";
+const SUCCESS: &str = "_SUCCESS";
+
+/// A write that has begun. Dropped without [`WriteJob::commit`], it leaves only its hidden staging directory, which
+/// [`WriteJob::abort`] removes.
+#[derive(Debug)]
+pub struct WriteJob {
+    request: WriteRequest,
+    file_system: Arc<dyn FileSystem>,
+    target: Location,
+    staging: Location,
+    task: Arc<TaskContext>,
+}
+
+impl WriteJob {
+    /// Checks the request and the place. `None`: the mode says that what exists stays.
+    pub async fn start(request: WriteRequest) -> Result<Option<Self>> {
+        let target = Location::parse(&request.path)?;
+        let file_system = request.storage.file_system(&target)?;
+        let data_schema = data_schema(&request)?;
+        let format = format::make(&request.format, &request.options, &request.conf)?;
+        format::check_duplicates(&request.schema, &request.conf)?;
+        format::check_types(format.as_ref(), &request.format, &data_schema)?;
+        let writer = format.writer(&data_schema, &request)?;
+        if file_system.status(&target).await?.is_some() {
+            match request.mode {
+                SaveMode::ErrorIfExists => {
+                    return Err(SparkError::new("PATH_ALREADY_EXISTS", [("outputPath", target.to_string())]));
+                }
+                SaveMode::Ignore => return Ok(None),
+                SaveMode::Append | SaveMode::Overwrite => {}
+            }
+        }
+        let id = Uuid::new_v4();
+        let staging = target.join(TEMPORARY).join(&id.to_string());
+        file_system.create_directory(&staging).await?;
+        let task = Arc::new(TaskContext::new(&request, data_schema, writer, id)?);
+        Ok(Some(Self { request, file_system, target, staging, task }))
+    }
+
+    /// Where the files will be.
+    pub fn target(&self) -> &Location {
+        &self.target
+    }
+
+    /// Writes the rows of one input partition. Attempts of one task do not disturb each other.
+    pub async fn run_task(
+        &self,
+        partition: usize,
+        attempt: usize,
+        rows: SendableRecordBatchStream,
+    ) -> Result<TaskOutput> {
+        let directory = format!("task_{partition:06}_{attempt}");
+        let place = self.staging.join(&directory);
+        let files = task::run(&self.task, self.file_system.as_ref(), &place, partition, rows).await?;
+        Ok(TaskOutput { directory, files })
+    }
+
+    /// Makes the outputs of all tasks the table's files: first what they replace goes, then they are renamed into place.
+    pub async fn commit(self, outputs: Vec<TaskOutput>) -> Result<WriteSummary> {
+        if self.request.mode == SaveMode::Overwrite {
+            self.remove_overwritten(&outputs).await?;
+        }
+        let mut summary = WriteSummary::default();
+        let mut partitions = BTreeSet::new();
+        for output in &outputs {
+            for file in &output.files {
+                let from = self.staging.join(&output.directory).join(&file.path);
+                self.file_system.rename(&from, &self.target.join(&file.path)).await?;
+                summary.rows += file.rows;
+                summary.bytes += file.bytes;
+                summary.files += 1;
+                partitions.insert(file.partition.clone());
+            }
+        }
+        let as_map = |spec: Vec<(String, Option<String>)>| spec.into_iter().collect::<BTreeMap<_, _>>();
+        summary.partitions = partitions.into_iter().filter(|spec| !spec.is_empty()).map(as_map).collect();
+        self.remove_staging().await?;
+        if self.request.conf.flag("spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs", true)? {
+            let path = self.target.join(SUCCESS).object_path()?;
+            let put = self.file_system.object_store().put(&path, bytes::Bytes::new().into()).await;
+            put.map_err(|e| crate::errors::store(&path, e))?;
+        }
+        Ok(summary)
+    }
+
+    /// Removes what the tasks wrote. A directory that this write made, and that is empty, goes too.
+    pub async fn abort(self) -> Result<()> {
+        self.remove_staging().await
+    }
+
+    async fn remove_staging(&self) -> Result<()> {
+        self.file_system.delete(&self.staging).await?;
+        // Another write into the same table may be under way beside this one.
+        let temporary = self.target.join(TEMPORARY);
+        if self.file_system.status(&temporary).await?.is_some() && self.file_system.list(&temporary).await?.is_empty() {
+            self.file_system.delete(&temporary).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_overwritten(&self, outputs: &[TaskOutput]) -> Result<()> {
+        let columns = &self.request.partition_by;
+        if self.is_dynamic()? && !columns.is_empty() {
+            let written: BTreeSet<String> = outputs
+                .iter()
+                .flat_map(|output| &output.files)
+                .map(|file| partition_path(file.partition.iter().map(|(c, v)| (c.as_str(), v.as_deref()))))
+                .collect();
+            for directory in written {
+                self.file_system.delete(&self.target.join(&directory)).await?;
+            }
+            return Ok(());
+        }
+        let fixed = self.request.static_partitions.iter().map(|(c, v)| (c.as_str(), v.as_deref()));
+        let root = match partition_path(fixed) {
+            path if path.is_empty() => self.target.clone(),
+            path => self.target.join(&path),
+        };
+        match self.file_system.status(&root).await? {
+            None => Ok(()),
+            Some(status) if !status.is_directory => self.file_system.delete(&root).await,
+            Some(_) => {
+                for child in self.file_system.list(&root).await? {
+                    let name = child.location.name();
+                    // The staging directory of this and of other writes stays.
+                    if !is_hidden(name) || name == SUCCESS {
+                        self.file_system.delete(&child.location).await?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether an overwrite replaces only the partitions that get rows: the option, else the setting.
+    fn is_dynamic(&self) -> Result<bool> {
+        let conf = self.request.conf.get("spark.sql.sources.partitionOverwriteMode");
+        let mode = self.request.options.get("partitionOverwriteMode").or(conf).unwrap_or("STATIC");
+        Ok(mode.eq_ignore_ascii_case("dynamic"))
+    }
+}
+
+/// The columns that go into the files.
+fn data_schema(request: &WriteRequest) -> Result<StructType> {
+    for column in &request.partition_by {
+        let Some(field) = find_field(&request.schema, column, &request.conf) else {
+            let names: Vec<_> =
+                request.schema.fields.iter().map(|f| firesteel_plan::quote_identifier(&f.name)).collect();
+            return Err(SparkError::new(
+                "COLUMN_NOT_DEFINED_IN_TABLE",
+                [
+                    ("colType", "partition".to_string()),
+                    ("colName", firesteel_plan::quote_identifier(column)),
+                    ("tableName", "unknown".to_string()),
+                    ("tableCols", names.join(", ")),
+                ],
+            ));
+        };
+        if !field.data_type.is_atomic() || field.data_type.is_interval() {
+            let name = firesteel_plan::quote_identifier(column);
+            let data_type = format!("\"{}\"", field.data_type.sql());
+            return Err(SparkError::new(
+                "INVALID_PARTITION_COLUMN_DATA_TYPE",
+                [("type", data_type), ("columnName", name)],
+            ));
+        }
+    }
+    let is_partition = |name: &str| {
+        request.partition_by.iter().any(|column| {
+            column == name || (!request.conf.case_sensitive() && column.to_lowercase() == name.to_lowercase())
+        })
+    };
+    let fields: Vec<_> = request.schema.fields.iter().filter(|f| !is_partition(&f.name)).cloned().collect();
+    if fields.is_empty() && !request.partition_by.is_empty() {
+        return Err(SparkError::of("ALL_PARTITION_COLUMNS_NOT_ALLOWED"));
+    }
+    Ok(StructType::new(fields))
+}

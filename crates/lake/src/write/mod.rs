@@ -1,0 +1,38 @@
+//! Writing, in two phases: tasks write files where no reader looks and answer what they wrote; one commit moves them.
+//!
+//! ```text
+//!  WriteJob::start ──▶ run_task (per partition) ──▶ commit: [remove what is overwritten], rename, _SUCCESS
+//!   mode checked         <path>/_temporary/<job>/        abort: remove <path>/_temporary/<job>
+//! ```
+//!
+//! Names that begin with `_` are not read, so a write that fails or is killed leaves no rows behind.
+mod bucket;
+mod commit;
+mod job;
+mod plan;
+mod task;
+
+use std::fmt::Debug;
+
+use arrow::record_batch::RecordBatch;
+use firesteel_plan::Result;
+
+pub use commit::{StagedFile, TaskOutput};
+pub use job::WriteJob;
+pub use plan::{ordered, write};
+
+/// Makes encoders of one format for the files of a write.
+pub(crate) trait WriterFactory: Send + Sync + Debug {
+    /// What follows the file's name: `.snappy.parquet`.
+    fn extension(&self) -> &str;
+    /// An encoder for one file.
+    fn encoder(&self) -> Result<Box<dyn Encoder>>;
+}
+
+/// Turns rows into the bytes of one file. Bytes go to `out` as soon as they are final; what stays inside is bounded by
+/// the format (a row group, a block).
+pub(crate) trait Encoder: Send {
+    fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()>;
+    /// The end of the file.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()>;
+}

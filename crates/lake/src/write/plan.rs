@@ -1,0 +1,97 @@
+//! Writing the rows of a DataFusion plan in this process.
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use firesteel_plan::{Result, SparkError, quote_identifier};
+use tokio::task::JoinSet;
+
+use super::job::WriteJob;
+use crate::files::find_field;
+use crate::request::{WriteRequest, WriteSummary};
+
+/// The position of a column in the rows of a write.
+pub(super) fn position(request: &WriteRequest, column: &str) -> Result<usize> {
+    let found = find_field(&request.schema, column, &request.conf);
+    let position = found.and_then(|field| request.schema.fields.iter().position(|f| f.name == field.name));
+    position.ok_or_else(|| SparkError::new("UNRESOLVED_COLUMN", [("objectName", quote_identifier(column))]))
+}
+
+/// Orders the rows of each partition as a write needs them: by partition columns, so that one file is open at a time,
+/// then by the sort columns of the buckets. The sort spills.
+pub fn ordered(plan: Arc<dyn ExecutionPlan>, request: &WriteRequest) -> Result<Arc<dyn ExecutionPlan>> {
+    let sort_columns = request.bucketing.iter().flat_map(|spec| &spec.sort_columns);
+    let schema = plan.schema();
+    let mut order = vec![];
+    for column in request.partition_by.iter().chain(sort_columns) {
+        let index = position(request, column)?;
+        let expr = Arc::new(Column::new(schema.field(index).name(), index));
+        order.push(PhysicalSortExpr::new(expr, SortOptions { descending: false, nulls_first: true }));
+    }
+    match LexOrdering::new(order) {
+        Some(order) => Ok(Arc::new(SortExec::new(order, plan).with_preserve_partitioning(true))),
+        None => Ok(plan),
+    }
+}
+
+/// Writes all rows of a plan: a task for each of its partitions, then the commit. `Ok(None)`: the mode says that what
+/// exists stays. A failure of any task stops the others, removes what they wrote, and leaves the table as it was.
+pub async fn write(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    request: WriteRequest,
+) -> Result<Option<WriteSummary>> {
+    let plan = ordered(plan, &request)?;
+    let Some(job) = WriteJob::start(request).await? else { return Ok(None) };
+    let job = Arc::new(job);
+    let result = run_tasks(&plan, &context, &job).await;
+    // Every task has ended, so this is the last reference.
+    let Some(job) = Arc::into_inner(job) else {
+        return Err(SparkError::internal("a write task outlived its job"));
+    };
+    match result {
+        Ok(outputs) => job.commit(outputs).await.map(Some),
+        Err(error) => {
+            // The first failure is what the user must see.
+            let _ = job.abort().await;
+            Err(error)
+        }
+    }
+}
+
+async fn run_tasks(
+    plan: &Arc<dyn ExecutionPlan>,
+    context: &Arc<TaskContext>,
+    job: &Arc<WriteJob>,
+) -> Result<Vec<super::TaskOutput>> {
+    let mut tasks = JoinSet::new();
+    for partition in 0..plan.output_partitioning().partition_count() {
+        let (plan, context, job) = (Arc::clone(plan), Arc::clone(context), Arc::clone(job));
+        tasks.spawn(async move {
+            let rows = plan.execute(partition, context).map_err(|e| crate::errors::from_datafusion(&e))?;
+            Ok::<_, SparkError>((partition, job.run_task(partition, 0, rows).await?))
+        });
+    }
+    let mut outputs = vec![];
+    let mut failure = None;
+    while let Some(joined) = tasks.join_next().await {
+        let answer = joined.unwrap_or_else(|e| Err(SparkError::internal("a write task was stopped").with_cause(e)));
+        match answer {
+            Ok(output) => outputs.push(output),
+            Err(error) if failure.is_none() => {
+                failure = Some(error);
+                tasks.abort_all();
+            }
+            Err(_) => {}
+        }
+    }
+    outputs.sort_by_key(|(partition, _)| *partition);
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(outputs.into_iter().map(|(_, output)| output).collect()),
+    }
+}
