@@ -1,1 +1,41 @@
-//! Placeholder.
+//! The analyzer: an unresolved plan becomes a fully typed DataFusion plan. All of Spark's semantics live here.
+//!
+//! ```text
+//!  plan::Relation ──▶ Analyzer::relation ──▶ Resolved { DataFusion LogicalPlan, output attributes }
+//!        │                  │                            each column has a unique id as its DataFusion name
+//!        │                  ├── relation/   one file per operator family
+//!        │                  ├── expr/       names, functions, windows, subqueries, lambdas, literals
+//!        │                  └── nodes/      operators DataFusion lacks, logical and physical
+//!        └── AnalyzerContext: tables, files, variables, functions of the session (implemented by the engine)
+//! ```
+//!
+//! A column is an [`Attribute`]: user-facing name, qualifier, Spark type, nullability, and the unique id (`name#12`)
+//! that DataFusion sees. Names are put back at the top ([`AnalyzedPlan::schema`]). Casts are explicit, so DataFusion's
+//! own coercion finds nothing to do.
+//!
+//! The analyzer is synchronous and recursive; run it where blocking is allowed. It grows its stack as needed.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod analyzer;
+pub mod context;
+mod expr;
+pub mod nodes;
+mod relation;
+mod scope;
+
+pub use analyzer::{AnalyzedPlan, Analyzer};
+pub use context::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction, TableSource};
+pub use scope::{Attribute, Resolved, fresh_id};
+
+pub(crate) use firesteel_functions::scalar::from_datafusion;
+
+/// How SQL text is read in this session.
+pub fn parse_options(eval: &firesteel_functions::EvalContext) -> firesteel_sql::ParseOptions {
+    firesteel_sql::ParseOptions {
+        ansi: eval.ansi,
+        double_quoted_identifiers: eval.ansi && eval.flag("spark.sql.ansi.doubleQuotedIdentifiers", false),
+        enforce_reserved_keywords: eval.ansi && eval.flag("spark.sql.ansi.enforceReservedKeywords", false),
+        escaped_string_literals: eval.flag("spark.sql.parser.escapedStringLiterals", false),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,361 @@
+//! Names: columns, struct fields, lambda parameters, lateral aliases, outer columns, session variables.
+use std::sync::Arc;
+
+use arrow::datatypes::Field;
+use datafusion::common::Column;
+use datafusion::logical_expr::Expr as DfExpr;
+use firesteel_functions::{TypedExpr, types};
+use firesteel_plan::identifier::{quoted_name, qualified_name};
+use firesteel_plan::{Expr, Result, SparkError};
+
+use super::Scope;
+use crate::analyzer::Analyzer;
+use crate::scope::Attribute;
+
+/// How many suggestions an error makes.
+const SUGGESTIONS_MAX: usize = 5;
+
+impl Analyzer<'_> {
+    pub(super) fn attribute(
+        &self,
+        name: &[String],
+        plan_id: Option<i64>,
+        is_metadata_column: bool,
+        scope: &Scope,
+    ) -> Result<TypedExpr> {
+        if let Some(plan_id) = plan_id {
+            return self.attribute_of_plan(name, plan_id, is_metadata_column, scope);
+        }
+        match self.lookup(name, scope)? {
+            Some(found) => Ok(found),
+            None => Err(self.unresolved_column(name, scope)),
+        }
+    }
+
+    /// Spark's order: lambda parameters, columns, lateral aliases, columns below, outer columns, variables.
+    pub(crate) fn lookup(&self, name: &[String], scope: &Scope) -> Result<Option<TypedExpr>> {
+        if let Some(found) = self.lambda_variable(name, scope)? {
+            return Ok(Some(found));
+        }
+        if scope.in_aggregate.get()
+            && let Some(found) = self.lookup_below(name, scope)?
+        {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.column(name, &scope.output, true)? {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.column(name, &scope.hidden, false)? {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.lateral_alias(name, scope)? {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.lookup_below(name, scope)? {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.outer_column(name)? {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.keyword_function(name)? {
+            return Ok(Some(found));
+        }
+        self.context.variable(name)
+    }
+
+    fn lookup_below(&self, name: &[String], scope: &Scope) -> Result<Option<TypedExpr>> {
+        let Some(below) = &scope.below else { return Ok(None) };
+        let found = match self.column(name, &below.output, true)? {
+            Some(found) => Some(found),
+            None => self.column(name, &below.hidden, false)?,
+        };
+        if let Some(typed) = &found {
+            let columns = below.output.iter().chain(&below.hidden);
+            let used = columns.filter(|a| typed.any(|e| matches!(e, DfExpr::Column(c) if c.name == a.id)));
+            scope.used_below.borrow_mut().extend(used.cloned());
+        }
+        Ok(found)
+    }
+
+    /// `current_date` and its like are functions that need no parentheses.
+    fn keyword_function(&self, name: &[String]) -> Result<Option<TypedExpr>> {
+        const KEYWORDS: [&str; 7] = [
+            "current_date", "current_timestamp", "localtimestamp", "current_user", "user", "session_user",
+            "current_time",
+        ];
+        match name {
+            [one] if KEYWORDS.contains(&one.to_lowercase().as_str()) => {
+                self.builtin(&one.to_lowercase(), vec![]).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A column of `attributes`, with struct fields below it. Ambiguity is an error.
+    fn column(&self, name: &[String], attributes: &[Attribute], report: bool) -> Result<Option<TypedExpr>> {
+        let candidates = self.candidates(name, attributes);
+        match candidates.as_slice() {
+            [] => Ok(None),
+            [(attribute, fields)] => self.nested(attribute.typed(), fields).map(Some),
+            many if many.iter().all(|(a, _)| a.id == many[0].0.id) => {
+                self.nested(many[0].0.typed(), many[0].1).map(Some)
+            }
+            _ if !report => Ok(None),
+            many => Err(ambiguous(name, many)),
+        }
+    }
+
+    /// Attributes that the leading parts of `name` fit, with the parts that are left (struct fields). The longest
+    /// qualifier wins, as in Catalyst: `a.b.c` is tried as table column before column field.
+    fn candidates<'n, 'a>(&self, name: &'n [String], attributes: &'a [Attribute]) -> Vec<(&'a Attribute, &'n [String])> {
+        let longest = attributes.iter().map(|a| a.qualifier.len()).max().unwrap_or(0);
+        for qualifier_parts in (0..=longest.min(name.len().saturating_sub(1))).rev() {
+            let (qualifier, rest) = name.split_at(qualifier_parts);
+            let found: Vec<_> = attributes
+                .iter()
+                .filter(|a| self.same_name(&a.name, &rest[0]) && self.qualified_by(a, qualifier))
+                .map(|a| (a, &rest[1..]))
+                .collect();
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        vec![]
+    }
+
+    /// Whether `qualifier` is a suffix of the attribute's qualifier.
+    pub(crate) fn qualified_by(&self, attribute: &Attribute, qualifier: &[String]) -> bool {
+        let own = &attribute.qualifier;
+        qualifier.len() <= own.len()
+            && own[own.len() - qualifier.len()..].iter().zip(qualifier).all(|(a, b)| self.same_name(a, b))
+    }
+
+    fn nested(&self, base: TypedExpr, fields: &[String]) -> Result<TypedExpr> {
+        fields.iter().try_fold(base, |value, field| {
+            firesteel_functions::structs::extract_value(value, TypedExpr::string(field.clone()), &self.eval)
+        })
+    }
+
+    fn lateral_alias(&self, name: &[String], scope: &Scope) -> Result<Option<TypedExpr>> {
+        let aliases = scope.lateral.borrow();
+        let found: Vec<_> = aliases.iter().filter(|(alias, _)| self.same_name(alias, &name[0])).collect();
+        match found.as_slice() {
+            [] => Ok(None),
+            [(alias, typed)] => self.nested(typed.clone().with_sql(alias.clone()), &name[1..]).map(Some),
+            many => Err(SparkError::new(
+                "AMBIGUOUS_LATERAL_COLUMN_ALIAS",
+                [("name", quoted_name(name)), ("n", many.len().to_string())],
+            )),
+        }
+    }
+
+    fn outer_column(&self, name: &[String]) -> Result<Option<TypedExpr>> {
+        let scopes = self.outer.borrow().clone();
+        for scope in scopes.iter().rev() {
+            if let Some(found) = self.lambda_variable(name, scope)? {
+                return Ok(Some(found));
+            }
+            let found = match self.column(name, &scope.output, true)? {
+                Some(found) => Some(found),
+                None => match self.column(name, &scope.hidden, false)? {
+                    Some(found) => Some(found),
+                    None => self.lookup_below(name, scope)?,
+                },
+            };
+            if let Some(typed) = found {
+                return Ok(Some(as_outer(typed)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `df["c"]`: the column of that DataFrame, if it is still in sight.
+    fn attribute_of_plan(
+        &self,
+        name: &[String],
+        plan_id: i64,
+        is_metadata_column: bool,
+        scope: &Scope,
+    ) -> Result<TypedExpr> {
+        let mut found: Vec<TypedExpr> = vec![];
+        let mut known = false;
+        for outputs in [Some(&scope.plan_outputs), scope.below.as_ref().map(|b| &b.plan_outputs)].into_iter().flatten() {
+            for output in outputs.get(&plan_id).into_iter().flatten() {
+                known = true;
+                if let Some(typed) = self.column(name, output, true)?
+                    && self.in_sight(&typed, scope)
+                    && !found.iter().any(|f| f.expr == typed.expr)
+                {
+                    found.push(typed);
+                }
+            }
+        }
+        match found.len() {
+            1 => return Ok(found.remove(0)),
+            0 => {}
+            _ => {
+                return Err(SparkError::new("AMBIGUOUS_COLUMN_REFERENCE", [("name", quoted_name(name))]));
+            }
+        }
+        // A DataFrame outside a subquery, or one whose columns were rebuilt on the way: by name.
+        let scopes = self.outer.borrow().clone();
+        for outer in scopes.iter().rev() {
+            for output in outer.plan_outputs.get(&plan_id).into_iter().flatten() {
+                if let Some(typed) = self.column(name, output, true)?
+                    && self.in_sight(&typed, outer)
+                {
+                    return Ok(as_outer(typed));
+                }
+            }
+        }
+        if let Some(typed) = self.column(name, &scope.hidden, false)? {
+            return Ok(typed);
+        }
+        if let (true, Some(typed)) = (known || is_metadata_column, self.lookup(name, scope)?) {
+            return Ok(typed);
+        }
+        if known {
+            return Err(self.unresolved_column(name, scope));
+        }
+        Err(SparkError::new(
+            "CANNOT_RESOLVE_DATAFRAME_COLUMN",
+            [("name", quoted_name(name))],
+        ))
+    }
+
+    /// Whether the columns that `typed` reads are carried by the current operator's input.
+    fn in_sight(&self, typed: &TypedExpr, scope: &Scope) -> bool {
+        let visible = |scope: &Scope, id: &str| scope.output.iter().chain(&scope.hidden).any(|a| a.id == id);
+        let mut ids = vec![];
+        typed.any(|e| {
+            if let DfExpr::Column(column) = e {
+                return !visible(scope, &column.name)
+                    && !scope.below.as_ref().is_some_and(|below| visible(below, &column.name));
+            }
+            false
+        })
+        .then(|| ids.push(()));
+        if let (true, Some(below)) = (ids.is_empty(), &scope.below) {
+            let columns = below.output.iter().chain(&below.hidden);
+            let used = columns.filter(|a| {
+                !visible(scope, &a.id) && typed.any(|e| matches!(e, DfExpr::Column(c) if c.name == a.id))
+            });
+            scope.used_below.borrow_mut().extend(used.cloned());
+        }
+        ids.is_empty()
+    }
+
+    pub(crate) fn unresolved_column(&self, name: &[String], scope: &Scope) -> SparkError {
+        let mut suggestions: Vec<&Attribute> = scope.output.iter().collect();
+        if suggestions.is_empty()
+            && let Some(below) = &scope.below
+        {
+            suggestions = below.output.iter().collect();
+        }
+        if suggestions.is_empty() {
+            return SparkError::new("UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", [("objectName", quoted_name(name))]);
+        }
+        let wanted = name.join(".").to_lowercase();
+        suggestions.sort_by_key(|a| edit_distance(&suggestion_text(a, name.len() > 1).to_lowercase(), &wanted));
+        let list: Vec<_> = suggestions
+            .iter()
+            .take(SUGGESTIONS_MAX)
+            .map(|a| {
+                let qualified = name.len() > 1 || has_many_qualifiers(&scope.output);
+                let mut parts = if qualified { a.qualifier.clone() } else { vec![] };
+                parts.push(a.name.clone());
+                quoted_name(&parts)
+            })
+            .collect();
+        SparkError::new(
+            "UNRESOLVED_COLUMN.WITH_SUGGESTION",
+            [("objectName", quoted_name(name)), ("proposal", list.join(", "))],
+        )
+    }
+
+    /// `child[extraction]`, `child.field`.
+    pub(super) fn extract_value(&self, child: &Expr, extraction: &Expr, scope: &Scope) -> Result<TypedExpr> {
+        let child = self.expression(child, scope)?;
+        let extraction = self.expression(extraction, scope)?;
+        firesteel_functions::structs::extract_value(child, extraction, &self.eval)
+    }
+
+    pub(super) fn update_fields(
+        &self,
+        child: &Expr,
+        field: &str,
+        value: Option<&Expr>,
+        scope: &Scope,
+    ) -> Result<TypedExpr> {
+        let child = self.expression(child, scope)?;
+        let path = firesteel_plan::parse_multipart_identifier(field)?;
+        let value = value.map(|v| self.expression(v, scope)).transpose()?;
+        firesteel_functions::structs::update_fields(child, &path, value, &self.eval)
+    }
+}
+
+fn suggestion_text(attribute: &Attribute, qualified: bool) -> String {
+    match attribute.qualifier.last() {
+        Some(last) if qualified => format!("{last}.{}", attribute.name),
+        _ => attribute.name.clone(),
+    }
+}
+
+fn has_many_qualifiers(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|a| a.qualifier != attributes[0].qualifier)
+}
+
+/// Reads the column of the row around a subquery.
+fn as_outer(typed: TypedExpr) -> TypedExpr {
+    use datafusion::common::tree_node::{Transformed, TreeNode};
+    let data_types = typed.data_type.clone();
+    let whole_is_column = matches!(typed.expr, DfExpr::Column(_));
+    let rewritten = typed.expr.clone().transform(|node| {
+        Ok(match node {
+            DfExpr::Column(column) if whole_is_column => Transformed::yes(outer_reference(column, &data_types)),
+            other => Transformed::no(other),
+        })
+    });
+    let sql = format!("outer({})", typed.sql);
+    match rewritten {
+        Ok(done) => TypedExpr { expr: done.data, sql, ..typed },
+        Err(_) => typed,
+    }
+}
+
+fn outer_reference(column: Column, data_type: &firesteel_plan::DataType) -> DfExpr {
+    let field = Field::new(&column.name, types::to_arrow(data_type), true);
+    DfExpr::OuterReferenceColumn(Arc::new(field), column)
+}
+
+fn ambiguous(name: &[String], candidates: &[(&Attribute, &[String])]) -> SparkError {
+    let list: Vec<_> = candidates
+        .iter()
+        .map(|(a, _)| {
+            let mut parts = a.qualifier.clone();
+            parts.push(a.name.clone());
+            quoted_name(&parts)
+        })
+        .collect();
+    SparkError::new(
+        "AMBIGUOUS_REFERENCE",
+        [("name", quoted_name(name)), ("referenceNames", format!("[{}]", list.join(", ")))],
+    )
+    .with_cause(qualified_name(name))
+}
+
+/// Levenshtein distance, for suggestions.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut previous = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substitute = previous + usize::from(ca != *cb);
+            previous = row[j + 1];
+            row[j + 1] = substitute.min(previous + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

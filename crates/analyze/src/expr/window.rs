@@ -1,0 +1,288 @@
+//! Window expressions: `f(x) OVER (PARTITION BY … ORDER BY … frame)`.
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::{
+    Expr as DfExpr, WindowFrame as DfFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+};
+use firesteel_functions::cast::{CastMode, cast};
+use firesteel_functions::{TypedExpr, registry};
+use firesteel_plan::expression::WindowRef;
+use firesteel_plan::{DataType, Expr, ExprKind, FrameBound, FrameUnits, Result, SparkError, WindowFrame, WindowSpec};
+
+use super::literal::evaluate;
+use super::{ResolvedSort, Scope, quoted_sql};
+use crate::analyzer::Analyzer;
+use crate::from_datafusion;
+
+/// A window specification over resolved expressions.
+struct ResolvedWindow {
+    partition_by: Vec<TypedExpr>,
+    order_by: Vec<ResolvedSort>,
+    frame: Option<WindowFrame>,
+}
+
+impl Analyzer<'_> {
+    pub(super) fn window(&self, function: &Expr, spec: &WindowRef, scope: &Scope) -> Result<TypedExpr> {
+        let spec = self.window_spec(spec)?;
+        let typed = self.expression(function, scope)?;
+        let window = ResolvedWindow {
+            partition_by: spec.partition_by.iter().map(|e| self.expression(e, scope)).collect::<Result<_>>()?,
+            order_by: spec.order_by.iter().map(|o| self.sort_order(o, scope)).collect::<Result<_>>()?,
+            frame: spec.frame.clone(),
+        };
+        let needs_order = window_only(function);
+        if !typed.has_window() && !typed.has_aggregate() {
+            return Err(SparkError::new("UNSUPPORTED_EXPR_FOR_WINDOW", [("sqlExpr", quoted_sql(&typed))]));
+        }
+        if needs_order && window.order_by.is_empty() {
+            return Err(SparkError::new("WINDOW_FUNCTION_WITHOUT_ORDER_BY", [("funcName", quoted_sql(&typed))])
+                .with_cause("_LEGACY_ERROR_TEMP_1037"));
+        }
+        let (frame, frame_sql) = self.frame(&window, needs_order, scope)?;
+        let sql = format!("{} OVER ({})", typed.sql, window_sql(&window, &frame_sql));
+        let partition_by: Vec<_> = window.partition_by.iter().map(|p| p.expr.clone()).collect();
+        let order_by: Vec<_> = window.order_by.iter().map(ResolvedSort::to_datafusion).collect();
+        let expr = typed.expr.clone().transform_up(|node| {
+            Ok(match node {
+                DfExpr::WindowFunction(mut call) if call.params.partition_by.is_empty() && !is_final(&call) => {
+                    call.params.partition_by = partition_by.clone();
+                    call.params.order_by = order_by.clone();
+                    call.params.window_frame = frame.clone();
+                    Transformed::yes(DfExpr::WindowFunction(call))
+                }
+                DfExpr::AggregateFunction(call) => {
+                    Transformed::yes(over(call, partition_by.clone(), order_by.clone(), frame.clone()))
+                }
+                other => Transformed::no(other),
+            })
+        });
+        let expr = expr.map_err(from_datafusion)?.data;
+        Ok(TypedExpr { expr, sql, ..typed })
+    }
+
+    /// Looks up `OVER w` and fills in what `OVER (w …)` takes from it.
+    fn window_spec(&self, spec: &WindowRef) -> Result<WindowSpec> {
+        let find = |name: &str| {
+            let windows = self.windows.borrow();
+            let found = windows.iter().rev().find(|(n, _)| self.same_name(n, name)).map(|(_, spec)| spec.clone());
+            found.ok_or_else(|| SparkError::new("MISSING_WINDOW_SPECIFICATION", [("windowName", name), ("docroot", "")]))
+        };
+        let mut spec = match spec {
+            WindowRef::Named(name) => find(name)?,
+            WindowRef::Spec(spec) => spec.clone(),
+        };
+        let mut guard = 0;
+        while let Some(base) = spec.base.take() {
+            let base = find(&base)?;
+            if spec.partition_by.is_empty() {
+                spec.partition_by = base.partition_by;
+            }
+            if spec.order_by.is_empty() {
+                spec.order_by = base.order_by;
+            }
+            spec.frame = spec.frame.or(base.frame);
+            spec.base = base.base;
+            guard += 1;
+            if guard > 100 {
+                return Err(SparkError::internal("window definitions refer to each other"));
+            }
+        }
+        Ok(spec)
+    }
+
+    fn frame(&self, window: &ResolvedWindow, rank_like: bool, scope: &Scope) -> Result<(DfFrame, String)> {
+        let ordered = !window.order_by.is_empty();
+        let Some(frame) = &window.frame else {
+            if rank_like {
+                let rows = DfFrame::new_bounds(
+                    WindowFrameUnits::Rows,
+                    unbounded_preceding(),
+                    WindowFrameBound::CurrentRow,
+                );
+                return Ok((rows, "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW".into()));
+            }
+            return Ok(default_frame(ordered));
+        };
+        let units = match frame.units {
+            FrameUnits::Rows => WindowFrameUnits::Rows,
+            FrameUnits::Range => WindowFrameUnits::Range,
+        };
+        let key = match (frame.units, window.order_by.as_slice()) {
+            (FrameUnits::Rows, _) => None,
+            (FrameUnits::Range, [only]) => Some(only.typed.data_type.clone()),
+            (FrameUnits::Range, _) => None,
+        };
+        let has_offset = [&frame.lower, &frame.upper].iter().any(|b| matches!(b, FrameBound::Value(_)));
+        if frame.units == FrameUnits::Range && has_offset && window.order_by.len() != 1 {
+            let condition = if ordered { "RANGE_FRAME_MULTI_ORDER" } else { "RANGE_FRAME_WITHOUT_ORDER" };
+            return Err(SparkError::new(
+                format!("DATATYPE_MISMATCH.{condition}"),
+                [("sqlExpr", "\"windowspecdefinition\"".to_string()), ("orderSpec", order_sql(window))],
+            ));
+        }
+        let (lower, lower_sql) = self.bound(&frame.lower, true, key.as_ref(), scope)?;
+        let (upper, upper_sql) = self.bound(&frame.upper, false, key.as_ref(), scope)?;
+        let word = if frame.units == FrameUnits::Rows { "ROWS" } else { "RANGE" };
+        Ok((DfFrame::new_bounds(units, lower, upper), format!("{word} BETWEEN {lower_sql} AND {upper_sql}")))
+    }
+
+    fn bound(
+        &self,
+        bound: &FrameBound,
+        is_lower: bool,
+        key: Option<&DataType>,
+        scope: &Scope,
+    ) -> Result<(WindowFrameBound, String)> {
+        let value = match bound {
+            FrameBound::UnboundedPreceding => return Ok((unbounded_preceding(), "UNBOUNDED PRECEDING".into())),
+            FrameBound::UnboundedFollowing => {
+                return Ok((WindowFrameBound::Following(ScalarValue::UInt64(None)), "UNBOUNDED FOLLOWING".into()));
+            }
+            FrameBound::CurrentRow => return Ok((WindowFrameBound::CurrentRow, "CURRENT ROW".into())),
+            FrameBound::Value(value) => self.expression(value, scope)?,
+        };
+        let place = if is_lower { "lower" } else { "upper" };
+        let not_constant = || {
+            SparkError::new(
+                "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE",
+                [("location", place.to_string()), ("sqlExpr", quoted_sql(&value))],
+            )
+        };
+        if !value.is_foldable() {
+            return Err(SparkError::new(
+                "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE",
+                [("location", place.to_string()), ("expression", quoted_sql(&value)), ("sqlExpr", quoted_sql(&value))],
+            ));
+        }
+        let sql = value.sql.clone();
+        let target = match key {
+            None if value.data_type.is_integral() => DataType::Long,
+            None => return Err(not_constant()),
+            Some(DataType::Date) if value.data_type.is_integral() => DataType::DAY_TIME,
+            Some(DataType::Date | DataType::Timestamp | DataType::TimestampNtz) => value.data_type.clone(),
+            Some(other) => other.clone(),
+        };
+        let typed = if key == Some(&DataType::Date) && value.data_type.is_integral() {
+            let days = cast(value.clone(), &DataType::Integer, CastMode::Ansi, &self.eval)?;
+            let zero = TypedExpr::int(0);
+            self.builtin("make_dt_interval", vec![days, zero.clone(), zero])?
+        } else {
+            cast(value.clone(), &target, CastMode::Ansi, &self.eval)?
+        };
+        let constant = evaluate(&typed)?.ok_or_else(not_constant)?;
+        let (magnitude, negative) = magnitude(constant).ok_or_else(not_constant)?;
+        let is_zero = magnitude.to_string() == "0";
+        let shown = match sql.strip_prefix('-') {
+            Some(rest) => format!("{rest} PRECEDING"),
+            None if negative => format!("{sql} PRECEDING"),
+            None => format!("{sql} FOLLOWING"),
+        };
+        let bound = match (negative, is_zero) {
+            (_, true) => WindowFrameBound::CurrentRow,
+            (true, _) => WindowFrameBound::Preceding(magnitude),
+            (false, _) => WindowFrameBound::Following(magnitude),
+        };
+        Ok((bound, shown))
+    }
+}
+
+fn unbounded_preceding() -> WindowFrameBound {
+    WindowFrameBound::Preceding(ScalarValue::UInt64(None))
+}
+
+/// Spark's default: up to the current row's peers with ORDER BY, the whole partition without.
+fn default_frame(ordered: bool) -> (DfFrame, String) {
+    if ordered {
+        let frame = DfFrame::new_bounds(WindowFrameUnits::Range, unbounded_preceding(), WindowFrameBound::CurrentRow);
+        (frame, "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW".into())
+    } else {
+        let end = WindowFrameBound::Following(ScalarValue::UInt64(None));
+        let frame = DfFrame::new_bounds(WindowFrameUnits::Rows, unbounded_preceding(), end);
+        (frame, "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING".into())
+    }
+}
+
+/// The offset without its sign, in the type DataFusion wants for frames of its key.
+fn magnitude(value: ScalarValue) -> Option<(ScalarValue, bool)> {
+    use arrow::datatypes::IntervalMonthDayNano;
+    use ScalarValue as S;
+    let out = match value {
+        S::Int64(Some(v)) => (S::UInt64(Some(v.unsigned_abs())), v < 0),
+        S::Int32(Some(v)) => (S::Int32(Some(v.checked_abs()?)), v < 0),
+        S::Int16(Some(v)) => (S::Int16(Some(v.checked_abs()?)), v < 0),
+        S::Int8(Some(v)) => (S::Int8(Some(v.checked_abs()?)), v < 0),
+        S::Float32(Some(v)) => (S::Float32(Some(v.abs())), v < 0.0),
+        S::Float64(Some(v)) => (S::Float64(Some(v.abs())), v < 0.0),
+        S::Decimal128(Some(v), p, s) => (S::Decimal128(Some(v.checked_abs()?), p, s), v < 0),
+        S::DurationMicrosecond(Some(v)) => {
+            let (days, micros) = (v.unsigned_abs() / 86_400_000_000, v.unsigned_abs() % 86_400_000_000);
+            let nanos = i64::try_from(micros).ok()?.checked_mul(1000)?;
+            let interval = IntervalMonthDayNano::new(0, i32::try_from(days).ok()?, nanos);
+            (S::IntervalMonthDayNano(Some(interval)), v < 0)
+        }
+        S::IntervalYearMonth(Some(v)) => {
+            (S::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(v.checked_abs()?, 0, 0))), v < 0)
+        }
+        S::IntervalMonthDayNano(Some(v)) => {
+            let negative = v.months < 0 || v.days < 0 || v.nanoseconds < 0;
+            let abs = IntervalMonthDayNano::new(v.months.checked_abs()?, v.days.checked_abs()?, v.nanoseconds.checked_abs()?);
+            (S::IntervalMonthDayNano(Some(abs)), negative)
+        }
+        _ => return None,
+    };
+    Some(out)
+}
+
+fn over(
+    call: AggregateFunction,
+    partition_by: Vec<DfExpr>,
+    order_by: Vec<datafusion::logical_expr::SortExpr>,
+    window_frame: DfFrame,
+) -> DfExpr {
+    let params = WindowFunctionParams {
+        args: call.params.args,
+        partition_by,
+        order_by,
+        window_frame,
+        filter: call.params.filter,
+        null_treatment: call.params.null_treatment,
+        distinct: call.params.distinct,
+    };
+    DfExpr::from(WindowFunction { fun: WindowFunctionDefinition::AggregateUDF(call.func), params })
+}
+
+/// A window function that got its window already (a nested one).
+fn is_final(call: &WindowFunction) -> bool {
+    !call.params.order_by.is_empty()
+}
+
+/// Whether the call is of a function that only makes sense with an order (rank, lag …).
+fn window_only(function: &Expr) -> bool {
+    match function.kind.as_ref() {
+        ExprKind::Function(call) => call
+            .name
+            .last()
+            .and_then(|name| registry::lookup(name))
+            .is_some_and(|f| f.kind == registry::FunctionKind::Window && f.name != "nth_value"),
+        ExprKind::Alias { child, .. } => window_only(child),
+        _ => false,
+    }
+}
+
+fn order_sql(window: &ResolvedWindow) -> String {
+    window.order_by.iter().map(ResolvedSort::sql).collect::<Vec<_>>().join(", ")
+}
+
+fn window_sql(window: &ResolvedWindow, frame: &str) -> String {
+    let mut parts = vec![];
+    if !window.partition_by.is_empty() {
+        let list: Vec<_> = window.partition_by.iter().map(|p| p.sql.clone()).collect();
+        parts.push(format!("PARTITION BY {}", list.join(", ")));
+    }
+    if !window.order_by.is_empty() {
+        parts.push(format!("ORDER BY {}", order_sql(window)));
+    }
+    parts.push(frame.to_string());
+    parts.join(" ")
+}

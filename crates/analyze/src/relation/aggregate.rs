@@ -1,0 +1,540 @@
+//! Aggregates: GROUP BY with ordinals, aliases, ALL and grouping sets, and what HAVING and ORDER BY add later.
+//!
+//! ```text
+//! input ─▶ [project: group columns of grouping sets] ─▶ Aggregate(groups, functions) ─▶ [Window] ─▶ project(select list)
+//! ```
+use std::sync::{Arc, LazyLock};
+
+use datafusion::common::Column;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Aggregate, Expr as DfExpr, GroupingSet, LogicalPlan, Operator, binary_expr, lit};
+use firesteel_functions::{EvalContext, SparkScalar, TypedExpr};
+use firesteel_plan::relation::{Grouping, GroupingElement};
+use firesteel_plan::{DataType, Expr, ExprKind, Literal, Relation, Result, SparkError};
+
+use super::project::{apply_above, name_expressions};
+use crate::analyzer::Analyzer;
+use crate::expr::{Scope, SelectItem, SelectValue, quoted_sql};
+use crate::from_datafusion;
+use crate::scope::{Above, Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
+
+/// Everything an aggregate was built from, so that HAVING and ORDER BY can have it rebuilt with more columns.
+#[derive(Clone)]
+pub struct AggregateParts {
+    input: Resolved,
+    groups: Vec<Group>,
+    /// Indices into `groups`, one list a grouping set.
+    sets: Option<Vec<Vec<usize>>>,
+    /// Aggregate functions over `input`, with the ids of their columns.
+    functions: Vec<(DfExpr, String)>,
+    /// The select list over the aggregate's columns.
+    outputs: Vec<(DfExpr, Attribute)>,
+}
+
+#[derive(Clone)]
+struct Group {
+    typed: TypedExpr,
+    /// The column's id above the aggregate
+    id: String,
+}
+
+impl AggregateParts {
+    /// What expressions above the aggregate may name below it.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::of(&self.input)
+    }
+
+    fn grouping_column(&self) -> DfExpr {
+        DfExpr::Column(Column::from_name(Aggregate::INTERNAL_GROUPING_ID))
+    }
+
+    /// Rewrites an expression over the input into one over the aggregate's columns. `passing` are ids that are columns
+    /// above the aggregate already.
+    fn rewrite(&mut self, typed: TypedExpr, passing: &[Attribute]) -> Result<TypedExpr> {
+        let mut failure: Option<SparkError> = None;
+        let expr = typed.expr.clone().transform_down(|node| {
+            if let Some(group) = self.groups.iter().find(|g| g.typed.expr == node) {
+                let column = DfExpr::Column(Column::from_name(&group.id));
+                return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
+            }
+            match &node {
+                DfExpr::AggregateFunction(_) => {
+                    let column = DfExpr::Column(Column::from_name(self.function_id(&node)));
+                    Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
+                }
+                DfExpr::ScalarFunction(call) if is_grouping_marker(&node) => {
+                    let value = self.grouping_value(call.func.name(), &call.args).unwrap_or_else(|e| {
+                        failure.get_or_insert(e);
+                        lit(0_i64)
+                    });
+                    Ok(Transformed::new(value, true, TreeNodeRecursion::Jump))
+                }
+                DfExpr::Column(column) => {
+                    let known = passing.iter().any(|a| a.id == column.name)
+                        || self.groups.iter().any(|g| g.id == column.name);
+                    if !known {
+                        failure.get_or_insert_with(|| missing_aggregation(&column.name, &self.input, self.groups.is_empty()));
+                    }
+                    Ok(Transformed::no(node))
+                }
+                _ => Ok(Transformed::no(node)),
+            }
+        });
+        let expr = expr.map_err(from_datafusion)?.data;
+        match failure {
+            Some(error) => Err(error.with_origin(typed.origin.as_ref())),
+            None => Ok(TypedExpr { expr, ..typed }),
+        }
+    }
+
+    fn function_id(&mut self, function: &DfExpr) -> String {
+        if let Some((_, id)) = self.functions.iter().find(|(known, _)| known == function) {
+            return id.clone();
+        }
+        let id = fresh_id("_a");
+        self.functions.push((function.clone(), id.clone()));
+        id
+    }
+
+    /// `grouping(c)` and `grouping_id(…)` from DataFusion's grouping id, whose highest bit is the first group.
+    fn grouping_value(&self, name: &str, arguments: &[DfExpr]) -> Result<DfExpr> {
+        let Some(_) = &self.sets else { return Err(SparkError::of("UNSUPPORTED_GROUPING_EXPRESSION")) };
+        let count = self.groups.len();
+        let id = datafusion::logical_expr::cast(self.grouping_column(), arrow::datatypes::DataType::Int64);
+        let bit = |index: usize| {
+            let shifted = binary_expr(id.clone(), Operator::BitwiseShiftRight, lit((count - 1 - index) as i64));
+            binary_expr(shifted, Operator::BitwiseAnd, lit(1_i64))
+        };
+        let position = |argument: &DfExpr| {
+            self.groups.iter().position(|g| g.typed.expr == *argument).ok_or_else(|| {
+                let groups: Vec<_> = self.groups.iter().map(|g| g.typed.sql.clone()).collect();
+                SparkError::new(
+                    "GROUPING_COLUMN_MISMATCH",
+                    [("grouping", argument.to_string()), ("groupingColumns", groups.join(", "))],
+                )
+            })
+        };
+        if name == "grouping" {
+            let [argument] = arguments else {
+                return Err(firesteel_functions::registry::wrong_num_args(name, 1, 1, arguments.len()));
+            };
+            return Ok(datafusion::logical_expr::cast(bit(position(argument)?), arrow::datatypes::DataType::Int8));
+        }
+        if arguments.is_empty() {
+            let mask = (1_i64 << count.min(62)) - 1;
+            return Ok(binary_expr(id.clone(), Operator::BitwiseAnd, lit(mask)));
+        }
+        let mut value: Option<DfExpr> = None;
+        for (place, argument) in arguments.iter().enumerate() {
+            let weight = lit((arguments.len() - 1 - place) as i64);
+            let part = binary_expr(bit(position(argument)?), Operator::BitwiseShiftLeft, weight);
+            value = Some(match value {
+                Some(sum) => binary_expr(sum, Operator::BitwiseOr, part),
+                None => part,
+            });
+        }
+        value.ok_or_else(|| SparkError::internal("grouping_id without arguments"))
+    }
+
+    /// The aggregate, its windows, and the projection of the select list and of `extra` columns.
+    fn build(&self, analyzer: &Analyzer<'_>, extra: &[Attribute]) -> Result<(LogicalPlan, Vec<Attribute>)> {
+        let aggregate = self.aggregate_plan()?;
+        let (expressions, mut attributes): (Vec<_>, Vec<_>) =
+            self.outputs.iter().cloned().chain(extra.iter().map(|a| (a.column(), a.clone()))).unzip();
+        let (plan, expressions) = analyzer.windows_below(aggregate, expressions)?;
+        let expressions = name_expressions(expressions, &mut attributes);
+        Ok((project(plan, expressions)?, attributes))
+    }
+
+    fn aggregate_plan(&self) -> Result<LogicalPlan> {
+        let mut plan = self.input.plan.clone();
+        let group_exprs = match &self.sets {
+            None => self.groups.iter().map(|g| named(&g.typed.expr, &g.id)).collect(),
+            Some(sets) => {
+                // Each grouping column becomes a column of its own: it is nulled in some sets, while aggregate
+                // functions still see the input's.
+                let mut columns: Vec<DfExpr> =
+                    self.input.output.iter().chain(&self.input.hidden).map(Attribute::column).collect();
+                columns.extend(self.groups.iter().map(|g| g.typed.expr.clone().alias(&g.id)));
+                plan = project(plan, columns)?;
+                let column = |index: &usize| DfExpr::Column(Column::from_name(&self.groups[*index].id));
+                let sets = sets.iter().map(|set| set.iter().map(column).collect()).collect();
+                vec![DfExpr::GroupingSet(GroupingSet::GroupingSets(sets))]
+            }
+        };
+        let mut functions: Vec<DfExpr> = self.functions.iter().map(|(f, id)| f.clone().alias(id)).collect();
+        if group_exprs.is_empty() && functions.is_empty() {
+            let count = datafusion::functions_aggregate::expr_fn::count(lit(1_i64));
+            functions.push(count.alias(fresh_id("_a")));
+        }
+        let aggregate = Aggregate::try_new(Arc::new(plan), group_exprs, functions);
+        aggregate.map(LogicalPlan::Aggregate).map_err(from_datafusion)
+    }
+}
+
+fn named(expr: &DfExpr, id: &str) -> DfExpr {
+    match expr {
+        DfExpr::Column(column) if column.name == id => expr.clone(),
+        _ => expr.clone().alias(id),
+    }
+}
+
+/// Rebuilds the aggregate below `input` so that `expressions` can be computed on it.
+pub(crate) fn extend(
+    analyzer: &Analyzer<'_>,
+    input: Resolved,
+    parts: &AggregateParts,
+    above: &[Above],
+    expressions: Vec<TypedExpr>,
+) -> Result<(Resolved, Vec<TypedExpr>)> {
+    let mut parts = parts.clone();
+    let passing: Vec<Attribute> = input.output.iter().chain(&input.hidden).cloned().collect();
+    let rewritten = expressions.into_iter().map(|e| parts.rewrite(e, &passing)).collect::<Result<Vec<_>>>()?;
+    let mut hidden = input.hidden.clone();
+    let carried = |id: &str, hidden: &[Attribute]| {
+        input.output.iter().chain(hidden).any(|a| a.id == id)
+    };
+    let mut wanted: Vec<Attribute> = vec![];
+    for group in &parts.groups {
+        wanted.push(internal_attribute(&group.id, &group.typed.data_type));
+    }
+    for (_, id) in &parts.functions {
+        wanted.push(internal_attribute(id, &DataType::Null));
+    }
+    if parts.sets.is_some() {
+        wanted.push(internal_attribute(Aggregate::INTERNAL_GROUPING_ID, &DataType::Long));
+    }
+    for attribute in wanted {
+        let used = rewritten.iter().any(|t| t.any(|e| matches!(e, DfExpr::Column(c) if c.name == attribute.id)));
+        if used && !carried(&attribute.id, &hidden) {
+            hidden.push(attribute);
+        }
+    }
+    let (mut plan, _) = parts.build(analyzer, &hidden)?;
+    for step in above {
+        plan = apply_above(plan, step)?;
+    }
+    let extend = Extend { base: ExtendBase::Aggregate(Arc::new(parts)), above: above.to_vec() };
+    Ok((Resolved { plan, hidden, extend: Some(Arc::new(extend)), ..input }, rewritten))
+}
+
+/// A column that no name reaches.
+fn internal_attribute(id: &str, data_type: &DataType) -> Attribute {
+    Attribute {
+        id: id.to_string(),
+        name: id.to_string(),
+        data_type: data_type.clone(),
+        nullable: true,
+        metadata: Default::default(),
+        qualifier: vec![],
+    }
+}
+
+impl Analyzer<'_> {
+    pub(super) fn aggregate(&self, input: &Relation, grouping: &Grouping, aggregates: &[Expr]) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        self.aggregate_resolved(input, grouping, aggregates)
+    }
+
+    pub(crate) fn aggregate_resolved(
+        &self,
+        input: Resolved,
+        grouping: &Grouping,
+        aggregates: &[Expr],
+    ) -> Result<Resolved> {
+        let scope = Scope::of(&input);
+        let items = self.select_list(aggregates, &scope)?;
+        let (groups, sets) = match grouping {
+            Grouping::All => (self.group_by_all(&items)?, None),
+            Grouping::By(elements) => self.grouping_elements(elements, &items, aggregates, &scope)?,
+        };
+        self.build_aggregate(input, groups, sets, items)
+    }
+
+    /// A select list with aggregate functions and no GROUP BY.
+    pub(super) fn global_aggregate(&self, input: Resolved, items: Vec<SelectItem>, scope: &Scope) -> Result<Resolved> {
+        let input = self.with_used_below(input, scope)?;
+        self.build_aggregate(input, vec![], None, items)
+    }
+
+    pub(crate) fn build_aggregate(
+        &self,
+        input: Resolved,
+        groups: Vec<TypedExpr>,
+        sets: Option<Vec<Vec<usize>>>,
+        items: Vec<SelectItem>,
+    ) -> Result<Resolved> {
+        let with_sets = sets.is_some();
+        let groups = groups.into_iter().map(|typed| {
+            let id = match &typed.expr {
+                DfExpr::Column(column) if !with_sets => column.name.clone(),
+                _ => fresh_id(&typed.sql),
+            };
+            Group { typed, id }
+        });
+        let mut parts =
+            AggregateParts { input, groups: groups.collect(), sets, functions: vec![], outputs: vec![] };
+        let mut generators = vec![];
+        for item in items {
+            match item {
+                SelectItem::Value(value) => {
+                    let output = aggregate_output(&mut parts, value, with_sets)?;
+                    parts.outputs.push(output);
+                }
+                SelectItem::Generator { mut generator, names } => {
+                    // The generator runs above: its arrays are computed by the aggregate.
+                    generator.rows = parts.rewrite(generator.rows, &[])?;
+                    let attribute = Attribute::new("_generator", generator.rows.data_type.clone(), true);
+                    parts.outputs.push((generator.rows.expr.clone(), attribute.clone()));
+                    generator.rows = attribute.typed();
+                    generators.push((parts.outputs.len() - 1, generator, names));
+                }
+            }
+        }
+        let (plan, attributes) = parts.build(self, &[])?;
+        let mut resolved = Resolved::new(plan, attributes).with_plan_outputs_of(&[&parts.input]);
+        if generators.is_empty() {
+            let base = ExtendBase::Aggregate(Arc::new(parts));
+            resolved.extend = Some(Arc::new(Extend { base, above: vec![] }));
+            return Ok(resolved);
+        }
+        let mut items: Vec<SelectItem> = resolved
+            .output
+            .iter()
+            .map(|a| SelectItem::Value(SelectValue { typed: a.typed(), attribute: a.clone() }))
+            .collect();
+        for (index, generator, names) in generators {
+            items[index] = SelectItem::Generator { generator, names };
+        }
+        let (input, values) = self.expand_generators(resolved, items)?;
+        self.project_values(input, values)
+    }
+
+    fn group_by_all(&self, items: &[SelectItem]) -> Result<Vec<TypedExpr>> {
+        let mut groups: Vec<TypedExpr> = vec![];
+        for item in items {
+            if let SelectItem::Value(value) = item
+                && !value.typed.has_aggregate()
+                && !groups.iter().any(|g| g.expr == value.typed.expr)
+            {
+                groups.push(value.typed.clone());
+            }
+        }
+        Ok(groups)
+    }
+
+    /// All distinct grouping expressions, and the grouping sets over them where there are any.
+    #[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
+    pub(crate) fn grouping_elements(
+        &self,
+        elements: &[GroupingElement],
+        items: &[SelectItem],
+        written: &[Expr],
+        scope: &Scope,
+    ) -> Result<(Vec<TypedExpr>, Option<Vec<Vec<usize>>>)> {
+        let mut groups: Vec<TypedExpr> = vec![];
+        // The cross product of all elements' sets.
+        let mut sets: Vec<Vec<usize>> = vec![vec![]];
+        let mut is_plain = true;
+        for element in elements {
+            let alternatives = match element {
+                GroupingElement::Expression(expr) => {
+                    vec![self.group_indices(std::slice::from_ref(expr), items, written, scope, &mut groups)?]
+                }
+                other => {
+                    is_plain = false;
+                    self.element_sets(other, items, written, scope, &mut groups)?
+                }
+            };
+            sets = sets
+                .iter()
+                .flat_map(|set| alternatives.iter().map(move |more| set.iter().chain(more).copied().collect()))
+                .collect();
+        }
+        if is_plain {
+            return Ok((groups, None));
+        }
+        for set in &mut sets {
+            let mut seen = std::collections::HashSet::new();
+            set.retain(|index| seen.insert(*index));
+        }
+        Ok((groups, Some(sets)))
+    }
+
+    fn element_sets(
+        &self,
+        element: &GroupingElement,
+        items: &[SelectItem],
+        written: &[Expr],
+        scope: &Scope,
+        groups: &mut Vec<TypedExpr>,
+    ) -> Result<Vec<Vec<usize>>> {
+        let mut indices = |set: &Vec<Expr>| self.group_indices(set, items, written, scope, groups);
+        Ok(match element {
+            GroupingElement::Expression(expr) => vec![indices(&vec![expr.clone()])?],
+            GroupingElement::Set(set) => vec![indices(set)?],
+            GroupingElement::Rollup(parts) => {
+                let parts = parts.iter().map(&mut indices).collect::<Result<Vec<_>>>()?;
+                (0..=parts.len()).rev().map(|count| parts[..count].concat()).collect()
+            }
+            GroupingElement::Cube(parts) => {
+                let parts = parts.iter().map(&mut indices).collect::<Result<Vec<_>>>()?;
+                if parts.len() > CUBE_MAX {
+                    return Err(SparkError::unsupported(format!("CUBE of more than {CUBE_MAX} elements")));
+                }
+                let count = parts.len();
+                let chosen = |mask: usize| (0..count).filter(move |i| mask & (1 << (count - 1 - i)) != 0);
+                (0..1_usize << count).rev().map(|mask| chosen(mask).flat_map(|i| parts[i].clone()).collect()).collect()
+            }
+            GroupingElement::GroupingSets(elements) => {
+                let mut sets = vec![];
+                for element in elements {
+                    sets.extend(self.element_sets(element, items, written, scope, groups)?);
+                }
+                sets
+            }
+        })
+    }
+
+    /// Indices of the expressions in `groups`, which grows by new ones.
+    fn group_indices(
+        &self,
+        expressions: &[Expr],
+        items: &[SelectItem],
+        written: &[Expr],
+        scope: &Scope,
+        groups: &mut Vec<TypedExpr>,
+    ) -> Result<Vec<usize>> {
+        let mut indices = vec![];
+        for expr in expressions {
+            for typed in self.group_expression(expr, items, written, scope)? {
+                check_group(&typed)?;
+                let known = groups.iter().position(|g| g.expr == typed.expr);
+                indices.push(known.unwrap_or_else(|| {
+                    groups.push(typed);
+                    groups.len() - 1
+                }));
+            }
+        }
+        Ok(indices)
+    }
+
+    /// One GROUP BY expression: an ordinal, a column, an alias of the select list, or anything over the input.
+    fn group_expression(
+        &self,
+        expr: &Expr,
+        items: &[SelectItem],
+        written: &[Expr],
+        scope: &Scope,
+    ) -> Result<Vec<TypedExpr>> {
+        match expr.kind.as_ref() {
+            ExprKind::Literal(Literal::Integer(position)) if self.eval.flag("spark.sql.groupByOrdinal", true) => {
+                return Ok(vec![ordinal(*position, items, written)
+                    .map_err(|e| e.with_origin(expr.origin.as_ref()))?]);
+            }
+            ExprKind::Star { .. } => {
+                return Ok(self.expand_star(expr, scope)?.into_iter().map(|v| v.typed).collect());
+            }
+            ExprKind::Alias { child, .. } => return self.group_expression(child, items, written, scope),
+            _ => {}
+        }
+        match self.expression(expr, scope) {
+            Ok(typed) => Ok(vec![typed]),
+            Err(error) if error.is("UNRESOLVED_COLUMN") && self.eval.flag("spark.sql.groupByAliases", true) => {
+                let alias_scope = scope.clone();
+                for item in items {
+                    if let SelectItem::Value(value) = item {
+                        let name = value.attribute.name.clone();
+                        alias_scope.lateral.borrow_mut().push((name, value.typed.clone()));
+                    }
+                }
+                self.expression(expr, &alias_scope).map(|typed| vec![typed]).map_err(|_| error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// CUBE(n elements) makes 2^n grouping sets.
+const CUBE_MAX: usize = 12;
+
+fn aggregate_output(
+    parts: &mut AggregateParts,
+    value: SelectValue,
+    with_sets: bool,
+) -> Result<(DfExpr, Attribute)> {
+    let original = value.typed.expr.clone();
+    let rewritten = parts.rewrite(value.typed, &[])?;
+    let mut attribute = value.attribute;
+    // A grouping column of grouping sets is another column than the input's, and may be NULL.
+    if with_sets && rewritten.expr != original {
+        attribute.id = match &rewritten.expr {
+            DfExpr::Column(column) if parts.outputs.iter().all(|(_, a)| a.id != column.name) => column.name.clone(),
+            _ => fresh_id(&attribute.name),
+        };
+        let touches_group = parts.groups.iter().any(|g| {
+            rewritten.any(|e| matches!(e, DfExpr::Column(c) if c.name == g.id))
+        });
+        attribute.nullable = attribute.nullable || touches_group;
+    }
+    Ok((rewritten.expr, attribute))
+}
+
+fn check_group(typed: &TypedExpr) -> Result<()> {
+    if typed.has_aggregate() {
+        return Err(SparkError::new("GROUP_BY_AGGREGATE", [("sqlExpr", typed.sql.clone())])
+            .with_origin(typed.origin.as_ref()));
+    }
+    if matches!(typed.data_type, DataType::Map(..) | DataType::Variant) {
+        return Err(SparkError::new(
+            "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE",
+            [("sqlExpr", quoted_sql(typed)), ("dataType", format!("\"{}\"", typed.data_type.sql()))],
+        )
+        .with_origin(typed.origin.as_ref()));
+    }
+    Ok(())
+}
+
+/// GROUP BY 2: the second item of the select list.
+fn ordinal(position: i32, items: &[SelectItem], written: &[Expr]) -> Result<TypedExpr> {
+    let index = usize::try_from(position).ok().and_then(|p| p.checked_sub(1)).filter(|i| *i < items.len());
+    let Some(SelectItem::Value(value)) = index.and_then(|i| items.get(i)) else {
+        return Err(SparkError::new(
+            "GROUP_BY_POS_OUT_OF_RANGE",
+            [("index", position.to_string()), ("size", items.len().to_string())],
+        ));
+    };
+    let _ = written;
+    if value.typed.has_aggregate() {
+        return Err(SparkError::new(
+            "GROUP_BY_POS_AGGREGATE",
+            [("index", position.to_string()), ("aggExpr", value.typed.sql.clone())],
+        ));
+    }
+    Ok(value.typed.clone())
+}
+
+fn missing_aggregation(id: &str, input: &Resolved, global: bool) -> SparkError {
+    let name = input.output.iter().chain(&input.hidden).find(|a| a.id == id).map_or(id, |a| a.name.as_str());
+    if global {
+        return SparkError::new("MISSING_GROUP_BY", std::iter::empty::<(String, String)>());
+    }
+    SparkError::new(
+        "MISSING_AGGREGATION",
+        [("expression", format!("\"{name}\"")), ("expressionAnyValue", format!("\"any_value({name})\""))],
+    )
+}
+
+static MARKER_CONTEXT: LazyLock<Arc<EvalContext>> = LazyLock::new(Arc::default);
+
+/// Stands for `grouping(c)` or `grouping_id(…)` until the aggregate around it is known.
+pub(crate) fn grouping_marker(name: &str, arguments: Vec<DfExpr>) -> DfExpr {
+    let refuse = |_: &firesteel_functions::ScalarArgs<'_>| Err(SparkError::of("UNSUPPORTED_GROUPING_EXPRESSION"));
+    let name = if name == "grouping" { "grouping" } else { "grouping_id" };
+    let arguments = arguments.into_iter().map(|e| TypedExpr::new(e, DataType::Null, true, "")).collect();
+    SparkScalar::call(name, refuse, arguments, DataType::Long, false, &MARKER_CONTEXT).build().expr
+}
+
+fn is_grouping_marker(expr: &DfExpr) -> bool {
+    matches!(expr, DfExpr::ScalarFunction(call) if matches!(call.func.name(), "grouping" | "grouping_id"))
+}

@@ -1,0 +1,199 @@
+//! Project, filter, HAVING, QUALIFY.
+use std::sync::Arc;
+
+use datafusion::logical_expr::{Expr as DfExpr, Filter, LogicalPlan};
+use firesteel_functions::TypedExpr;
+use firesteel_plan::{Expr, Relation, Result, SparkError};
+
+use super::aggregate;
+use crate::analyzer::Analyzer;
+use crate::expr::{Scope, SelectItem, SelectValue, quoted_sql};
+use crate::from_datafusion;
+use crate::scope::{Above, Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
+
+impl Analyzer<'_> {
+    pub(super) fn project(&self, input: &Relation, expressions: &[Expr]) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        self.project_resolved(input, expressions)
+    }
+
+    /// A select list over a resolved input. With an aggregate function in it, a global aggregate.
+    pub(crate) fn project_resolved(&self, input: Resolved, expressions: &[Expr]) -> Result<Resolved> {
+        let scope = self.scope_with_below(&input);
+        let items = self.select_list(expressions, &scope)?;
+        if items.iter().any(|item| matches!(item, SelectItem::Value(v) if v.typed.has_aggregate())) {
+            return self.global_aggregate(input, items, &scope);
+        }
+        let input = self.with_used_below(input, &scope)?;
+        let (input, values) = self.expand_generators(input, items)?;
+        self.project_values(input, values)
+    }
+
+    /// Projects values; window functions among them are computed first.
+    pub(crate) fn project_values(&self, input: Resolved, values: Vec<SelectValue>) -> Result<Resolved> {
+        let (typed, mut attributes): (Vec<_>, Vec<_>) = values.into_iter().map(|v| (v.typed, v.attribute)).unzip();
+        let (plan, expressions) = self.windows_below(input.plan.clone(), typed.into_iter().map(|t| t.expr).collect())?;
+        let windowed = Resolved { plan: plan.clone(), ..input.clone() };
+        let expressions = name_expressions(expressions, &mut attributes);
+        let projected = project(plan, expressions.clone())?;
+        let mut resolved = Resolved::new(projected, attributes).with_plan_outputs_of(&[&input]);
+        let base = ExtendBase::Project { input: windowed, expressions };
+        resolved.extend = Some(Arc::new(Extend { base, above: vec![] }));
+        Ok(resolved)
+    }
+
+    pub(super) fn filter(&self, input: &Relation, condition: &Expr) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        self.filter_resolved(input, condition)
+    }
+
+    pub(crate) fn filter_resolved(&self, input: Resolved, condition: &Expr) -> Result<Resolved> {
+        let scope = self.scope_with_below(&input);
+        let condition = self.condition(condition, &scope, "filter")?;
+        refuse_in_where(&condition)?;
+        let input = self.with_used_below(input, &scope)?;
+        self.filter_typed(input, condition.expr)
+    }
+
+    pub(crate) fn filter_typed(&self, input: Resolved, condition: DfExpr) -> Result<Resolved> {
+        let plan = filter_plan(input.plan.clone(), condition.clone())?;
+        let extend = input.extend.as_ref().map(|extend| {
+            let mut extend = extend.as_ref().clone();
+            extend.above.push(Above::Filter(condition));
+            Arc::new(extend)
+        });
+        Ok(Resolved { extend, ..input.with_plan(plan) })
+    }
+
+    /// HAVING: a filter that may use aggregate functions and what is below the aggregate.
+    pub(super) fn having(&self, input: &Relation, condition: &Expr) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        let is_aggregate = matches!(input.extend.as_deref(), Some(Extend { base: ExtendBase::Aggregate(_), .. }));
+        let scope = self.scope_with_below(&input);
+        let typed = self.condition(condition, &scope, "filter")?;
+        if !is_aggregate && typed.has_aggregate() {
+            // HAVING without GROUP BY over plain columns: one group.
+            return Err(SparkError::new("MISSING_GROUP_BY", [("expression", quoted_sql(&typed))]));
+        }
+        let (input, mut rewritten) = self.over_aggregate(input, vec![typed], &scope)?;
+        let condition = rewritten.pop().ok_or_else(|| SparkError::internal("no condition"))?;
+        self.filter_typed(input, condition.expr)
+    }
+
+    /// QUALIFY: a filter over window functions.
+    pub(super) fn qualify(&self, input: &Relation, condition: &Expr) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        let scope = self.scope_with_below(&input);
+        let typed = self.condition(condition, &scope, "filter")?;
+        let (input, mut rewritten) = self.over_aggregate(input, vec![typed], &scope)?;
+        let condition = rewritten.pop().ok_or_else(|| SparkError::internal("no condition"))?;
+        let (plan, mut expressions) = self.windows_below(input.plan.clone(), vec![condition.expr])?;
+        let condition = expressions.pop().ok_or_else(|| SparkError::internal("no condition"))?;
+        let plan = filter_plan(plan, condition)?;
+        // Window columns stay behind the output.
+        Ok(input.closed(plan))
+    }
+
+    /// The input's columns, and what is below them for operators that may reach through (sort, filter).
+    pub(crate) fn scope_with_below(&self, input: &Resolved) -> Scope {
+        let mut scope = Scope::of(input);
+        scope.below = match input.extend.as_deref().map(|e| &e.base) {
+            Some(ExtendBase::Project { input: below, .. }) => Some(Box::new(Scope::of(below))),
+            Some(ExtendBase::Aggregate(parts)) => Some(Box::new(parts.scope())),
+            None => None,
+        };
+        scope
+    }
+
+    /// Brings the columns that were used from below into the input, hidden.
+    pub(crate) fn with_used_below(&self, input: Resolved, scope: &Scope) -> Result<Resolved> {
+        let used = scope.used_below.borrow().clone();
+        if used.is_empty() {
+            return Ok(input);
+        }
+        let Some(extend) = input.extend.clone() else { return Ok(input) };
+        match &extend.base {
+            ExtendBase::Project { input: below, expressions } => {
+                let mut expressions = expressions.clone();
+                let mut hidden = input.hidden.clone();
+                for attribute in used {
+                    let carried = input.output.iter().chain(&hidden).any(|a| a.id == attribute.id);
+                    if !carried {
+                        expressions.push(attribute.column());
+                        hidden.push(attribute);
+                    }
+                }
+                let mut plan = project(below.plan.clone(), expressions.clone())?;
+                for above in &extend.above {
+                    plan = apply_above(plan, above)?;
+                }
+                let base = ExtendBase::Project { input: below.clone(), expressions };
+                let extend = Some(Arc::new(Extend { base, above: extend.above.clone() }));
+                Ok(Resolved { plan, hidden, extend, ..input })
+            }
+            ExtendBase::Aggregate(_) => Ok(input),
+        }
+    }
+
+    /// For expressions over an aggregate (HAVING, ORDER BY, QUALIFY): aggregate functions and grouping columns in them
+    /// become columns of the aggregate, which is rebuilt to carry them. Over anything else, columns from below are
+    /// brought in.
+    pub(crate) fn over_aggregate(
+        &self,
+        input: Resolved,
+        expressions: Vec<TypedExpr>,
+        scope: &Scope,
+    ) -> Result<(Resolved, Vec<TypedExpr>)> {
+        match input.extend.clone().as_deref() {
+            Some(Extend { base: ExtendBase::Aggregate(parts), above }) => {
+                aggregate::extend(self, input, parts, above, expressions)
+            }
+            _ => Ok((self.with_used_below(input, scope)?, expressions)),
+        }
+    }
+}
+
+pub(crate) fn apply_above(plan: LogicalPlan, above: &Above) -> Result<LogicalPlan> {
+    match above {
+        Above::Filter(condition) => filter_plan(plan, condition.clone()),
+        Above::Window(expressions) => super::window::window_plan(plan, expressions.clone()),
+    }
+}
+
+pub(crate) fn filter_plan(plan: LogicalPlan, condition: DfExpr) -> Result<LogicalPlan> {
+    Filter::try_new(condition, Arc::new(plan)).map(LogicalPlan::Filter).map_err(from_datafusion)
+}
+
+/// Gives each expression the id of its attribute. A column used twice gets a new id for the second use, since
+/// DataFusion wants unique names.
+pub(crate) fn name_expressions(expressions: Vec<DfExpr>, attributes: &mut [Attribute]) -> Vec<DfExpr> {
+    let mut seen = std::collections::HashSet::new();
+    let named = expressions.into_iter().zip(attributes.iter_mut()).map(|(expr, attribute)| {
+        if !seen.insert(attribute.id.clone()) {
+            attribute.id = fresh_id(&attribute.name);
+            seen.insert(attribute.id.clone());
+        }
+        match &expr {
+            DfExpr::Column(column) if column.name == attribute.id => expr,
+            _ => expr.alias(&attribute.id),
+        }
+    });
+    named.collect()
+}
+
+fn refuse_in_where(condition: &TypedExpr) -> Result<()> {
+    if condition.has_aggregate() {
+        return Err(SparkError::new(
+            "INVALID_WHERE_CONDITION",
+            [("condition", quoted_sql(condition)), ("expressionList", condition.sql.clone())],
+        ));
+    }
+    if condition.has_window() {
+        return Err(SparkError::new(
+            "INVALID_WHERE_CONDITION",
+            [("condition", quoted_sql(condition)), ("expressionList", condition.sql.clone())],
+        )
+        .with_cause("window functions are not allowed in WHERE"));
+    }
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! Named tables, files, views and table functions.
+use std::collections::BTreeMap;
+
+use firesteel_functions::TypedExpr;
+use firesteel_functions::registry::Built;
+use firesteel_plan::identifier::quoted_name;
+use firesteel_plan::relation::TimeTravel;
+use firesteel_plan::{DataType, Expr, ExprKind, FunctionCall, Relation, Result, SparkError, TableName};
+
+use super::cte::rename;
+use crate::analyzer::Analyzer;
+use crate::context::{FileScanRequest, SqlFunctionBody, TableSource};
+use crate::expr::Scope;
+use crate::scope::{Attribute, Resolved};
+
+impl Analyzer<'_> {
+    pub(crate) fn table_name(&self, name: &TableName) -> Result<Vec<String>> {
+        match name {
+            TableName::Parts(parts) => Ok(parts.clone()),
+            TableName::Identifier(expr) => self.identifier(expr),
+        }
+    }
+
+    pub(super) fn named_table(
+        &self,
+        name: &TableName,
+        options: &BTreeMap<String, String>,
+        time_travel: Option<&TimeTravel>,
+        is_streaming: bool,
+    ) -> Result<Resolved> {
+        if is_streaming {
+            return Err(SparkError::unsupported("streaming reads"));
+        }
+        let name = self.table_name(name)?;
+        if let ([one], None) = (name.as_slice(), time_travel)
+            && let Some(resolved) = self.cte(one)?
+        {
+            return Ok(resolved);
+        }
+        if let Some(source) = self.context.table(&name, options, time_travel)? {
+            return self.source(source);
+        }
+        if let [format, path] = name.as_slice()
+            && self.context.is_data_source(format)
+        {
+            let request = FileScanRequest {
+                format: Some(format.clone()),
+                schema: None,
+                options: options.clone(),
+                paths: vec![path.clone()],
+                predicates: vec![],
+            };
+            return self.source(self.context.files(&request)?);
+        }
+        Err(SparkError::new("TABLE_OR_VIEW_NOT_FOUND", [("relationName", quoted_name(&name))]))
+    }
+
+    pub(super) fn data_source(
+        &self,
+        format: &Option<String>,
+        schema: &Option<String>,
+        options: &BTreeMap<String, String>,
+        paths: &[String],
+        predicates: &[String],
+        is_streaming: bool,
+    ) -> Result<Resolved> {
+        if is_streaming {
+            return Err(SparkError::unsupported("streaming reads"));
+        }
+        let schema = schema.as_deref().map(firesteel_sql::parse_table_schema).transpose()?;
+        let request = FileScanRequest {
+            format: format.clone(),
+            schema,
+            options: options.clone(),
+            paths: paths.to_vec(),
+            predicates: predicates.to_vec(),
+        };
+        self.source(self.context.files(&request)?)
+    }
+
+    pub(crate) fn source(&self, source: TableSource) -> Result<Resolved> {
+        match source {
+            TableSource::Provider { provider, schema, metadata, qualifier } => {
+                self.scan(provider, &schema, &metadata, &qualifier)
+            }
+            TableSource::Analyzed { plan, output, qualifier } => {
+                let renewed = Resolved::new(plan, output).renewed()?;
+                Ok(qualified(renewed, &qualifier))
+            }
+            TableSource::View { context, query, schema, qualifier } => {
+                let nested = self.nested(context.as_ref(), &qualifier)?;
+                let resolved = nested.relation(&query)?.sealed()?;
+                let resolved = match schema {
+                    Some(schema) => self.view_columns(resolved, &schema, &qualifier)?,
+                    None => resolved,
+                };
+                let resolved = Resolved { plan_outputs: Default::default(), ..resolved };
+                Ok(qualified(resolved, &qualifier))
+            }
+        }
+    }
+
+    /// A view's columns under the names and types it was made with.
+    fn view_columns(
+        &self,
+        resolved: Resolved,
+        schema: &firesteel_plan::StructType,
+        name: &[String],
+    ) -> Result<Resolved> {
+        if resolved.output.len() < schema.fields.len() {
+            return Err(SparkError::new(
+                "INCOMPATIBLE_VIEW_SCHEMA_CHANGE",
+                [
+                    ("viewName", quoted_name(name)),
+                    ("colName", String::new()),
+                    ("expectedNum", schema.fields.len().to_string()),
+                    ("actualCols", resolved.schema().simple_string()),
+                    ("suggestion", String::new()),
+                ],
+            ));
+        }
+        let values = schema.fields.iter().zip(&resolved.output).map(|(field, attribute)| {
+            let typed = attribute.typed();
+            let typed = if typed.data_type.same_type(&field.data_type) {
+                typed
+            } else {
+                let mode = firesteel_functions::cast::CastMode::of(&self.eval);
+                firesteel_functions::cast::cast(typed, &field.data_type, mode, &self.eval)?
+            };
+            let mut named = Attribute::of_field(field);
+            named.nullable = typed.nullable;
+            if crate::expr::plain_column(&typed.expr) == Some(attribute.id.as_str()) {
+                named.id = attribute.id.clone();
+            }
+            Ok(crate::expr::SelectValue { typed, attribute: named })
+        });
+        let values = values.collect::<Result<Vec<_>>>()?;
+        let mut projected = self.project_values(resolved, values)?;
+        projected.extend = None;
+        Ok(projected)
+    }
+
+    /// A function in FROM: a generator, `range`, or a SQL table function.
+    pub(super) fn table_function(&self, call: &FunctionCall, relation: &Relation) -> Result<Resolved> {
+        let name = self.function_name(call)?;
+        let last = name.last().map(|n| n.to_lowercase()).unwrap_or_default();
+        if last == "range" {
+            return self.range_function(call);
+        }
+        let expr = Expr::from(ExprKind::Function(call.clone())).with_origin(relation.origin.clone());
+        if let Some(function) = firesteel_functions::registry::lookup(&last) {
+            if function.kind != firesteel_functions::FunctionKind::Generator {
+                return Err(SparkError::new("NOT_A_TABLE_FUNCTION", [("functionName", quoted_name(&name))]));
+            }
+            let input = self.one_row()?;
+            return match self.call(call, &expr, &Scope::empty())? {
+                Built::Generator(generator) => {
+                    let (mut resolved, generated) = self.generate(input, &generator, &[])?;
+                    resolved.output.extend(generated);
+                    resolved.sealed()
+                }
+                Built::Expr(_) => {
+                    Err(SparkError::new("NOT_A_TABLE_FUNCTION", [("functionName", quoted_name(&name))]))
+                }
+            };
+        }
+        let Some(function) = self.context.sql_function(&name)? else {
+            return Err(SparkError::new("UNRESOLVABLE_TABLE_VALUED_FUNCTION", [("name", quoted_name(&name))]));
+        };
+        let SqlFunctionBody::Table { query, returns } = &function.body else {
+            return Err(SparkError::new("NOT_A_TABLE_FUNCTION", [("functionName", quoted_name(&name))]));
+        };
+        let values = self.sql_function_arguments(&function, call, &Scope::empty())?;
+        let nested = self.nested(function.context.as_ref(), &function.name)?;
+        let scope = Scope::empty();
+        scope.lambdas.borrow_mut().push(values);
+        let resolved = nested.subquery(query, &scope)?;
+        self.view_columns(resolved, returns, &function.name)
+    }
+
+    /// range(end), range(start, end[, step[, partitions]])
+    fn range_function(&self, call: &FunctionCall) -> Result<Resolved> {
+        let mut numbers = vec![];
+        for argument in &call.arguments {
+            let argument = match argument.kind.as_ref() {
+                ExprKind::NamedArgument { value, .. } => value,
+                _ => argument,
+            };
+            let typed = self.constant(argument)?;
+            numbers.push(self.long(typed, "range")?);
+        }
+        match numbers.as_slice() {
+            [Some(end)] => self.range(0, *end, 1, None),
+            [Some(start), Some(end)] => self.range(*start, *end, 1, None),
+            [Some(start), Some(end), Some(step)] => self.range(*start, *end, *step, None),
+            [Some(start), Some(end), Some(step), Some(parts)] => {
+                self.range(*start, *end, *step, i32::try_from(*parts).ok())
+            }
+            [] => Err(firesteel_functions::registry::wrong_num_args("range", 1, 4, 0)),
+            other if other.len() > 4 => Err(firesteel_functions::registry::wrong_num_args("range", 1, 4, other.len())),
+            _ => Err(SparkError::new(
+                "UNEXPECTED_INPUT_TYPE",
+                [
+                    ("functionName", "`range`"),
+                    ("paramIndex", "first"),
+                    ("requiredType", "\"BIGINT\""),
+                    ("inputSql", "\"NULL\""),
+                    ("inputType", "\"VOID\""),
+                ],
+            )),
+        }
+    }
+
+    /// The value of a constant as BIGINT; `None` for NULL.
+    pub(crate) fn long(&self, typed: TypedExpr, function: &str) -> Result<Option<i64>> {
+        use datafusion::common::ScalarValue;
+        let sql = crate::expr::quoted_sql(&typed);
+        if !(typed.data_type.is_integral() || typed.data_type == DataType::Null) {
+            return Err(SparkError::new(
+                "UNEXPECTED_INPUT_TYPE",
+                [
+                    ("functionName", format!("`{function}`")),
+                    ("paramIndex", "first".into()),
+                    ("requiredType", "\"BIGINT\"".into()),
+                    ("inputSql", sql),
+                    ("inputType", format!("\"{}\"", typed.data_type.sql())),
+                ],
+            ));
+        }
+        let mode = firesteel_functions::cast::CastMode::Ansi;
+        let typed = firesteel_functions::cast::cast(typed, &DataType::Long, mode, &self.eval)?;
+        match crate::expr::literal::evaluate(&typed)? {
+            Some(ScalarValue::Int64(value)) => Ok(value),
+            _ => Err(SparkError::internal(format!("{function} takes constants"))),
+        }
+    }
+
+    /// `input AS alias(columns)`
+    pub(super) fn subquery_alias(
+        &self,
+        input: &Relation,
+        alias: &str,
+        qualifier: &[String],
+        columns: &[String],
+    ) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        let input = Resolved { extend: None, ..rename(input, columns)? };
+        let mut full = qualifier.to_vec();
+        full.push(alias.to_string());
+        Ok(qualified(input, &full))
+    }
+}
+
+/// Every column under one qualifier.
+pub(crate) fn qualified(resolved: Resolved, qualifier: &[String]) -> Resolved {
+    let qualify = |a: Attribute| Attribute { qualifier: qualifier.to_vec(), ..a };
+    Resolved {
+        output: resolved.output.into_iter().map(qualify).collect(),
+        hidden: resolved.hidden.into_iter().map(qualify).collect(),
+        plan: resolved.plan,
+        plan_outputs: resolved.plan_outputs,
+        extend: resolved.extend,
+    }
+}

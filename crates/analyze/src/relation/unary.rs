@@ -1,0 +1,391 @@
+//! Operators with one input that keep its columns: limits, distinct, partitioning, sampling, hints, metrics.
+use std::sync::Arc;
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{Distinct, Limit, LogicalPlan, LogicalPlanBuilder, lit};
+use firesteel_functions::TypedExpr;
+use firesteel_functions::cast::{CastMode, cast};
+use firesteel_plan::relation::{Options, SampleMethod};
+use firesteel_plan::{DataType, Expr, ExprKind, Relation, Result, SparkError};
+
+use super::setop::has_map;
+use crate::analyzer::{Analyzer, ObservedMetrics};
+use crate::expr::{Scope, SelectItem, quoted_sql};
+use crate::from_datafusion;
+use crate::nodes::{exchange, observe, partition_columns, poisson, tail};
+use crate::scope::{Attribute, Resolved, fresh_id, project};
+
+impl Analyzer<'_> {
+    pub(super) fn limit(&self, input: &Relation, limit: &Expr) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        let count = self.row_count(limit, "limit")?;
+        let plan = limit_plan(input.plan.clone(), 0, Some(count));
+        Ok(input.closed(plan))
+    }
+
+    pub(super) fn offset(&self, input: &Relation, offset: &Expr) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        let count = self.row_count(offset, "offset")?;
+        let plan = limit_plan(input.plan.clone(), count, None);
+        Ok(input.closed(plan))
+    }
+
+    pub(super) fn tail(&self, input: &Relation, limit: &Expr) -> Result<Resolved> {
+        let input = self.relation(input)?.sealed()?;
+        let count = self.row_count(limit, "tail")?;
+        let plan = tail::plan(input.plan.clone(), usize::try_from(count).unwrap_or(usize::MAX));
+        Ok(input.closed(plan))
+    }
+
+    /// The constant of a LIMIT or OFFSET clause: an INT of at least 0.
+    fn row_count(&self, expr: &Expr, name: &str) -> Result<i64> {
+        let condition = |kind: &str| format!("INVALID_LIMIT_LIKE_EXPRESSION.{kind}");
+        let typed = self.expression(expr, &Scope::empty()).map_err(|e| {
+            if e.is("UNRESOLVED_COLUMN") {
+                let text = expr.origin.as_ref().map_or_else(String::new, |o| o.fragment());
+                return SparkError::new(
+                    condition("IS_UNFOLDABLE"),
+                    [("name", name.to_string()), ("expr", format!("\"{text}\""))],
+                )
+                .with_origin(expr.origin.as_ref());
+            }
+            e
+        })?;
+        let error = |kind: &str, more: Vec<(&str, String)>| {
+            let mut parameters = vec![("name", name.to_string()), ("expr", quoted_sql(&typed))];
+            parameters.extend(more);
+            SparkError::new(condition(kind), parameters).with_origin(expr.origin.as_ref())
+        };
+        if !typed.is_foldable() {
+            return Err(error("IS_UNFOLDABLE", vec![]));
+        }
+        if !matches!(typed.data_type, DataType::Integer | DataType::Short | DataType::Byte) {
+            return Err(error("DATA_TYPE", vec![("dataType", format!("\"{}\"", typed.data_type.sql()))]));
+        }
+        let wide = cast(typed.clone(), &DataType::Long, CastMode::Ansi, &self.eval)?;
+        match crate::expr::literal::evaluate(&wide)? {
+            Some(ScalarValue::Int64(Some(value))) if value >= 0 => Ok(value),
+            Some(ScalarValue::Int64(Some(value))) => {
+                Err(error("IS_NEGATIVE", vec![("v", value.to_string())]))
+            }
+            _ => Err(error("IS_NULL", vec![])),
+        }
+    }
+
+    pub(super) fn distinct(&self, input: &Relation) -> Result<Resolved> {
+        let input = self.relation(input)?.sealed()?;
+        self.distinct_resolved(input)
+    }
+
+    pub(crate) fn distinct_resolved(&self, input: Resolved) -> Result<Resolved> {
+        if let Some(map) = input.output.iter().find(|a| has_map(&a.data_type)) {
+            return Err(SparkError::new(
+                "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE",
+                [("colName", format!("`{}`", map.name)), ("dataType", format!("\"{}\"", map.data_type.sql()))],
+            ));
+        }
+        if input.output.is_empty() {
+            let plan = limit_plan(input.plan.clone(), 0, Some(1));
+            return Ok(input.closed(plan));
+        }
+        let plan = LogicalPlan::Distinct(Distinct::All(Arc::new(input.plan.clone())));
+        Ok(input.closed(plan))
+    }
+
+    /// `dropDuplicates(columns)`: one row of each group.
+    pub(super) fn deduplicate(
+        &self,
+        input: &Relation,
+        columns: &[String],
+        within_watermark: bool,
+    ) -> Result<Resolved> {
+        if within_watermark {
+            return Err(SparkError::unsupported("dropDuplicatesWithinWatermark (streaming)"));
+        }
+        let input = self.relation(input)?.sealed()?;
+        if columns.is_empty() {
+            return self.distinct_resolved(input);
+        }
+        let mut keys: Vec<Attribute> = vec![];
+        for name in columns {
+            let found: Vec<_> = input.output.iter().filter(|a| self.same_name(&a.name, name)).cloned().collect();
+            if found.is_empty() {
+                return Err(self.unresolved_column(&[name.clone()], &Scope::of(&input)));
+            }
+            keys.extend(found);
+        }
+        let is_key = |a: &Attribute| keys.iter().any(|k| k.id == a.id);
+        let mut values = vec![];
+        let mut output = vec![];
+        for attribute in &input.output {
+            if is_key(attribute) {
+                output.push(attribute.column());
+                continue;
+            }
+            let first = self.builtin("first", vec![attribute.typed()])?;
+            let id = fresh_id(&attribute.name);
+            values.push(first.expr.alias(&id));
+            output.push(datafusion::logical_expr::Expr::Column(datafusion::common::Column::from_name(id)).alias(&attribute.id));
+        }
+        let groups: Vec<_> = keys.iter().map(Attribute::column).collect();
+        let plan = LogicalPlanBuilder::from(input.plan.clone())
+            .aggregate(groups, values)
+            .and_then(|b| b.build())
+            .map_err(from_datafusion)?;
+        let plan = project(plan, output)?;
+        Ok(input.closed(plan))
+    }
+
+    pub(super) fn repartition(&self, input: &Relation, num_partitions: i32, shuffle: bool) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        let count = partition_count(num_partitions)?;
+        let kind = if shuffle { exchange::Kind::RoundRobin(count) } else { exchange::Kind::Coalesce(count) };
+        let plan = exchange::plan(input.plan.clone(), kind);
+        Ok(input.closed(plan))
+    }
+
+    pub(super) fn repartition_by(
+        &self,
+        input: &Relation,
+        expressions: &[Expr],
+        num_partitions: Option<i32>,
+    ) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        let scope = self.scope_with_below(&input);
+        let count = match num_partitions {
+            Some(n) => partition_count(n)?,
+            None => self.shuffle_partitions(),
+        };
+        let mut keys = vec![];
+        let mut orders = vec![];
+        for expression in expressions {
+            match expression.kind.as_ref() {
+                ExprKind::SortOrder(order) => orders.push(self.sort_order(order, &scope)?),
+                _ => keys.push(self.expression(expression, &scope)?.expr),
+            }
+        }
+        let input = self.with_used_below(input, &scope)?;
+        let kind = match (keys.is_empty(), orders.is_empty()) {
+            (true, true) => exchange::Kind::RoundRobin(count),
+            (_, true) => exchange::Kind::Hash(keys, count),
+            _ => {
+                orders.extend(keys.into_iter().map(|expr| crate::expr::ResolvedSort {
+                    typed: TypedExpr::new(expr, DataType::Null, true, ""),
+                    ascending: true,
+                    nulls_first: true,
+                }));
+                exchange::Kind::Range(orders.iter().map(|o| o.to_datafusion()).collect(), count)
+            }
+        };
+        let plan = exchange::plan(input.plan.clone(), kind);
+        Ok(input.closed(plan))
+    }
+
+    fn shuffle_partitions(&self) -> usize {
+        let set = self.eval.get("spark.sql.shuffle.partitions").and_then(|v| v.parse().ok()).filter(|n| *n > 0);
+        set.unwrap_or(200)
+    }
+
+    /// Join hints reach the planner as markers; partitioning hints are partitioning. Others warn in Spark and do
+    /// nothing.
+    pub(super) fn hint(&self, input: &Relation, name: &str, parameters: &[Expr]) -> Result<Resolved> {
+        let number = |e: &Expr| match e.kind.as_ref() {
+            ExprKind::Literal(firesteel_plan::Literal::Integer(n)) => Some(*n),
+            _ => None,
+        };
+        let (count, columns): (Vec<_>, Vec<_>) = parameters.iter().partition(|p| number(p).is_some());
+        let columns: Vec<Expr> = columns.into_iter().map(hint_column).collect();
+        let count = count.first().and_then(|e| number(e));
+        match name.to_uppercase().as_str() {
+            "COALESCE" => match count {
+                Some(n) => self.repartition(input, n, false),
+                None => Err(hint_error(name)),
+            },
+            "REPARTITION" if columns.is_empty() => match count {
+                Some(n) => self.repartition(input, n, true),
+                None => self.repartition_by(input, &[], None),
+            },
+            "REPARTITION" => self.repartition_by(input, &columns, count),
+            "REPARTITION_BY_RANGE" => {
+                let orders: Vec<Expr> = columns
+                    .into_iter()
+                    .map(|c| match c.kind.as_ref() {
+                        ExprKind::SortOrder(_) => c,
+                        _ => ExprKind::SortOrder(c.asc()).into(),
+                    })
+                    .collect();
+                self.repartition_by(input, &orders, count)
+            }
+            _ => self.relation(input),
+        }
+    }
+
+    pub(super) fn sample(&self, input: &Relation, method: &SampleMethod, seed: Option<i64>) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        match method {
+            SampleMethod::Rows(count) => {
+                let count = self.row_count(count, "limit")?;
+                let plan = limit_plan(input.plan.clone(), 0, Some(count));
+                Ok(input.closed(plan))
+            }
+            SampleMethod::Fraction { lower, upper, with_replacement } => {
+                self.sample_fraction(input, *lower, *upper, *with_replacement, seed)
+            }
+            SampleMethod::Bucket { numerator, denominator } => {
+                if *numerator > *denominator {
+                    return Err(SparkError::new(
+                        "_LEGACY_ERROR_TEMP_0015",
+                        [("fraction", format!("{numerator}/{denominator}"))],
+                    ));
+                }
+                let upper = *numerator as f64 / *denominator as f64;
+                self.sample_fraction(input, 0.0, upper, false, seed)
+            }
+        }
+    }
+
+    pub(crate) fn sample_fraction(
+        &self,
+        input: Resolved,
+        lower: f64,
+        upper: f64,
+        with_replacement: bool,
+        seed: Option<i64>,
+    ) -> Result<Resolved> {
+        let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u128() as i64);
+        if with_replacement {
+            let plan = poisson::plan(input.plan.clone(), upper - lower, seed);
+            return Ok(input.closed(plan));
+        }
+        let id = fresh_id("_sample");
+        let columns = vec![(partition_columns::Function::Sample { seed }, id.clone())];
+        let plan = partition_columns::plan(input.plan.clone(), columns);
+        let value = datafusion::logical_expr::Expr::Column(datafusion::common::Column::from_name(&id));
+        let keep = value.clone().gt_eq(lit(lower)).and(value.lt(lit(upper)));
+        let plan = super::project::filter_plan(plan, keep)?;
+        Ok(input.closed(plan))
+    }
+
+    /// `df.observe(name, …)`: aggregates computed as rows pass.
+    pub(super) fn collect_metrics(
+        &self,
+        input: &Relation,
+        name: &str,
+        metrics: &[Expr],
+        plan_id: Option<i64>,
+    ) -> Result<Resolved> {
+        let input = self.relation(input)?;
+        let scope = Scope::of(&input);
+        let items = self.select_list(metrics, &scope)?;
+        let mut fields = vec![];
+        let mut expressions = vec![];
+        for item in items {
+            let SelectItem::Value(value) = item else {
+                return Err(SparkError::new("INVALID_OBSERVED_METRICS.NON_AGGREGATE_FUNC_ARG_IS_NON_DETERMINISTIC", [("expr", name)]));
+            };
+            if !value.typed.has_aggregate() && !value.typed.is_foldable() {
+                return Err(SparkError::new(
+                    "INVALID_OBSERVED_METRICS.NON_AGGREGATE_FUNC_ARG_IS_ATTRIBUTE",
+                    [("expr", quoted_sql(&value.typed))],
+                ));
+            }
+            fields.push(value.attribute.to_field());
+            expressions.push(value.typed.expr);
+        }
+        let schema = firesteel_plan::StructType::new(fields);
+        self.observed.borrow_mut().push(ObservedMetrics {
+            name: name.to_string(),
+            schema: schema.clone(),
+            plan_id: plan_id.unwrap_or(-1),
+        });
+        let plan = observe::plan(input.plan.clone(), name, expressions, &schema)?;
+        Ok(input.closed(plan))
+    }
+
+    /// `spark.read.json(df)`, `.csv(df)`, `.xml(df)`: each string becomes a row.
+    pub(super) fn parse(
+        &self,
+        input: &Relation,
+        format: &str,
+        schema: Option<&DataType>,
+        options: &Options,
+    ) -> Result<Resolved> {
+        let input = self.relation(input)?.sealed()?;
+        let Some(value) = input.output.first().filter(|a| a.data_type.is_string()).cloned() else {
+            return Err(SparkError::new("PARSE_INPUT_NOT_STRING_TYPE", [("schema", input.schema().simple_string())])
+                .with_cause("one string column is needed"));
+        };
+        let schema = match schema {
+            Some(DataType::Struct(fields)) => fields.clone(),
+            Some(_) => return Err(SparkError::of("INVALID_SCHEMA.NON_STRUCT_TYPE")),
+            None => self.infer_schema(&input, &value, format, options)?,
+        };
+        let mut arguments = vec![value.typed(), TypedExpr::string(DataType::Struct(schema.clone()).json())];
+        let pairs = options.iter().flat_map(|(k, v)| [TypedExpr::string(k), TypedExpr::string(v)]);
+        let pairs: Vec<_> = pairs.collect();
+        if !pairs.is_empty() {
+            arguments.push(self.builtin("map", pairs)?);
+        }
+        let parsed = self.builtin(&format!("from_{format}"), arguments)?;
+        let id = fresh_id("parsed");
+        let plan = project(input.plan.clone(), vec![parsed.expr.alias(&id)])?;
+        let row = TypedExpr::new(
+            datafusion::logical_expr::Expr::Column(datafusion::common::Column::from_name(&id)),
+            parsed.data_type,
+            true,
+            "parsed",
+        );
+        let mut values = vec![];
+        for field in schema.fields.iter() {
+            let key = TypedExpr::string(field.name.clone());
+            let typed = firesteel_functions::structs::extract_value(row.clone(), key, &self.eval)?;
+            let attribute = Attribute::of_field(&firesteel_plan::StructField { nullable: true, ..field.clone() });
+            values.push(crate::expr::SelectValue { typed, attribute });
+        }
+        self.project_values(Resolved::new(plan, vec![]), values)
+    }
+
+    /// Runs over the data once to find its schema.
+    fn infer_schema(
+        &self,
+        input: &Resolved,
+        value: &Attribute,
+        format: &str,
+        options: &Options,
+    ) -> Result<firesteel_plan::StructType> {
+        let query = crate::context::AnalyzedQuery { plan: input.plan.clone(), schema: input.schema() };
+        let batches = self.context.collect(&query)?;
+        let index = input.output.iter().position(|a| a.id == value.id).unwrap_or(0);
+        let columns: Vec<_> = batches.iter().map(|b| Arc::clone(b.column(index))).collect();
+        firesteel_functions::text_formats::infer_schema(format, &columns, options, &self.eval)
+    }
+}
+
+
+pub(crate) fn limit_plan(plan: LogicalPlan, skip: i64, fetch: Option<i64>) -> LogicalPlan {
+    LogicalPlan::Limit(Limit {
+        skip: (skip > 0).then(|| Box::new(lit(skip))),
+        fetch: fetch.map(|n| Box::new(lit(n))),
+        input: Arc::new(plan),
+    })
+}
+
+fn partition_count(n: i32) -> Result<usize> {
+    usize::try_from(n).ok().filter(|n| *n > 0).ok_or_else(|| {
+        SparkError::new("INVALID_PARAMETER_VALUE.NUM_PARTITIONS", [("numPartitions", n.to_string())])
+            .with_message(format!("The number of partitions ({n}) must be positive."))
+    })
+}
+
+/// Hints name columns by strings over Connect.
+fn hint_column(expr: &Expr) -> Expr {
+    match expr.kind.as_ref() {
+        ExprKind::Literal(firesteel_plan::Literal::String(name)) => Expr::name(name),
+        _ => expr.clone(),
+    }
+}
+
+fn hint_error(name: &str) -> SparkError {
+    SparkError::new("INVALID_HINT_PARAMETER", [("hintName", name)])
+        .with_message(format!("The hint {name} needs a number of partitions."))
+}
