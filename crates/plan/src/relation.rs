@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::data_type::DataType;
+use crate::data_type::{DataType, StructField};
 use crate::expression::{Expr, FunctionCall, Origin, SortOrder, WindowSpec};
 use crate::literal::Literal;
 
@@ -273,6 +273,11 @@ pub enum RelationKind {
         input: Box<Relation>,
         expressions: Vec<Expr>,
     },
+    PipeWhere {
+        input: Box<Relation>,
+        condition: Expr,
+    },
+    ScriptTransformation(Box<ScriptTransformation>),
     /// Python or Scala code shipped by a client (mapInPandas, applyInPandas …). Not run in this version.
     UserDefined {
         inputs: Vec<Relation>,
@@ -319,6 +324,11 @@ pub enum GroupingElement {
     Rollup(Vec<Vec<Expr>>),
     Cube(Vec<Vec<Expr>>),
     GroupingSets(Vec<GroupingElement>),
+    /// `GROUP BY keys GROUPING SETS (…)`: the keys give the order of the bits of `grouping_id()`.
+    KeyedSets {
+        keys: Vec<Expr>,
+        sets: Vec<Vec<Expr>>,
+    },
     /// A parenthesised set inside GROUPING SETS.
     Set(Vec<Expr>),
 }
@@ -359,6 +369,50 @@ pub struct Cte {
     pub query: Relation,
     /// `MAX RECURSION LEVEL n`
     pub max_recursion: Option<i64>,
+}
+
+/// The WITH clause of a query, or of a statement that holds one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WithQuery {
+    pub ctes: Vec<Cte>,
+    pub recursive: bool,
+}
+
+/// `SELECT TRANSFORM (…) USING 'script' AS …`: the input's rows go through a program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScriptTransformation {
+    pub input: Relation,
+    pub script: String,
+    pub output: Vec<StructField>,
+    /// No AS clause: the output is split into a key and the rest.
+    pub is_schema_less: bool,
+    pub input_format: ScriptFormat,
+    pub output_format: ScriptFormat,
+}
+
+/// How rows are written for a script, or read from it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ScriptFormat {
+    pub row_format: Option<RowFormat>,
+    /// RECORDWRITER or RECORDREADER
+    pub handler: Option<String>,
+}
+
+/// Hive's ROW FORMAT.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowFormat {
+    Serde {
+        class: String,
+        properties: Options,
+    },
+    Delimited {
+        fields: Option<String>,
+        escape: Option<String>,
+        collection_items: Option<String>,
+        map_keys: Option<String>,
+        lines: Option<String>,
+        null: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
