@@ -167,6 +167,12 @@ impl Function {
 /// Every family's table.
 static FAMILIES: &[&[Function]] = &[
     crate::collation::FUNCTIONS,
+    crate::crypto::FUNCTIONS,
+    crate::hashes::digests::FUNCTIONS,
+    crate::hashes::values::FUNCTIONS,
+    crate::regex::functions::FUNCTIONS,
+    crate::regex::like::FUNCTIONS,
+    crate::regex::like::INTERNAL,
     crate::strings::binary_text::FUNCTIONS,
     crate::strings::case::FUNCTIONS,
     crate::strings::charset::FUNCTIONS,
@@ -183,6 +189,7 @@ static FAMILIES: &[&[Function]] = &[
     crate::strings::sentences::FUNCTIONS,
     crate::strings::substring::FUNCTIONS,
     crate::strings::trim::FUNCTIONS,
+    crate::url::FUNCTIONS,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {

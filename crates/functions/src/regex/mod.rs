@@ -1,0 +1,136 @@
+//! Regular expressions by Java's rules, and LIKE.
+//!
+//! ```text
+//!  Java pattern ──▶ translate ──▶ regex (linear time) where it can, fancy-regex (back-references, look-around) else
+//! ```
+pub mod functions;
+pub mod like;
+mod translate;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use parking_lot::Mutex;
+
+/// A compiled Java pattern.
+#[derive(Debug)]
+pub struct JavaRegex {
+    engine: Engine,
+    /// Number of capturing groups
+    pub groups: usize,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Linear(regex::Regex),
+    Backtracking(fancy_regex::Regex),
+}
+
+/// Byte ranges of a match and its groups; group 0 is the whole.
+pub struct Captures(Vec<Option<(usize, usize)>>);
+
+impl Captures {
+    pub fn group(&self, index: usize) -> Option<(usize, usize)> {
+        self.0.get(index).copied().flatten()
+    }
+}
+
+/// Why a pattern cannot be used.
+#[derive(Debug)]
+pub struct InvalidPattern;
+
+/// Compiled patterns are kept: a kernel runs once for every batch.
+static CACHE: LazyLock<Mutex<HashMap<String, Arc<JavaRegex>>>> = LazyLock::new(Mutex::default);
+const CACHE_MAX: usize = 256;
+
+/// The compiled form of a Java pattern.
+pub fn compile(pattern: &str) -> Result<Arc<JavaRegex>, InvalidPattern> {
+    if let Some(known) = CACHE.lock().get(pattern) {
+        return Ok(Arc::clone(known));
+    }
+    let compiled = Arc::new(JavaRegex::new(pattern)?);
+    let mut cache = CACHE.lock();
+    if cache.len() >= CACHE_MAX {
+        cache.clear();
+    }
+    cache.insert(pattern.to_string(), Arc::clone(&compiled));
+    Ok(compiled)
+}
+
+impl JavaRegex {
+    fn new(pattern: &str) -> Result<Self, InvalidPattern> {
+        let translated = translate::translate(pattern);
+        if let Ok(regex) = regex::Regex::new(&translated) {
+            let groups = regex.captures_len() - 1;
+            return Ok(Self { engine: Engine::Linear(regex), groups });
+        }
+        let regex = fancy_regex::Regex::new(&translated).map_err(|_| InvalidPattern)?;
+        let groups = regex.captures_len() - 1;
+        Ok(Self { engine: Engine::Backtracking(regex), groups })
+    }
+
+    pub fn is_match(&self, text: &str) -> bool {
+        match &self.engine {
+            Engine::Linear(regex) => regex.is_match(text),
+            Engine::Backtracking(regex) => regex.is_match(text).unwrap_or(false),
+        }
+    }
+
+    /// The first match at or after byte `from`.
+    pub fn find_at(&self, text: &str, from: usize) -> Option<(usize, usize)> {
+        if from > text.len() {
+            return None;
+        }
+        match &self.engine {
+            Engine::Linear(regex) => regex.find_at(text, from).map(|m| (m.start(), m.end())),
+            Engine::Backtracking(regex) => regex.find_from_pos(text, from).ok().flatten().map(|m| (m.start(), m.end())),
+        }
+    }
+
+    /// The first match at or after byte `from` with its groups.
+    pub fn captures_at(&self, text: &str, from: usize) -> Option<Captures> {
+        if from > text.len() {
+            return None;
+        }
+        Some(match &self.engine {
+            Engine::Linear(regex) => {
+                let captures = regex.captures_at(text, from)?;
+                Captures(captures.iter().map(|m| m.map(|m| (m.start(), m.end()))).collect())
+            }
+            Engine::Backtracking(regex) => {
+                let captures = regex.captures_from_pos(text, from).ok().flatten()?;
+                Captures(captures.iter().map(|m| m.map(|m| (m.start(), m.end()))).collect())
+            }
+        })
+    }
+
+    /// All matches as Java's `find()` goes through them: an empty one may follow a match directly.
+    pub fn matches<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, usize)> + 'a {
+        let mut from = Some(0);
+        std::iter::from_fn(move || {
+            let (start, end) = self.find_at(text, from?)?;
+            from = next_start(text, start, end);
+            Some((start, end))
+        })
+    }
+
+    /// As [`Self::matches`], with groups.
+    pub fn captures<'a>(&'a self, text: &'a str, from: usize) -> impl Iterator<Item = Captures> + 'a {
+        let mut from = Some(from);
+        std::iter::from_fn(move || {
+            let captures = self.captures_at(text, from?)?;
+            let (start, end) = captures.group(0)?;
+            from = next_start(text, start, end);
+            Some(captures)
+        })
+    }
+}
+
+/// Where the next search starts: one character on after an empty match.
+fn next_start(text: &str, start: usize, end: usize) -> Option<usize> {
+    if end > start {
+        return Some(end);
+    }
+    let step = text.get(end..)?.chars().next()?.len_utf8();
+    Some(end + step)
+}
