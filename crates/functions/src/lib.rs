@@ -18,6 +18,7 @@
 //! A family is one file with its kernels and a `FUNCTIONS: &[Function]` table at its end, listed in [`registry`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod arrays;
 pub mod cast;
 pub mod coerce;
 pub mod collation;
@@ -25,8 +26,14 @@ pub mod context;
 pub mod crypto;
 pub mod datetime;
 pub mod fold;
+pub mod generators;
 pub mod hashes;
+pub mod higher_order;
 pub mod interval;
+pub mod maps;
+pub mod mismatch;
+pub mod nested;
+pub mod ordering;
 pub mod quote;
 pub mod regex;
 pub mod registry;
@@ -34,6 +41,7 @@ pub mod rows;
 pub mod scalar;
 pub mod signature;
 pub mod strings;
+pub mod structs;
 pub mod typed;
 pub mod types;
 pub mod url;

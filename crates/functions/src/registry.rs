@@ -154,6 +154,29 @@ pub fn wrong_num_args(name: &str, least: usize, most: usize, actual: usize) -> S
 }
 
 impl Function {
+    /// A scalar function with a builder of its own, for tables.
+    pub const fn custom(
+        name: &'static str,
+        group: &'static str,
+        since: &'static str,
+        build: fn(&BuildContext<'_>, Arguments<'_>) -> Result<Built>,
+        usage: &'static str,
+        examples: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        let build = Build::Custom(build);
+        Self { name, aliases: &[], kind: FunctionKind::Scalar, group, parameters: &[], build, usage, examples, since }
+    }
+
+    pub const fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    pub const fn with_kind(mut self, kind: FunctionKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Resolves a call.
     pub fn call(&self, context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
         match &self.build {
