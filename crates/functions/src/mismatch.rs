@@ -17,11 +17,7 @@ pub fn sql_of(context: &BuildContext<'_>, arguments: &[TypedExpr]) -> String {
 }
 
 /// `DATATYPE_MISMATCH.<kind>` of the call `sql`.
-pub fn mismatch(
-    kind: &str,
-    sql: &str,
-    parameters: impl IntoIterator<Item = (&'static str, String)>,
-) -> SparkError {
+pub fn mismatch(kind: &str, sql: &str, parameters: impl IntoIterator<Item = (&'static str, String)>) -> SparkError {
     let all = [("sqlExpr", sql_expr(sql))].into_iter().chain(parameters);
     SparkError::new(format!("DATATYPE_MISMATCH.{kind}"), all)
 }

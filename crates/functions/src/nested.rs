@@ -2,9 +2,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, make_array, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, make_array, new_null_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType as ArrowType, FieldRef, Fields};
@@ -66,7 +64,9 @@ impl Lists {
             Some(entries) if entries.num_columns() == 2 => {
                 Ok((Arc::clone(entries.column(0)), Arc::clone(entries.column(1))))
             }
-            _ if *self.values.data_type() == ArrowType::Null => Ok((Arc::clone(&self.values), Arc::clone(&self.values))),
+            _ if *self.values.data_type() == ArrowType::Null => {
+                Ok((Arc::clone(&self.values), Arc::clone(&self.values)))
+            }
             _ => Err(SparkError::internal("map entries were expected")),
         }
     }
@@ -190,8 +190,7 @@ pub fn map_array(
 fn entries_array(field: &FieldRef, keys: ArrayRef, values: ArrayRef) -> Result<StructArray> {
     match field.data_type() {
         ArrowType::Struct(children) if children.len() == 2 => {
-            let columns =
-                vec![conform(&keys, children[0].data_type())?, conform(&values, children[1].data_type())?];
+            let columns = vec![conform(&keys, children[0].data_type())?, conform(&values, children[1].data_type())?];
             StructArray::try_new(children.clone(), columns, None).map_err(from_arrow)
         }
         other => Err(SparkError::internal(format!("map entries were expected, not {other}"))),

@@ -9,12 +9,13 @@
 //! ```
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, ListArray, MapArray, PrimitiveArray, StructArray};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{ArrowPrimitiveType, DataType as ArrowType, Float32Type, Float64Type};
 use arrow::row::{RowConverter, Rows, SortField};
-use firesteel_plan::{DataType, Result};
+use firesteel_plan::{DataType, Result, StructField};
 
+use crate::collation::Collator;
 use crate::nested::conform;
 use crate::scalar::from_arrow;
 use crate::types;
@@ -30,7 +31,7 @@ impl Order {
     pub fn of(data_type: &DataType) -> Result<Self> {
         let arrow_type = types::to_arrow(data_type);
         let options = SortOptions { descending: false, nulls_first: true };
-        let field = SortField::new_with_options(arrow_type.clone(), options);
+        let field = SortField::new_with_options(types::to_arrow(&key_type(data_type)), options);
         let converter = RowConverter::new(vec![field]).map_err(from_arrow)?;
         Ok(Self { data_type: data_type.clone(), arrow_type, converter })
     }
@@ -50,29 +51,37 @@ pub fn normalize(array: &ArrayRef, data_type: &DataType) -> ArrayRef {
     match data_type {
         DataType::Float => floats::<Float32Type>(array, |v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
         DataType::Double => floats::<Float64Type>(array, |v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
-        DataType::String(collation) => collated(array, collation.name()),
-        DataType::Array(element, _) => match (array.as_list_opt::<i32>(), array.data_type()) {
-            (Some(list), ArrowType::List(field)) => {
+        DataType::String(_) => collated(array, &Collator::of(data_type)),
+        DataType::Array(element, contains_null) => match array.as_list_opt::<i32>() {
+            Some(list) => {
+                let (field, offsets) = (types::list_field(&key_type(element), *contains_null), list.offsets().clone());
                 let values = normalize(list.values(), element);
-                let (field, offsets) = (Arc::clone(field), list.offsets().clone());
                 Arc::new(ListArray::new(field, offsets, values, list.nulls().cloned()))
             }
-            _ => Arc::clone(array),
+            None => Arc::clone(array),
         },
-        DataType::Map(key, value, _) => match (array.as_map_opt(), array.data_type()) {
-            (Some(map), ArrowType::Map(field, ordered)) => {
+        DataType::Map(key, value, contains_null) => match array.as_map_opt() {
+            Some(map) => {
+                let field = types::map_field(&key_type(key), &key_type(value), *contains_null);
                 let columns = vec![normalize(map.keys(), key), normalize(map.values(), value)];
-                let entries = StructArray::new(map.entries().fields().clone(), columns, None);
-                let (field, offsets) = (Arc::clone(field), map.offsets().clone());
-                Arc::new(MapArray::new(field, offsets, entries, map.nulls().cloned(), *ordered))
+                let fields = match field.data_type() {
+                    ArrowType::Struct(fields) => fields.clone(),
+                    _ => map.entries().fields().clone(),
+                };
+                let entries = StructArray::new(fields, columns, None);
+                Arc::new(MapArray::new(field, map.offsets().clone(), entries, map.nulls().cloned(), false))
             }
-            _ => Arc::clone(array),
+            None => Arc::clone(array),
         },
         DataType::Struct(fields) => match array.as_struct_opt() {
             Some(s) if s.num_columns() == fields.fields.len() => {
                 let columns = s.columns().iter().zip(fields.fields.iter());
                 let columns = columns.map(|(c, f)| normalize(c, &f.data_type)).collect();
-                Arc::new(StructArray::new(s.fields().clone(), columns, s.nulls().cloned()))
+                let fields = match types::to_arrow(&key_type(data_type)) {
+                    ArrowType::Struct(fields) => fields,
+                    _ => s.fields().clone(),
+                };
+                Arc::new(StructArray::new(fields, columns, s.nulls().cloned()))
             }
             _ => Arc::clone(array),
         },
@@ -101,19 +110,26 @@ fn floats<T: ArrowPrimitiveType>(array: &ArrayRef, canonical: impl Fn(T::Native)
     }
 }
 
-/// Sort keys of a collation: lower case where it ignores case, trimmed where it ignores spaces.
-fn collated(array: &ArrayRef, collation: &str) -> ArrayRef {
-    let Some(strings) = array.as_string_opt::<i32>() else { return Arc::clone(array) };
-    let name = collation.to_ascii_uppercase();
-    let lower = name.contains("_LCASE") || name.split('_').any(|part| part == "CI");
-    let (left, right) = (name.contains("_LTRIM"), name.contains("_RTRIM"));
-    let (left, right) = (left || name.ends_with("_TRIM"), right || name.ends_with("_TRIM"));
-    let key = |text: &str| {
-        let text = if left { text.trim_start_matches(' ') } else { text };
-        let text = if right { text.trim_end_matches(' ') } else { text };
-        if lower { text.to_lowercase() } else { text.to_string() }
-    };
-    Arc::new(strings.iter().map(|s| s.map(key)).collect::<StringArray>())
+/// The collation's sort keys.
+fn collated(array: &ArrayRef, collator: &Collator) -> ArrayRef {
+    match array.as_string_opt::<i32>() {
+        Some(strings) => Arc::new(strings.iter().map(|s| s.map(|s| collator.key(s))).collect::<BinaryArray>()),
+        None => Arc::clone(array),
+    }
+}
+
+/// The type of normalized values: bytes for strings with a collation.
+fn key_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::String(collation) if !collation.is_default() => DataType::Binary,
+        DataType::Array(element, contains_null) => DataType::array(key_type(element), *contains_null),
+        DataType::Map(key, value, contains_null) => DataType::map(key_type(key), key_type(value), *contains_null),
+        DataType::Struct(fields) => DataType::structure(
+            fields.fields.iter().map(|f| StructField::new(&f.name, key_type(&f.data_type), f.nullable)).collect(),
+        ),
+        DataType::Udt { sql_type, .. } => key_type(sql_type),
+        other => other.clone(),
+    }
 }
 
 #[cfg(test)]

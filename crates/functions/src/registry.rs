@@ -189,10 +189,24 @@ impl Function {
 
 /// Every family's table.
 static FAMILIES: &[&[Function]] = &[
+    crate::arrays::access::FUNCTIONS,
+    crate::arrays::create::FUNCTIONS,
+    crate::arrays::edit::FUNCTIONS,
+    crate::arrays::join::FUNCTIONS,
+    crate::arrays::order::FUNCTIONS,
+    crate::arrays::search::FUNCTIONS,
+    crate::arrays::sequence::FUNCTIONS,
+    crate::arrays::sets::FUNCTIONS,
     crate::collation::FUNCTIONS,
     crate::crypto::FUNCTIONS,
+    crate::generators::FUNCTIONS,
     crate::hashes::digests::FUNCTIONS,
     crate::hashes::values::FUNCTIONS,
+    crate::higher_order::aggregate::FUNCTIONS,
+    crate::higher_order::arrays::FUNCTIONS,
+    crate::higher_order::maps::FUNCTIONS,
+    crate::maps::build::FUNCTIONS,
+    crate::maps::read::FUNCTIONS,
     crate::regex::functions::FUNCTIONS,
     crate::regex::like::FUNCTIONS,
     crate::regex::like::INTERNAL,
@@ -212,6 +226,7 @@ static FAMILIES: &[&[Function]] = &[
     crate::strings::sentences::FUNCTIONS,
     crate::strings::substring::FUNCTIONS,
     crate::strings::trim::FUNCTIONS,
+    crate::structs::FUNCTIONS,
     crate::url::FUNCTIONS,
 ];
 

@@ -1,21 +1,25 @@
-//! New arrays from old ones: `array_append`, `array_prepend`, `array_insert`, `slice`, `flatten`, and the array forms of
-//! `concat` and `reverse`.
+//! New arrays from old ones: `array_append`, `array_prepend`, `array_insert`, `slice`, `flatten`.
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int32Type;
 use firesteel_plan::{DataType, Result, SparkError};
 
-use super::{COLLECTION_GROUP, GROUP, array_and_element, array_argument, cast_to, kernel_call};
+use super::{COLLECTION_GROUP, GROUP, array_and_element, kernel_call};
 use crate::coerce;
 use crate::mismatch::{self, sql_of};
 use crate::nested::{Gather, Lists, MAX_ARRAY_LENGTH, element_type};
 use crate::registry::{Arguments, BuildContext, Built, Function};
-use crate::scalar::{Kernel, ScalarArgs, SparkScalar};
+use crate::scalar::{Kernel, ScalarArgs};
 use crate::signature::Accept;
 use crate::typed::TypedExpr;
 
-fn build_add(context: &BuildContext<'_>, arguments: Arguments<'_>, name: &'static str, kernel: Kernel) -> Result<Built> {
+fn build_add(
+    context: &BuildContext<'_>,
+    arguments: Arguments<'_>,
+    name: &'static str,
+    kernel: Kernel,
+) -> Result<Built> {
     let sql = sql_of(context, &arguments.values);
     let (array, value) = arguments.two(context.called_as)?;
     let (array, value) = array_and_element(context, name, &sql, array, value)?;
@@ -183,65 +187,6 @@ fn flatten(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
             continue;
         }
         outer.range(row).for_each(|i| out.extend(0, inner.range(i)));
-        out.end_row()?;
-    }
-    out.finish(args.return_type)
-}
-
-/// `concat` where an argument is an array. `sql` is the call's text.
-/// Errors with `DATA_DIFF_TYPES` where the arguments have no common array type.
-pub fn concat_arrays(context: &BuildContext<'_>, arguments: Vec<TypedExpr>, sql: String) -> Result<TypedExpr> {
-    let fail = || mismatch::diff_types("concat", &sql, arguments.iter().map(|a| &a.data_type));
-    let (mut element, mut contains_null) = (DataType::Null, false);
-    for argument in &arguments {
-        match &argument.data_type {
-            DataType::Array(e, n) => {
-                element = coerce::wider_type(&element, e, context.eval).ok_or_else(fail)?;
-                contains_null |= n;
-            }
-            DataType::Null => contains_null = true,
-            _ => return Err(fail()),
-        }
-    }
-    let to = DataType::array(element, contains_null);
-    let nullable = arguments.iter().any(|a| a.nullable);
-    let args = arguments.into_iter().map(|a| cast_to(context, a, &to)).collect::<Result<Vec<_>>>()?;
-    let call = SparkScalar::call("concat", concat, args, to, nullable, context.eval);
-    Ok(call.origin(context.origin.clone()).build().with_sql(sql))
-}
-
-fn concat(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
-    let lists = (0..args.values.len()).map(|i| Lists::of(&args.array(i)?)).collect::<Result<Vec<_>>>()?;
-    let sources = lists.iter().map(|l| l.values.clone()).collect();
-    let mut out = Gather::new(sources, &element_type(args.return_type)?, args.rows)?;
-    for row in 0..args.rows {
-        if lists.iter().any(|l| l.is_null(row)) {
-            out.null_row()?;
-            continue;
-        }
-        lists.iter().enumerate().for_each(|(source, l)| out.extend(source, l.range(row)));
-        out.end_row()?;
-    }
-    out.finish(args.return_type)
-}
-
-/// `reverse` of an array.
-pub fn reverse_array(context: &BuildContext<'_>, argument: TypedExpr, sql: String) -> Result<TypedExpr> {
-    let array = array_argument(&sql, 0, argument)?;
-    let (data_type, nullable) = (array.expr.data_type.clone(), array.expr.nullable);
-    let call = SparkScalar::call("reverse", reverse, vec![array.expr], data_type, nullable, context.eval);
-    Ok(call.origin(context.origin.clone()).build().with_sql(sql))
-}
-
-fn reverse(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
-    let lists = Lists::of(&args.array(0)?)?;
-    let mut out = Gather::new(vec![lists.values.clone()], &element_type(args.return_type)?, args.rows)?;
-    for row in 0..args.rows {
-        if lists.is_null(row) {
-            out.null_row()?;
-            continue;
-        }
-        out.extend(0, lists.range(row).rev());
         out.end_row()?;
     }
     out.finish(args.return_type)

@@ -222,11 +222,8 @@ pub(super) fn value_of_key(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let (keys, wanted_keys) = (order.keys(&keys)?, order.keys(&wanted)?);
     let mut out = Gather::new(vec![values], &types::to_arrow(args.return_type), args.rows)?;
     for row in 0..args.rows {
-        let found = if wanted.is_null(row) {
-            None
-        } else {
-            maps.range(row).find(|i| keys.row(*i) == wanted_keys.row(row))
-        };
+        let found =
+            if wanted.is_null(row) { None } else { maps.range(row).find(|i| keys.row(*i) == wanted_keys.row(row)) };
         match found {
             Some(index) => out.push(0, index),
             None => out.push_nulls(1),

@@ -6,10 +6,12 @@
 //! | [`sequence`] | `sequence` |
 //! | [`access`] | `element_at`, `try_element_at`, `get`, `size`, and `[]` for all types ([`extract`]) |
 //! | [`search`] | `array_contains`, `array_position`, `arrays_overlap` |
-//! | [`edit`] | `array_append`, `array_insert`, `slice`, `flatten`, `concat`, `reverse` … |
+//! | [`edit`] | `array_append`, `array_insert`, `array_prepend`, `slice`, `flatten` |
 //! | [`sets`] | `array_distinct`, `array_union`, `array_except`, `array_intersect`, `array_remove`, `array_compact` |
 //! | [`order`] | `sort_array`, `array_min`, `array_max`, `shuffle` |
 //! | [`join`] | `array_join`, `arrays_zip` |
+//!
+//! `concat` and `reverse` take strings too: they are in `strings::concat`.
 use firesteel_plan::{DataType, Result};
 
 use crate::cast::{CastMode, cast};
@@ -28,8 +30,6 @@ pub mod order;
 pub mod search;
 pub mod sequence;
 pub mod sets;
-
-pub use edit::{concat_arrays, reverse_array};
 
 /// Spark's group of these functions.
 const GROUP: &str = "array_funcs";
@@ -89,7 +89,14 @@ pub(crate) fn array_and_element(
     let array = array_argument(sql, 0, array)?;
     let Some(common) = coerce::tightest_common_type(&array.element, &value.data_type, context.eval) else {
         let (left, right) = (&array.expr.data_type, &value.data_type);
-        return Err(mismatch::two_types("ARRAY_FUNCTION_DIFF_TYPES", name, sql, Some(("dataType", "ARRAY")), left, right));
+        return Err(mismatch::two_types(
+            "ARRAY_FUNCTION_DIFF_TYPES",
+            name,
+            sql,
+            Some(("dataType", "ARRAY")),
+            left,
+            right,
+        ));
     };
     let value = cast_to(context, value, &common)?;
     Ok((array.with_elements(context, &common)?, value))
@@ -105,7 +112,8 @@ pub(crate) fn two_arrays(
     right: TypedExpr,
 ) -> Result<(ArrayArgument, ArrayArgument)> {
     let types = (left.data_type.clone(), right.data_type.clone());
-    let fail = || mismatch::two_types("BINARY_ARRAY_DIFF_TYPES", name, sql, Some(("arrayType", "ARRAY")), &types.0, &types.1);
+    let fail =
+        || mismatch::two_types("BINARY_ARRAY_DIFF_TYPES", name, sql, Some(("arrayType", "ARRAY")), &types.0, &types.1);
     let left = array_argument(sql, 0, left).map_err(|_| fail())?;
     let right = array_argument(sql, 1, right).map_err(|_| fail())?;
     let common = coerce::tightest_common_type(&left.element, &right.element, context.eval).ok_or_else(fail)?;

@@ -82,7 +82,12 @@ pub(crate) fn sort_rows(
     out.finish(args.return_type)
 }
 
-fn build_extreme(context: &BuildContext<'_>, arguments: Arguments<'_>, name: &'static str, greatest: bool) -> Result<Built> {
+fn build_extreme(
+    context: &BuildContext<'_>,
+    arguments: Arguments<'_>,
+    name: &'static str,
+    greatest: bool,
+) -> Result<Built> {
     let sql = sql_of(context, &arguments.values);
     let array = array_argument(&sql, 0, arguments.one(context.called_as)?)?;
     require_orderable(name, &sql, &array.element)?;

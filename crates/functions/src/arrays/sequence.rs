@@ -3,9 +3,7 @@ use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
-use arrow::datatypes::{
-    DurationMicrosecondType, Int64Type, IntervalMonthDayNanoType, IntervalYearMonthType,
-};
+use arrow::datatypes::{DurationMicrosecondType, Int64Type, IntervalMonthDayNanoType, IntervalYearMonthType};
 use chrono::{DateTime, Days, Months, NaiveDateTime, Offset, TimeZone};
 use firesteel_plan::{DataType, Result, SparkError};
 

@@ -274,8 +274,7 @@ struct MergeSort {
 impl MergeSort {
     fn new(range: std::ops::Range<usize>) -> Self {
         let sorted: Vec<_> = range.collect();
-        let mut sort =
-            Self { sorted, merged: vec![], width: 1, left: 0, left_end: 0, right: 0, right_end: 0 };
+        let mut sort = Self { sorted, merged: vec![], width: 1, left: 0, left_end: 0, right: 0, right_end: 0 };
         sort.start_merge(0);
         sort
     }

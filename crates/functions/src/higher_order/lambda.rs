@@ -21,8 +21,8 @@ use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result as DfResult;
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -54,17 +54,6 @@ pub struct Lambda {
     body: Expr,
     pub result: DataType,
     compiled: OnceLock<Arc<dyn PhysicalExpr>>,
-}
-
-/// The one evaluated value of an expression without columns.
-pub fn evaluate_constant(expr: &Expr) -> Result<ScalarValue> {
-    let schema = Arc::new(Schema::empty());
-    let compiled = compile(expr, &schema)?;
-    let batch = batch_of(schema, vec![], 1)?;
-    match compiled.evaluate(&batch).map_err(from_datafusion)? {
-        ColumnarValue::Scalar(value) => Ok(value),
-        ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0).map_err(from_datafusion),
-    }
 }
 
 fn compile(expr: &Expr, schema: &Arc<Schema>) -> Result<Arc<dyn PhysicalExpr>> {

@@ -48,9 +48,7 @@ impl Body<'_> {
         let given = offered[..count].to_vec();
         let resolved = match self {
             Self::Lambda(lambda) => (lambda.resolve)(&given)?,
-            Self::Constant(value) => {
-                ResolvedLambda { parameters: vec![String::new(); count], body: value.clone() }
-            }
+            Self::Constant(value) => ResolvedLambda { parameters: vec![String::new(); count], body: value.clone() },
         };
         Ok((resolved, given))
     }

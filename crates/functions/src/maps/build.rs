@@ -28,10 +28,7 @@ pub(crate) fn needs_pairs(name: &str, count: usize) -> SparkError {
     )
 }
 
-fn common_type<'a>(
-    context: &BuildContext<'_>,
-    values: impl Iterator<Item = &'a TypedExpr>,
-) -> Option<DataType> {
+fn common_type<'a>(context: &BuildContext<'_>, values: impl Iterator<Item = &'a TypedExpr>) -> Option<DataType> {
     let mut types = values.map(|v| &v.data_type);
     types.try_fold(DataType::Null, |common, t| coerce::wider_type(&common, t, context.eval))
 }
@@ -48,8 +45,8 @@ fn build_map(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Bui
         mismatch::mismatch(kind, &sql, parameters)
     };
     let key = common_type(context, values.iter().step_by(2)).ok_or_else(|| diff("CREATE_MAP_KEY_DIFF_TYPES", 0))?;
-    let value = common_type(context, values.iter().skip(1).step_by(2))
-        .ok_or_else(|| diff("CREATE_MAP_VALUE_DIFF_TYPES", 1))?;
+    let value =
+        common_type(context, values.iter().skip(1).step_by(2)).ok_or_else(|| diff("CREATE_MAP_VALUE_DIFF_TYPES", 1))?;
     if holds_map(&key) {
         return Err(mismatch::mismatch("INVALID_MAP_KEY_TYPE", &sql, [("keyType", sql_type(&key))]));
     }

@@ -9,6 +9,7 @@ use firesteel_plan::{DataType, Result, SparkError, StructField, StructType};
 use crate::arrays::extract::{extracted_name, field_index, struct_field};
 use crate::arrays::kernel_call;
 use crate::context::EvalContext;
+use crate::fold::fold_string;
 use crate::maps::build::needs_pairs;
 use crate::mismatch::{self, sql_expr, sql_of};
 use crate::nested::struct_array;
@@ -59,7 +60,7 @@ fn build_named_struct(context: &BuildContext<'_>, arguments: Arguments<'_>) -> R
     }
     let mut fields = Vec::new();
     for pair in values.chunks_exact(2) {
-        let Some(name) = constant_string(&pair[0])? else {
+        let Some(name) = fold_string(&pair[0])? else {
             let parameters = [("exprName", format!("[{}]", sql_expr(&pair[0].sql)))];
             return Err(mismatch::mismatch("UNEXPECTED_NULL", &sql, parameters));
         };
@@ -71,15 +72,6 @@ fn build_named_struct(context: &BuildContext<'_>, arguments: Arguments<'_>) -> R
 
 fn is_string_or_null(name: &TypedExpr) -> bool {
     name.data_type.is_string() || name.data_type == DataType::Null
-}
-
-/// The string that a foldable expression is.
-fn constant_string(expr: &TypedExpr) -> Result<Option<String>> {
-    if let Some(value) = expr.as_literal() {
-        return Ok(value.try_as_str().flatten().map(str::to_string));
-    }
-    let value = crate::higher_order::lambda::evaluate_constant(&expr.expr)?;
-    Ok(value.try_as_str().flatten().map(str::to_string))
 }
 
 fn make_struct(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
@@ -183,7 +175,8 @@ fn change_field(context: &BuildContext<'_>, child: TypedExpr, change: FieldChang
     }
     let nullable = child.nullable;
     let args = std::iter::once(child).chain(value).collect();
-    let call = SparkScalar::call("update_fields", change_kernel, args, DataType::structure(out), nullable, context.eval);
+    let call =
+        SparkScalar::call("update_fields", change_kernel, args, DataType::structure(out), nullable, context.eval);
     Ok(call.options(picks).origin(context.origin.clone()).build().with_sql(sql))
 }
 
