@@ -31,7 +31,11 @@ pub fn divide_pow10_half_up(value: i128, exponent: u32) -> i128 {
     }
     let divisor = pow10(exponent);
     let (quotient, rest) = (value / divisor, value % divisor);
-    if rest.unsigned_abs() >= divisor.unsigned_abs() - rest.unsigned_abs() { quotient + value.signum() } else { quotient }
+    if rest.unsigned_abs() >= divisor.unsigned_abs() - rest.unsigned_abs() {
+        quotient + value.signum()
+    } else {
+        quotient
+    }
 }
 
 /// The value at another scale, rounded half up; `None` where it has more than `precision` digits.

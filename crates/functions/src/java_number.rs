@@ -49,13 +49,7 @@ fn push_special(out: &mut String, value: f64) -> bool {
 }
 
 /// Java writes the shortest digits that read back, but looks for the nearest of two digits where one would do.
-fn push_java(
-    out: &mut String,
-    negative: bool,
-    shortest: &str,
-    two: impl Fn() -> String,
-    exact: impl Fn(&str) -> bool,
-) {
+fn push_java(out: &mut String, negative: bool, shortest: &str, two: impl Fn() -> String, exact: impl Fn(&str) -> bool) {
     let (mut digits, mut exponent) = digits_and_exponent(shortest);
     if digits.len() == 1 && digits != "0" && !(-6..7).contains(&exponent) {
         let nearest = two();

@@ -61,9 +61,7 @@ impl Caster<'_> {
 /// The value of a row as a Spark literal: `1L`, `1.5D`, `2.50BD`, `'abc'`.
 pub fn value_text(array: &ArrayRef, row: usize, data_type: &DataType) -> String {
     use arrow::array::{Array, AsArray};
-    use arrow::datatypes::{
-        Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    };
+    use arrow::datatypes::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
     if row >= array.len() || array.is_null(row) {
         return "NULL".into();
     }
@@ -87,5 +85,6 @@ pub fn value_text(array: &ArrayRef, row: usize, data_type: &DataType) -> String 
 
 /// A double as a literal.
 pub fn double_text(value: f64) -> String {
-    format!("{}D", java_number::double(value))
+    let text = java_number::double(value);
+    if value.is_finite() { format!("{text}D") } else { text }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, new_null_array};
 use firesteel_plan::{DataType, Result, SparkError};
 
-use super::{CastMode, nested, numeric, parse, temporal, text};
+use super::{CastMode, nested, numeric, parse, temporal, text, variant};
 use crate::context::EvalContext;
 use crate::datetime::zone::Zone;
 use crate::scalar::ScalarArgs;
@@ -51,7 +51,7 @@ pub fn convert(array: &ArrayRef, from: &DataType, to: &DataType, caster: &Caster
         (T::Array(..), T::Array(..)) | (T::Map(..), T::Map(..)) | (T::Struct(_), T::Struct(_)) => {
             nested::convert(array, from, to, caster)
         }
-        (T::Variant, _) | (_, T::Variant) => crate::variant::cast(array, from, to, caster),
+        (T::Variant, _) | (_, T::Variant) => variant::convert(array, from, to, caster),
         (_, t) if t.is_string() => text::to_string(array, from, caster),
         (f, _) if f.is_string() => parse::from_string(array, from, to, caster),
         (f, t) if f.is_numeric() && (t.is_numeric() || *t == T::Boolean || *t == T::Binary) => {

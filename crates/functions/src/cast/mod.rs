@@ -25,6 +25,7 @@ mod rules;
 mod store;
 mod temporal;
 mod text;
+mod variant;
 
 pub use errors::{invalid_input, overflow, value_text};
 pub use kernel::{Caster, convert};
@@ -71,19 +72,18 @@ pub const CAST: &str = "cast";
 /// Errors with `DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION` and its siblings where Spark forbids the cast.
 pub fn cast(child: TypedExpr, to: &DataType, mode: CastMode, context: &Arc<EvalContext>) -> Result<TypedExpr> {
     let word = if mode == CastMode::Try { "TRY_CAST" } else { "CAST" };
-    let sql = format!("{word}({} AS {})", child.sql, to.sql());
     let from = child.data_type.clone();
     let stored = stored_type(to);
+    let sql = match stored {
+        // Spark does not show casts to nested types.
+        DataType::Array(..) | DataType::Map(..) | DataType::Struct(_) => child.sql.clone(),
+        _ => format!("{word}({} AS {})", child.sql, stored.sql()),
+    };
     if from != stored && !can_cast(&from, &stored, mode) {
         return Err(rules::refused(&from, &stored, mode, &sql).with_origin(child.origin.as_ref()));
     }
     let nullable = child.nullable || cast_forces_null(&from, &stored, mode);
-    let expr = build(child, &stored, mode, vec![], nullable, context);
-    let expr = match to {
-        DataType::Char(_) | DataType::Varchar(_) => store::fit_length(expr, to, mode, context),
-        _ => expr,
-    };
-    Ok(expr.with_sql(sql))
+    Ok(build(child, &stored, mode, vec![], nullable, context).with_sql(sql))
 }
 
 /// CHAR and VARCHAR are STRING in expressions.

@@ -1,17 +1,15 @@
 //! Casts between numbers, and of booleans to numbers.
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryBuilder, BooleanArray, PrimitiveArray};
 use arrow::array::{Array, ArrowPrimitiveType};
-use arrow::datatypes::{
-    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-};
+use arrow::array::{ArrayRef, AsArray, BinaryBuilder, BooleanArray, PrimitiveArray};
+use arrow::datatypes::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 use firesteel_plan::{DataType, Result, SparkError};
-use num_traits::{AsPrimitive, Bounded, FromPrimitive, ToPrimitive};
+use num_traits::{AsPrimitive, Bounded, ToPrimitive};
 
+use super::CastMode;
 use super::errors::{double_text, out_of_decimal};
 use super::kernel::{Caster, map_all, map_values, primitive};
-use super::CastMode;
 use crate::{decimal, java_number};
 
 pub fn convert(array: &ArrayRef, from: &DataType, to: &DataType, caster: &Caster<'_>) -> Result<ArrayRef> {
@@ -94,14 +92,6 @@ where
     Ok(Arc::new(out.finish()))
 }
 
-/// An integer as Java narrows a double: NaN is 0, beyond the range is the bound.
-fn saturate<T: Bounded + FromPrimitive + Copy>(value: f64) -> T
-where
-    f64: AsPrimitive<T>,
-{
-    value.as_()
-}
-
 /// The integer part, where the type holds it.
 fn exact<T: Bounded + ToPrimitive + Copy + 'static>(value: f64) -> Option<T>
 where
@@ -123,7 +113,7 @@ fn double_to_integers(
     macro_rules! narrow {
         ($t:ty, $n:ty, $via:ty) => {
             Arc::new(if caster.mode == CastMode::Legacy {
-                map_all::<Float64Type, $t>(array, |v| saturate::<$via>(v) as $n)?
+                map_all::<Float64Type, $t>(array, |v| v as $via as $n)?
             } else {
                 map_values::<Float64Type, $t>(array, caster, exact::<$n>, error)?
             })
@@ -152,9 +142,7 @@ fn from_float(array: &ArrayRef, from: &DataType, to: &DataType, caster: &Caster<
     let wide: ArrayRef = Arc::new(map_all::<Float32Type, Float64Type>(array, f64::from)?);
     match to {
         DataType::Float => Ok(Arc::clone(array)),
-        t if t.is_integral() => {
-            double_to_integers(&wide, from, to, caster, |v| java_number::float(v as f32))
-        }
+        t if t.is_integral() => double_to_integers(&wide, from, to, caster, |v| java_number::float(v as f32)),
         _ => from_double(&wide, from, to, caster),
     }
 }

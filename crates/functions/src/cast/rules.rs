@@ -217,6 +217,7 @@ pub fn refused(from: &DataType, to: &DataType, mode: CastMode, sql: &str) -> Spa
     let function = match (from, to) {
         (f, DataType::Date) if f.is_numeric() => Some("`DATE_FROM_UNIX_DATE`"),
         (DataType::Date, t) if t.is_numeric() => Some("`UNIX_DATE`"),
+        (DataType::Array(..), DataType::Array(..)) if can_cast(from, to, CastMode::Legacy) => Some("`try_cast`"),
         _ => None,
     };
     match (mode, function) {

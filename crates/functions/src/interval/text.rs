@@ -128,7 +128,7 @@ pub fn format_calendar(interval: CalendarInterval) -> String {
 pub fn format_calendar_iso(interval: CalendarInterval) -> String {
     let (hours, minutes, rest) = time_parts(interval.microseconds);
     let mut out = String::from("P");
-    let mut push = |out: &mut String, value: i64, unit: char| {
+    let push = |out: &mut String, value: i64, unit: char| {
         if value != 0 {
             let _ = write!(out, "{value}{unit}");
         }
