@@ -133,7 +133,19 @@ pub struct ColumnDefinition {
     pub name: String,
     pub data_type: DataType,
     pub nullable: bool,
+    /// Its text is the fragment of its origin.
     pub default: Option<Expr>,
+    /// GENERATED ALWAYS AS (expression); its text likewise
     pub generated: Option<Expr>,
+    pub identity: Option<Identity>,
     pub comment: Option<String>,
+}
+
+/// GENERATED … AS IDENTITY
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// BY DEFAULT rather than ALWAYS
+    pub allows_insert: bool,
+    pub start: i64,
+    pub step: i64,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::data_type::{DataType, StructField};
 use crate::expression::{Expr, FunctionCall, Origin, SortOrder, WindowSpec};
 use crate::literal::Literal;
+use crate::statement::HiveFormat;
 
 /// An operator. `plan_id` identifies a DataFrame, so that `df["c"]` finds its column.
 #[derive(Debug, Clone)]
@@ -393,26 +394,10 @@ pub struct ScriptTransformation {
 /// How rows are written for a script, or read from it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ScriptFormat {
-    pub row_format: Option<RowFormat>,
+    /// ROW FORMAT
+    pub row_format: Option<HiveFormat>,
     /// RECORDWRITER or RECORDREADER
     pub handler: Option<String>,
-}
-
-/// Hive's ROW FORMAT.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RowFormat {
-    Serde {
-        class: String,
-        properties: Options,
-    },
-    Delimited {
-        fields: Option<String>,
-        escape: Option<String>,
-        collection_items: Option<String>,
-        map_keys: Option<String>,
-        lines: Option<String>,
-        null: Option<String>,
-    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

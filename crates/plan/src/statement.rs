@@ -34,6 +34,11 @@ pub enum SqlStatement {
         into: Vec<TableName>,
         arguments: Vec<(Expr, Option<String>)>,
     },
+    /// `CALL procedure(arguments)`
+    Call {
+        name: TableName,
+        arguments: Vec<Expr>,
+    },
     /// `BEGIN … END`
     Script(CompoundBody),
 
@@ -188,7 +193,7 @@ pub enum SqlStatement {
 
     // Cache
     CacheTable {
-        name: Vec<String>,
+        name: TableName,
         lazy: bool,
         options: Options,
         query: Option<(Relation, String)>,
@@ -268,6 +273,8 @@ pub struct InsertDirectory {
     /// `None`: Hive's default text format.
     pub provider: Option<String>,
     pub options: Options,
+    /// ROW FORMAT, STORED AS
+    pub hive: Option<HiveFormat>,
     pub query: Relation,
 }
 
@@ -327,7 +334,8 @@ pub struct HiveFormat {
     pub output_format: Option<String>,
     pub serde: Option<String>,
     pub serde_properties: Options,
-    /// FIELDS TERMINATED BY and the like
+    /// FIELDS TERMINATED BY and the like, by Hive's keys: `field.delim`, `escape.delim`, `collection.delim`,
+    /// `mapkey.delim`, `line.delim`, `serialization.null.format`
     pub row_format: Options,
 }
 
@@ -694,26 +702,4 @@ pub enum ScriptStatement {
     },
     Leave(String),
     Iterate(String),
-    /// SIGNAL condition | SQLSTATE 'xxxxx' [SET MESSAGE_TEXT = expr]
-    Signal {
-        condition: Option<String>,
-        sql_state: Option<String>,
-        message: Option<Expr>,
-    },
-    Resignal,
-    DeclareCursor {
-        name: String,
-        query: Relation,
-    },
-    OpenCursor {
-        name: String,
-        arguments: Vec<(Expr, Option<String>)>,
-    },
-    FetchCursor {
-        name: String,
-        into: Vec<TableName>,
-    },
-    CloseCursor {
-        name: String,
-    },
 }

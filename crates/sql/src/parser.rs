@@ -11,12 +11,20 @@ use crate::token::{Kind, Token};
 const STACK_RED_ZONE: usize = 128 * 1024;
 const STACK_SEGMENT: usize = 2 * 1024 * 1024;
 
+/// A label that a script's statement may name.
+pub(crate) struct Label {
+    pub name: String,
+    pub is_loop: bool,
+}
+
 pub(crate) struct Parser<'a> {
     pub(crate) text: Arc<str>,
     tokens: Vec<Token>,
     position: usize,
     pub(crate) options: &'a ParseOptions,
     depth: usize,
+    /// Labels in scope, of the script being parsed.
+    pub(crate) labels: Vec<Label>,
     /// The syntax error furthest into the text: what is reported when no alternative fits.
     furthest: Option<(usize, SparkError)>,
 }
@@ -25,7 +33,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn new(text: &str, options: &'a ParseOptions) -> Result<Self> {
         let text: Arc<str> = text.into();
         let tokens = tokenize(&text, options)?;
-        Ok(Self { text, tokens, position: 0, options, depth: 0, furthest: None })
+        Ok(Self { text, tokens, position: 0, options, depth: 0, labels: vec![], furthest: None })
     }
 
     /// Parses the whole text with `rule`.
@@ -93,6 +101,11 @@ impl<'a> Parser<'a> {
         self.position = (self.position + count).min(self.tokens.len() - 1);
     }
 
+    /// Goes back to a place that [`Self::position`] gave.
+    pub(crate) fn rewind(&mut self, position: usize) {
+        self.position = position.min(self.tokens.len() - 1);
+    }
+
     pub(crate) fn eat(&mut self, kind: Kind) -> bool {
         let found = self.at(kind);
         if found {
@@ -124,7 +137,7 @@ impl<'a> Parser<'a> {
             return Ok(self.advance());
         }
         let hint = if self.kind_at(1) == kind && !self.at(Kind::EndOfInput) {
-            format!(": extra input {}", self.describe(self.token()))
+            format!(": extra input {}", self.token_description(self.token()))
         } else {
             String::new()
         };
@@ -240,6 +253,25 @@ impl<'a> Parser<'a> {
         relation.with_origin(self.origin_from(start))
     }
 
+    /// Whether a parameter marker was consumed since `start`.
+    pub(crate) fn has_parameter_marker(&self, start: usize) -> bool {
+        let tokens = self.tokens.get(start..self.position).unwrap_or(&[]);
+        tokens.iter().enumerate().any(|(index, token)| match token.kind {
+            Kind::Question => true,
+            Kind::Colon => {
+                let before = index.checked_sub(1).and_then(|index| tokens.get(index)).map(|token| token.kind);
+                let follows_value = before.is_some_and(|kind| {
+                    matches!(
+                        kind,
+                        Kind::Identifier | Kind::BackquotedIdentifier | Kind::RightParen | Kind::RightBracket
+                    )
+                });
+                !follows_value && tokens.get(index + 1).is_some_and(|next| next.kind.is_identifier(false, false))
+            }
+            _ => false,
+        })
+    }
+
     /// How many tokens of this kind come before `position`.
     pub(crate) fn count_before(&self, position: usize, kind: Kind) -> usize {
         self.tokens.iter().take(position).filter(|token| token.kind == kind).count()
@@ -248,7 +280,7 @@ impl<'a> Parser<'a> {
     // Errors
 
     /// A token as messages show it.
-    fn describe(&self, token: Token) -> String {
+    fn token_description(&self, token: Token) -> String {
         match token.kind {
             Kind::EndOfInput => "end of input".to_string(),
             _ => format!("'{}'", self.token_text(token)),
@@ -262,7 +294,7 @@ impl<'a> Parser<'a> {
 
     fn syntax_error_with_hint(&mut self, hint: String) -> SparkError {
         let token = self.token();
-        let parameters = [("error", self.describe(token)), ("hint", hint)];
+        let parameters = [("error", self.token_description(token)), ("hint", hint)];
         let error =
             SparkError::new("PARSE_SYNTAX_ERROR", parameters).with_origin(self.origin_of(token, token).as_ref());
         if self.furthest.as_ref().is_none_or(|(position, _)| *position < self.position) {

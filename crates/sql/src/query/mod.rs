@@ -69,10 +69,15 @@ impl Parser<'_> {
         self.nested(|p| {
             let start = p.position();
             let with = p.with_clause()?;
-            let term = p.query_term(PRECEDENCE_UNION)?;
-            let query = p.query_organization(term, start)?;
+            let query = p.query_body(start)?;
             Ok(p.apply_with(query, with, start))
         })
+    }
+
+    /// A query after its WITH.
+    pub(crate) fn query_body(&mut self, start: usize) -> Result<Relation> {
+        let term = self.query_term(PRECEDENCE_UNION)?;
+        self.query_organization(term, start)
     }
 
     /// The rest of a query whose first primary, a query in parentheses, is already read.

@@ -1,9 +1,18 @@
 //! Properties, options, row formats: `('key' = 'value', …)`.
-use firesteel_plan::relation::{Options, RowFormat};
+use firesteel_plan::relation::Options;
+use firesteel_plan::statement::HiveFormat;
 use firesteel_plan::{Expr, Result};
 
 use crate::parser::Parser;
 use crate::token::Kind;
+
+/// Words before TERMINATED BY, in their order, and Hive's key for each.
+static DELIMITERS: &[(&[Kind], &str)] = &[
+    (&[Kind::FIELDS], "field.delim"),
+    (&[Kind::COLLECTION, Kind::ITEMS], "collection.delim"),
+    (&[Kind::MAP, Kind::KEYS], "mapkey.delim"),
+    (&[Kind::LINES], "line.delim"),
+];
 
 impl Parser<'_> {
     /// `(key = value, …)`; a key without a value is an error of the statement, so it has an empty value here.
@@ -116,41 +125,37 @@ impl Parser<'_> {
     }
 
     /// `ROW FORMAT SERDE …` or `ROW FORMAT DELIMITED …`
-    pub(crate) fn optional_row_format(&mut self) -> Result<Option<RowFormat>> {
+    pub(crate) fn optional_row_format(&mut self) -> Result<Option<HiveFormat>> {
         if !self.eat_sequence(&[Kind::ROW, Kind::FORMAT]) {
             return Ok(None);
         }
         if self.eat(Kind::SERDE) {
-            let class = self.string_literal()?;
+            let serde = Some(self.string_literal()?);
             let has_properties = self.eat_sequence(&[Kind::WITH, Kind::SERDEPROPERTIES]);
-            let properties = if has_properties { self.property_values()? } else { Options::new() };
-            return Ok(Some(RowFormat::Serde { class, properties }));
+            let serde_properties = if has_properties { self.property_values()? } else { Options::new() };
+            return Ok(Some(HiveFormat { serde, serde_properties, ..HiveFormat::default() }));
         }
         self.expect(Kind::DELIMITED)?;
         let start = self.position();
-        let terminated = |p: &mut Self, words: &[Kind]| -> Result<Option<String>> {
-            if !p.eat_sequence(words) {
-                return Ok(None);
+        let mut row_format = Options::new();
+        for (words, key) in DELIMITERS {
+            if !self.eat_sequence(words) {
+                continue;
             }
-            p.expect_sequence(&[Kind::TERMINATED, Kind::BY])?;
-            p.string_literal().map(Some)
-        };
-        let fields = terminated(self, &[Kind::FIELDS])?;
-        let has_escape = fields.is_some() && self.eat_sequence(&[Kind::ESCAPED, Kind::BY]);
-        let escape = if has_escape { Some(self.string_literal()?) } else { None };
-        let collection_items = terminated(self, &[Kind::COLLECTION, Kind::ITEMS])?;
-        let map_keys = terminated(self, &[Kind::MAP, Kind::KEYS])?;
-        let lines = terminated(self, &[Kind::LINES])?;
-        if lines.as_deref().is_some_and(|text| text != "\n") {
-            let text = lines.unwrap_or_default();
-            return Err(self.error_from(
-                start,
-                "_LEGACY_ERROR_TEMP_0064",
-                [("msg", format!("LINES TERMINATED BY only supports newline '\\n' right now: {text}"))],
-            ));
+            self.expect_sequence(&[Kind::TERMINATED, Kind::BY])?;
+            let delimiter = self.string_literal()?;
+            if *key == "line.delim" && delimiter != "\n" {
+                let message = format!("LINES TERMINATED BY only supports newline '\\n' right now: {delimiter}");
+                return Err(self.error_from(start, "_LEGACY_ERROR_TEMP_0064", [("msg", message)]));
+            }
+            row_format.insert((*key).to_string(), delimiter);
+            if *key == "field.delim" && self.eat_sequence(&[Kind::ESCAPED, Kind::BY]) {
+                row_format.insert("escape.delim".to_string(), self.string_literal()?);
+            }
         }
-        let has_null = self.eat_sequence(&[Kind::NULL, Kind::DEFINED, Kind::AS]);
-        let null = if has_null { Some(self.string_literal()?) } else { None };
-        Ok(Some(RowFormat::Delimited { fields, escape, collection_items, map_keys, lines, null }))
+        if self.eat_sequence(&[Kind::NULL, Kind::DEFINED, Kind::AS]) {
+            row_format.insert("serialization.null.format".to_string(), self.string_literal()?);
+        }
+        Ok(Some(HiveFormat { row_format, ..HiveFormat::default() }))
     }
 }
