@@ -123,7 +123,25 @@ macro_rules! entry {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!("bitmap_construct_agg", "bitmap_construct_agg(child) - A bitmap with the bits at the positions of a group set.", "SELECT substring(hex(bitmap_construct_agg(bitmap_bit_position(col))), 0, 6) FROM VALUES (1), (2), (3) AS tab(col)", "070000", "3.5.0"),
-    entry!("bitmap_or_agg", "bitmap_or_agg(child) - The bitwise OR of the bitmaps of a group.", "SELECT substring(hex(bitmap_or_agg(col)), 0, 6) FROM VALUES (X '10'), (X '20') AS tab(col)", "300000", "3.5.0"),
-    entry!("bitmap_and_agg", "bitmap_and_agg(child) - The bitwise AND of the bitmaps of a group.", "SELECT substring(hex(bitmap_and_agg(col)), 0, 6) FROM VALUES (X 'F0'), (X '70') AS tab(col)", "700000", "4.1.0"),
+    entry!(
+        "bitmap_construct_agg",
+        "bitmap_construct_agg(child) - A bitmap with the bits at the positions of a group set.",
+        "SELECT substring(hex(bitmap_construct_agg(bitmap_bit_position(col))), 0, 6) FROM VALUES (1), (2), (3) AS tab(col)",
+        "070000",
+        "3.5.0"
+    ),
+    entry!(
+        "bitmap_or_agg",
+        "bitmap_or_agg(child) - The bitwise OR of the bitmaps of a group.",
+        "SELECT substring(hex(bitmap_or_agg(col)), 0, 6) FROM VALUES (X '10'), (X '20') AS tab(col)",
+        "300000",
+        "3.5.0"
+    ),
+    entry!(
+        "bitmap_and_agg",
+        "bitmap_and_agg(child) - The bitwise AND of the bitmaps of a group.",
+        "SELECT substring(hex(bitmap_and_agg(col)), 0, 6) FROM VALUES (X 'F0'), (X '70') AS tab(col)",
+        "700000",
+        "4.1.0"
+    ),
 ];

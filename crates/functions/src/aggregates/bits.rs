@@ -53,8 +53,7 @@ fn bits(call: &Arc<AggregateCall>) -> Result<Box<dyn Accumulator>> {
     Ok(Box::new(Bits { operation, result: call.return_arrow(), value: None }))
 }
 
-const KERNEL: AggregateKernel =
-    AggregateKernel { accumulator: bits, groups: None, state: |_| vec![ArrowType::Int64] };
+const KERNEL: AggregateKernel = AggregateKernel { accumulator: bits, groups: None, state: |_| vec![ArrowType::Int64] };
 
 fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     arguments.expect(context.called_as, 1, 1)?;

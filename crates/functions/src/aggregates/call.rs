@@ -1,37 +1,23 @@
 //! Builds the expression of an aggregate call: checked arguments, constants and the name that Spark shows.
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType as ArrowType, Schema};
-use datafusion::common::{DFSchema, ScalarValue};
+use arrow::datatypes::DataType as ArrowType;
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
-use datafusion::logical_expr::execution_props::ExecutionProps;
-use datafusion::logical_expr::{AggregateUDF, ColumnarValue, Expr};
-use datafusion::physical_expr::create_physical_expr;
+use datafusion::logical_expr::{AggregateUDF, Expr};
 use firesteel_plan::{DataType, Result, SparkError};
 
 use super::udaf::{AggregateCall, AggregateKernel, SparkAggregate};
 use crate::coerce;
+use crate::fold::fold;
 use crate::quote;
 use crate::registry::{Arguments, BuildContext, Built, OrderBy};
-use crate::scalar::from_datafusion;
 use crate::signature::Accept;
 use crate::typed::TypedExpr;
 
 /// The value of an expression without columns.
 pub fn constant(expr: &TypedExpr) -> Result<ScalarValue> {
-    if let Some(value) = expr.as_literal() {
-        return Ok(value.clone());
-    }
-    let physical =
-        create_physical_expr(&expr.expr, &DFSchema::empty(), &ExecutionProps::new()).map_err(from_datafusion)?;
-    let options = RecordBatchOptions::new().with_row_count(Some(1));
-    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options)
-        .map_err(crate::scalar::from_arrow)?;
-    match physical.evaluate(&batch).map_err(from_datafusion)? {
-        ColumnarValue::Scalar(value) => Ok(value),
-        ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0).map_err(from_datafusion),
-    }
+    fold(expr)?.ok_or_else(|| SparkError::internal(format!("{} is not constant", expr.sql)))
 }
 
 /// A call on its way to an expression.
@@ -148,9 +134,7 @@ impl<'a, 'b> AggregateBuilder<'a, 'b> {
             null_treatment: None,
         };
         let expr = Expr::AggregateFunction(AggregateFunction { func, params });
-        Built::Expr(
-            TypedExpr::new(expr, data_type, nullable, sql).with_origin(self.context.origin.clone()),
-        )
+        Built::Expr(TypedExpr::new(expr, data_type, nullable, sql).with_origin(self.context.origin.clone()))
     }
 
     /// A call of one of ours.

@@ -21,10 +21,14 @@ use crate::signature::Accept;
 use crate::typed::TypedExpr;
 
 const LIST: AggregateKernel = buffered::kernel(|call| {
-    buffered::accumulator(call, !call.has_option("keep nulls"), |call, columns| list_result(call, Arc::clone(&columns[0])))
+    buffered::accumulator(call, !call.has_option("keep nulls"), |call, columns| {
+        list_result(call, Arc::clone(&columns[0]))
+    })
 });
 const SET: AggregateKernel = buffered::kernel(|call| {
-    buffered::accumulator(call, !call.has_option("keep nulls"), |call, columns| list_result(call, distinct(&columns[0])?))
+    buffered::accumulator(call, !call.has_option("keep nulls"), |call, columns| {
+        list_result(call, distinct(&columns[0])?)
+    })
 });
 
 /// Each value once, in order of first appearance.
@@ -129,7 +133,8 @@ fn build_listagg(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result
     let texts: Vec<String> = builder.values().iter().map(|v| v.sql.clone()).collect();
     let distinct = if builder.is_distinct() { "DISTINCT " } else { "" };
     let order = std::mem::take(&mut builder.order_by);
-    let within = if order.is_empty() { String::new() } else { format!(" WITHIN GROUP (ORDER BY {})", order_sql(&order)) };
+    let within =
+        if order.is_empty() { String::new() } else { format!(" WITHIN GROUP (ORDER BY {})", order_sql(&order)) };
     builder.set_sql(format!("{name}({distinct}{}){within}", texts.join(", ")));
     let accept = if builder.value(0).data_type == DataType::Binary { Accept::Binary } else { Accept::String };
     builder.accept(&[accept, accept])?;
@@ -205,10 +210,8 @@ fn build_mode(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Bu
             (key.expr.clone(), direction)
         }
         (0, []) => {
-            let error = SparkError::new(
-                "INVALID_INVERSE_DISTRIBUTION_FUNCTION.WITHIN_GROUP_MISSING",
-                [("funcName", "`mode`")],
-            );
+            let error =
+                SparkError::new("INVALID_INVERSE_DISTRIBUTION_FUNCTION.WITHIN_GROUP_MISSING", [("funcName", "`mode`")]);
             return Err(builder.fail(error));
         }
         (0, keys) => {
@@ -245,7 +248,10 @@ const HISTOGRAM: AggregateKernel = buffered::kernel(|call| buffered::accumulator
 /// Values are added one by one; beyond the limit the two nearest bins merge.
 fn histogram(call: &AggregateCall, columns: &[ArrayRef]) -> Result<ScalarValue> {
     let doubles = arrow::compute::cast(&columns[0], &ArrowType::Float64)
-        .or_else(|_| arrow::compute::cast(&columns[0], &ArrowType::Int64).and_then(|a| arrow::compute::cast(&a, &ArrowType::Float64)))
+        .or_else(|_| {
+            arrow::compute::cast(&columns[0], &ArrowType::Int64)
+                .and_then(|a| arrow::compute::cast(&a, &ArrowType::Float64))
+        })
         .map_err(from_arrow)?;
     let limit = match call.constants.first() {
         Some(ScalarValue::Int32(Some(n))) => usize::try_from(*n).unwrap_or(2),
@@ -279,7 +285,9 @@ fn histogram(call: &AggregateCall, columns: &[ArrayRef]) -> Result<ScalarValue> 
             } else {
                 longs
             };
-            arrow::compute::cast(&centres, other).or_else(|_| arrow::compute::cast(&narrow, other)).map_err(from_arrow)?
+            arrow::compute::cast(&centres, other)
+                .or_else(|_| arrow::compute::cast(&narrow, other))
+                .map_err(from_arrow)?
         }
     };
     let heights: ArrayRef = Arc::new(Float64Array::from_iter_values(bins.iter().map(|b| b.1)));
@@ -326,10 +334,8 @@ fn build_histogram(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resu
         }
     }
     let centre = if input.is_decimal() || input == DataType::Null { DataType::Double } else { input };
-    let row = DataType::structure(vec![
-        StructField::new("x", centre, true),
-        StructField::new("y", DataType::Double, true),
-    ]);
+    let row =
+        DataType::structure(vec![StructField::new("x", centre, true), StructField::new("y", DataType::Double, true)]);
     let mut values = builder.take_values();
     values.truncate(1);
     builder.set_values(values);
@@ -353,9 +359,49 @@ macro_rules! entry {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!("collect_list", &["array_agg"], build_collect, "collect_list(expr) - An array of the values of a group, NULLs left out.", "SELECT collect_list(col) FROM VALUES (1), (2), (1) AS tab(col)", "[1,2,1]", "2.0.0"),
-    entry!("collect_set", &[], build_collect, "collect_set(expr) - An array of the different values of a group, NULLs left out.", "SELECT collect_set(col) FROM VALUES (1), (2), (1) AS tab(col)", "[1,2]", "2.0.0"),
-    entry!("listagg", &["string_agg"], build_listagg, "listagg(expr[, delimiter]) [WITHIN GROUP (ORDER BY key)] - The values of a group that are not NULL, joined.", "SELECT listagg(col, '|') FROM VALUES ('a'), ('b') AS tab(col)", "a|b", "4.0.0"),
-    entry!("mode", &[], build_mode, "mode(col[, deterministic]) - The most frequent value of a group.", "SELECT mode(col) FROM VALUES (0), (10), (10) AS tab(col)", "10", "3.4.0"),
-    entry!("histogram_numeric", &[], build_histogram, "histogram_numeric(expr, nb) - A histogram of a group with at most nb bins of unequal width.", "SELECT histogram_numeric(col, 5) FROM VALUES (0), (1), (2), (10) AS tab(col)", "[{\"x\":0,\"y\":1.0},{\"x\":1,\"y\":1.0},{\"x\":2,\"y\":1.0},{\"x\":10,\"y\":1.0}]", "3.3.0"),
+    entry!(
+        "collect_list",
+        &["array_agg"],
+        build_collect,
+        "collect_list(expr) - An array of the values of a group, NULLs left out.",
+        "SELECT collect_list(col) FROM VALUES (1), (2), (1) AS tab(col)",
+        "[1,2,1]",
+        "2.0.0"
+    ),
+    entry!(
+        "collect_set",
+        &[],
+        build_collect,
+        "collect_set(expr) - An array of the different values of a group, NULLs left out.",
+        "SELECT collect_set(col) FROM VALUES (1), (2), (1) AS tab(col)",
+        "[1,2]",
+        "2.0.0"
+    ),
+    entry!(
+        "listagg",
+        &["string_agg"],
+        build_listagg,
+        "listagg(expr[, delimiter]) [WITHIN GROUP (ORDER BY key)] - The values of a group that are not NULL, joined.",
+        "SELECT listagg(col, '|') FROM VALUES ('a'), ('b') AS tab(col)",
+        "a|b",
+        "4.0.0"
+    ),
+    entry!(
+        "mode",
+        &[],
+        build_mode,
+        "mode(col[, deterministic]) - The most frequent value of a group.",
+        "SELECT mode(col) FROM VALUES (0), (10), (10) AS tab(col)",
+        "10",
+        "3.4.0"
+    ),
+    entry!(
+        "histogram_numeric",
+        &[],
+        build_histogram,
+        "histogram_numeric(expr, nb) - A histogram of a group with at most nb bins of unequal width.",
+        "SELECT histogram_numeric(col, 5) FROM VALUES (0), (1), (2), (10) AS tab(col)",
+        "[{\"x\":0,\"y\":1.0},{\"x\":1,\"y\":1.0},{\"x\":2,\"y\":1.0},{\"x\":10,\"y\":1.0}]",
+        "3.3.0"
+    ),
 ];

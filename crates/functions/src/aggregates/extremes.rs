@@ -68,8 +68,7 @@ impl Accumulator for Extreme {
         }
         if let Some(index) = best {
             self.key = Some(rows.row(index).data().into());
-            self.row =
-                values.iter().map(|v| ScalarValue::try_from_array(v, index)).collect::<DfResult<_>>()?;
+            self.row = values.iter().map(|v| ScalarValue::try_from_array(v, index)).collect::<DfResult<_>>()?;
         }
         Ok(())
     }
@@ -80,7 +79,9 @@ impl Accumulator for Extreme {
         }
     }
     fn size(&self) -> usize {
-        size_of::<Self>() + self.key.as_ref().map_or(0, |k| k.len()) + self.row.iter().map(ScalarValue::size).sum::<usize>()
+        size_of::<Self>()
+            + self.key.as_ref().map_or(0, |k| k.len())
+            + self.row.iter().map(ScalarValue::size).sum::<usize>()
     }
     fn state(&mut self) -> DfResult<Vec<ScalarValue>> {
         if self.row.is_empty() {
@@ -226,7 +227,6 @@ pub fn sort_indices(keys: &[(ArrayRef, SortOptions)]) -> Result<arrow::array::UI
     Ok(order.into())
 }
 
-
 macro_rules! entry {
     ($name:literal, $aliases:expr, $build:expr, $usage:literal, $sql:literal, $result:literal, $since:literal) => {
         Function {
@@ -244,10 +244,58 @@ macro_rules! entry {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!("min", &[], build_min_max, "min(expr) - The smallest value of a group.", "SELECT min(col) FROM VALUES (10), (-1), (20) AS tab(col)", "-1", "1.0.0"),
-    entry!("max", &[], build_min_max, "max(expr) - The largest value of a group.", "SELECT max(col) FROM VALUES (10), (50), (20) AS tab(col)", "50", "1.0.0"),
-    entry!("min_by", &[], build_by, "min_by(x, y[, k]) - The value of x in the row with the smallest y, or an array of those of the k smallest.", "SELECT min_by(x, y) FROM VALUES ('a', 10), ('b', 50), ('c', 20) AS tab(x, y)", "a", "3.0.0"),
-    entry!("max_by", &[], build_by, "max_by(x, y[, k]) - The value of x in the row with the largest y, or an array of those of the k largest.", "SELECT max_by(x, y) FROM VALUES ('a', 10), ('b', 50), ('c', 20) AS tab(x, y)", "b", "3.0.0"),
-    entry!("bool_and", &["every"], build_bool, "bool_and(expr) - Whether expr is true in every row.", "SELECT bool_and(col) FROM VALUES (true), (false) AS tab(col)", "false", "3.0.0"),
-    entry!("bool_or", &["any", "some"], build_bool, "bool_or(expr) - Whether expr is true in some row.", "SELECT bool_or(col) FROM VALUES (true), (false) AS tab(col)", "true", "3.0.0"),
+    entry!(
+        "min",
+        &[],
+        build_min_max,
+        "min(expr) - The smallest value of a group.",
+        "SELECT min(col) FROM VALUES (10), (-1), (20) AS tab(col)",
+        "-1",
+        "1.0.0"
+    ),
+    entry!(
+        "max",
+        &[],
+        build_min_max,
+        "max(expr) - The largest value of a group.",
+        "SELECT max(col) FROM VALUES (10), (50), (20) AS tab(col)",
+        "50",
+        "1.0.0"
+    ),
+    entry!(
+        "min_by",
+        &[],
+        build_by,
+        "min_by(x, y[, k]) - The value of x in the row with the smallest y, or an array of those of the k smallest.",
+        "SELECT min_by(x, y) FROM VALUES ('a', 10), ('b', 50), ('c', 20) AS tab(x, y)",
+        "a",
+        "3.0.0"
+    ),
+    entry!(
+        "max_by",
+        &[],
+        build_by,
+        "max_by(x, y[, k]) - The value of x in the row with the largest y, or an array of those of the k largest.",
+        "SELECT max_by(x, y) FROM VALUES ('a', 10), ('b', 50), ('c', 20) AS tab(x, y)",
+        "b",
+        "3.0.0"
+    ),
+    entry!(
+        "bool_and",
+        &["every"],
+        build_bool,
+        "bool_and(expr) - Whether expr is true in every row.",
+        "SELECT bool_and(col) FROM VALUES (true), (false) AS tab(col)",
+        "false",
+        "3.0.0"
+    ),
+    entry!(
+        "bool_or",
+        &["any", "some"],
+        build_bool,
+        "bool_or(expr) - Whether expr is true in some row.",
+        "SELECT bool_or(col) FROM VALUES (true), (false) AS tab(col)",
+        "true",
+        "3.0.0"
+    ),
 ];

@@ -72,11 +72,8 @@ fn edge(call: &Arc<AggregateCall>) -> Result<Box<dyn Accumulator>> {
     }))
 }
 
-const KERNEL: AggregateKernel = AggregateKernel {
-    accumulator: edge,
-    groups: None,
-    state: |call| vec![call.return_arrow(), ArrowType::Boolean],
-};
+const KERNEL: AggregateKernel =
+    AggregateKernel { accumulator: edge, groups: None, state: |call| vec![call.return_arrow(), ArrowType::Boolean] };
 
 fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     arguments.expect(context.called_as, 1, 2)?;

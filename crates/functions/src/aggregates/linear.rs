@@ -169,8 +169,18 @@ const KERNEL: AggregateKernel = AggregateKernel {
 };
 
 const NAMES: &[&str] = &[
-    "covar_pop", "covar_samp", "corr", "regr_count", "regr_avgx", "regr_avgy", "regr_sxx", "regr_sxy", "regr_syy",
-    "regr_slope", "regr_intercept", "regr_r2",
+    "covar_pop",
+    "covar_samp",
+    "corr",
+    "regr_count",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "regr_slope",
+    "regr_intercept",
+    "regr_r2",
 ];
 
 fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {

@@ -10,8 +10,8 @@
 //! - [`udaf`]: one use of an aggregate in a plan; DISTINCT and sliding frames work for every function.
 //! - [`call`]: arguments, names and constants of a call.
 //! - [`buffered`]: for functions that need all values at once.
-pub mod bits;
 pub mod bitmaps;
+pub mod bits;
 pub mod buffered;
 pub mod call;
 pub mod collect;

@@ -166,9 +166,27 @@ macro_rules! entry {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!("stddev", &["std", "stddev_samp"], "sample standard deviation", "SELECT stddev(col) FROM VALUES (1), (2), (3) AS tab(col)", "1.0"),
-    entry!("stddev_pop", &[], "population standard deviation", "SELECT stddev_pop(col) FROM VALUES (1), (3) AS tab(col)", "1.0"),
-    entry!("var_samp", &["variance"], "sample variance", "SELECT var_samp(col) FROM VALUES (1), (2), (3) AS tab(col)", "1.0"),
+    entry!(
+        "stddev",
+        &["std", "stddev_samp"],
+        "sample standard deviation",
+        "SELECT stddev(col) FROM VALUES (1), (2), (3) AS tab(col)",
+        "1.0"
+    ),
+    entry!(
+        "stddev_pop",
+        &[],
+        "population standard deviation",
+        "SELECT stddev_pop(col) FROM VALUES (1), (3) AS tab(col)",
+        "1.0"
+    ),
+    entry!(
+        "var_samp",
+        &["variance"],
+        "sample variance",
+        "SELECT var_samp(col) FROM VALUES (1), (2), (3) AS tab(col)",
+        "1.0"
+    ),
     entry!("var_pop", &[], "population variance", "SELECT var_pop(col) FROM VALUES (1), (3) AS tab(col)", "1.0"),
     entry!("skewness", &[], "skewness", "SELECT skewness(col) FROM VALUES (1), (2), (3) AS tab(col)", "0.0"),
     entry!("kurtosis", &[], "excess kurtosis", "SELECT kurtosis(col) FROM VALUES (1), (2), (3) AS tab(col)", "-1.5"),

@@ -48,10 +48,7 @@ fn sorted_counts(call: &AggregateCall, columns: &[ArrayRef]) -> Result<(ArrayRef
             None => 1,
         };
         if frequency < 0 {
-            return Err(SparkError::new(
-                "_LEGACY_ERROR_TEMP_2013",
-                [("frequencyExpression", frequency.to_string())],
-            ));
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_2013", [("frequencyExpression", frequency.to_string())]));
         }
         total += frequency;
         counts.push(total);
@@ -170,10 +167,7 @@ fn approximate(call: &AggregateCall, columns: &[ArrayRef]) -> Result<ScalarValue
 }
 
 /// The percentage argument as DOUBLE or ARRAY of DOUBLE, evaluated and checked.
-fn percentage_argument(
-    builder: &AggregateBuilder<'_, '_>,
-    percentage: &TypedExpr,
-) -> Result<(ScalarValue, bool)> {
+fn percentage_argument(builder: &AggregateBuilder<'_, '_>, percentage: &TypedExpr) -> Result<(ScalarValue, bool)> {
     let context = builder.context();
     let (to, array) = match &percentage.data_type {
         DataType::Array(element, _) => (DataType::array(DataType::Double, element.as_ref() == &DataType::Null), true),
@@ -194,12 +188,8 @@ fn percentage_argument(
         DataType::Array(_, nullable) => DataType::array(DataType::Double, *nullable),
         _ => to,
     };
-    let value = super::call::constant(&coerce::implicit(
-        percentage.clone(),
-        &nullable_to,
-        context.eval,
-        &context.origin,
-    )?)?;
+    let value =
+        super::call::constant(&coerce::implicit(percentage.clone(), &nullable_to, context.eval, &context.origin)?)?;
     if value.is_null() || percentages(&value).iter().any(Option::is_none) {
         let error = quote::mismatch("UNEXPECTED_NULL", builder.sql(), [("exprName", "percentage".to_string())]);
         return Err(builder.fail(error));
@@ -231,7 +221,8 @@ fn exact_type(builder: &AggregateBuilder<'_, '_>, index: usize, value: &TypedExp
     match data_type {
         DataType::YearMonthInterval(..) | DataType::DayTimeInterval(..) => Ok((value.clone(), data_type)),
         _ => {
-            let accepted = coerce::argument(builder.sql(), index, Accept::NumericOrInterval, value.clone(), builder.context())?;
+            let accepted =
+                coerce::argument(builder.sql(), index, Accept::NumericOrInterval, value.clone(), builder.context())?;
             Ok((accepted, DataType::Double))
         }
     }
@@ -258,7 +249,8 @@ fn build_percentile(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Res
 }
 
 fn build_within_group(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
-    let name = if context.called_as.eq_ignore_ascii_case("percentile_disc") { "percentile_disc" } else { "percentile_cont" };
+    let name =
+        if context.called_as.eq_ignore_ascii_case("percentile_disc") { "percentile_disc" } else { "percentile_cont" };
     let fail = |condition: &str, extra: Vec<(&str, String)>| {
         let mut parameters = vec![("funcName", quote::sql_id(name))];
         parameters.extend(extra);
@@ -320,7 +312,8 @@ fn build_approximate(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Re
     let texts: Vec<&str> = values.iter().map(|v| v.sql.as_str()).collect();
     builder.set_sql(format!("{}({distinct}{})", context.called_as.to_lowercase(), texts.join(", ")));
     let input = values[0].data_type.clone();
-    let known = input.is_numeric() || input.is_datetime() || input.is_ansi_interval() || matches!(input, DataType::Time(_));
+    let known =
+        input.is_numeric() || input.is_datetime() || input.is_ansi_interval() || matches!(input, DataType::Time(_));
     let value = if known {
         values[0].clone()
     } else if input.is_string() || input == DataType::Null {
@@ -383,9 +376,49 @@ macro_rules! entry {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!("percentile", &[], build_percentile, "percentile(col, percentage[, frequency]) - The exact value at percentage (0.0 to 1.0), or an array of them.", "SELECT percentile(col, 0.3) FROM VALUES (0), (10) AS tab(col)", "3.0", "2.1.0"),
-    entry!("percentile_cont", &[], build_within_group, "percentile_cont(percentage) WITHIN GROUP (ORDER BY col) - The interpolated value at percentage.", "SELECT percentile_cont(0.25) WITHIN GROUP (ORDER BY col) FROM VALUES (0), (10) AS tab(col)", "2.5", "4.0.0"),
-    entry!("percentile_disc", &[], build_within_group, "percentile_disc(percentage) WITHIN GROUP (ORDER BY col) - The first value whose share is at least percentage.", "SELECT percentile_disc(0.25) WITHIN GROUP (ORDER BY col) FROM VALUES (0), (10) AS tab(col)", "0.0", "4.0.0"),
-    entry!("median", &[], build_median, "median(col) - The middle value.", "SELECT median(col) FROM VALUES (0), (10) AS tab(col)", "5.0", "3.4.0"),
-    entry!("percentile_approx", &["approx_percentile"], build_approximate, "percentile_approx(col, percentage[, accuracy]) - The smallest value with at least that share of values not above it.", "SELECT percentile_approx(col, array(0.5, 0.4, 0.1), 100) FROM VALUES (0), (1), (2), (10) AS tab(col)", "[1,1,0]", "2.1.0"),
+    entry!(
+        "percentile",
+        &[],
+        build_percentile,
+        "percentile(col, percentage[, frequency]) - The exact value at percentage (0.0 to 1.0), or an array of them.",
+        "SELECT percentile(col, 0.3) FROM VALUES (0), (10) AS tab(col)",
+        "3.0",
+        "2.1.0"
+    ),
+    entry!(
+        "percentile_cont",
+        &[],
+        build_within_group,
+        "percentile_cont(percentage) WITHIN GROUP (ORDER BY col) - The interpolated value at percentage.",
+        "SELECT percentile_cont(0.25) WITHIN GROUP (ORDER BY col) FROM VALUES (0), (10) AS tab(col)",
+        "2.5",
+        "4.0.0"
+    ),
+    entry!(
+        "percentile_disc",
+        &[],
+        build_within_group,
+        "percentile_disc(percentage) WITHIN GROUP (ORDER BY col) - The first value whose share is at least percentage.",
+        "SELECT percentile_disc(0.25) WITHIN GROUP (ORDER BY col) FROM VALUES (0), (10) AS tab(col)",
+        "0.0",
+        "4.0.0"
+    ),
+    entry!(
+        "median",
+        &[],
+        build_median,
+        "median(col) - The middle value.",
+        "SELECT median(col) FROM VALUES (0), (10) AS tab(col)",
+        "5.0",
+        "3.4.0"
+    ),
+    entry!(
+        "percentile_approx",
+        &["approx_percentile"],
+        build_approximate,
+        "percentile_approx(col, percentage[, accuracy]) - The smallest value with at least that share of values not above it.",
+        "SELECT percentile_approx(col, array(0.5, 0.4, 0.1), 100) FROM VALUES (0), (1), (2), (10) AS tab(col)",
+        "[1,1,0]",
+        "2.1.0"
+    ),
 ];

@@ -28,7 +28,7 @@ impl<G: GroupsAccumulator> Single<G> {
     }
 }
 
-impl<G: GroupsAccumulator> Accumulator for Single<G> {
+impl<G: GroupsAccumulator + Sync> Accumulator for Single<G> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> DfResult<()> {
         let rows = values.first().map_or(0, |v| v.len());
         self.indices(rows);

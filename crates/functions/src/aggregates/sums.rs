@@ -221,7 +221,13 @@ impl<S: Summing> SumGroups<S> {
                 "ARITHMETIC_OVERFLOW",
                 [
                     ("message", format!("Overflow in {} of decimal.", if self.shape.average { "avg" } else { "sum" })),
-                    ("alternative", format!(" Use 'try_{}' to tolerate overflow and return NULL instead.", if self.shape.average { "avg" } else { "sum" })),
+                    (
+                        "alternative",
+                        format!(
+                            " Use 'try_{}' to tolerate overflow and return NULL instead.",
+                            if self.shape.average { "avg" } else { "sum" }
+                        ),
+                    ),
                     ("config", crate::quote::sql_config("spark.sql.ansi.enabled")),
                 ],
             ),
@@ -344,9 +350,9 @@ impl<S: Summing> GroupsAccumulator for SumGroups<S> {
         // A row that the filter drops must not add to the sum either.
         let sums = match filter {
             None => sums,
-            Some(_) => PrimitiveArray::from_iter_values((0..values.len()).map(|i| {
-                if counts.value(i) == 1 { sums.value(i) } else { Default::default() }
-            })),
+            Some(_) => PrimitiveArray::from_iter_values(
+                (0..values.len()).map(|i| if counts.value(i) == 1 { sums.value(i) } else { Default::default() }),
+            ),
         };
         Ok(vec![Arc::new(sums.with_data_type(self.sum_type())), Arc::new(counts)])
     }
@@ -425,8 +431,32 @@ macro_rules! entry {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!("sum", &[], "sum(expr) - Adds up the values of a group that are not NULL.", &[("SELECT sum(col) FROM VALUES (5), (10), (15) AS tab(col)", "30")], "1.0.0"),
-    entry!("try_sum", &[], "try_sum(expr) - As sum, with NULL where the total does not fit.", &[("SELECT try_sum(col) FROM VALUES (9223372036854775807L), (1L) AS tab(col)", "NULL")], "3.3.0"),
-    entry!("avg", &["mean"], "avg(expr) - The mean of the values of a group that are not NULL.", &[("SELECT avg(col) FROM VALUES (1), (2), (3) AS tab(col)", "2.0")], "1.0.0"),
-    entry!("try_avg", &[], "try_avg(expr) - As avg, with NULL where the total does not fit.", &[("SELECT try_avg(col) FROM VALUES (1), (2), (3) AS tab(col)", "2.0")], "3.3.0"),
+    entry!(
+        "sum",
+        &[],
+        "sum(expr) - Adds up the values of a group that are not NULL.",
+        &[("SELECT sum(col) FROM VALUES (5), (10), (15) AS tab(col)", "30")],
+        "1.0.0"
+    ),
+    entry!(
+        "try_sum",
+        &[],
+        "try_sum(expr) - As sum, with NULL where the total does not fit.",
+        &[("SELECT try_sum(col) FROM VALUES (9223372036854775807L), (1L) AS tab(col)", "NULL")],
+        "3.3.0"
+    ),
+    entry!(
+        "avg",
+        &["mean"],
+        "avg(expr) - The mean of the values of a group that are not NULL.",
+        &[("SELECT avg(col) FROM VALUES (1), (2), (3) AS tab(col)", "2.0")],
+        "1.0.0"
+    ),
+    entry!(
+        "try_avg",
+        &[],
+        "try_avg(expr) - As avg, with NULL where the total does not fit.",
+        &[("SELECT try_avg(col) FROM VALUES (1), (2), (3) AS tab(col)", "2.0")],
+        "3.3.0"
+    ),
 ];

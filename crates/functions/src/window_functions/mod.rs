@@ -201,13 +201,61 @@ macro_rules! entry {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!("row_number", build_rank, "row_number() - The number of the row in its partition, from 1.", "row_number()", "2.0.0"),
-    entry!("rank", build_rank, "rank() - One more than the number of rows before the current one's peers.", "rank()", "2.0.0"),
+    entry!(
+        "row_number",
+        build_rank,
+        "row_number() - The number of the row in its partition, from 1.",
+        "row_number()",
+        "2.0.0"
+    ),
+    entry!(
+        "rank",
+        build_rank,
+        "rank() - One more than the number of rows before the current one's peers.",
+        "rank()",
+        "2.0.0"
+    ),
     entry!("dense_rank", build_rank, "dense_rank() - As rank, without gaps.", "dense_rank()", "2.0.0"),
-    entry!("percent_rank", build_rank, "percent_rank() - The rank as a share of the partition, from 0.0 to 1.0.", "1 + percent_rank()", "2.0.0"),
-    entry!("cume_dist", build_rank, "cume_dist() - The share of rows that are not after the current one.", "cume_dist()", "2.0.0"),
-    entry!("ntile", build_ntile, "ntile(n) - The bucket of the row when the partition is cut into n of equal size.", "ntile(1)", "2.0.0"),
-    entry!("lag", build_lag_lead, "lag(input[, offset[, default]]) - The value of the row offset rows before.", "lag(a, 0)", "2.0.0"),
-    entry!("lead", build_lag_lead, "lead(input[, offset[, default]]) - The value of the row offset rows after.", "lead(a, 0)", "2.0.0"),
-    entry!("nth_value", build_nth_value, "nth_value(input, offset) - The value of the row at offset in the frame, from 1.", "nth_value(a, 1)", "3.1.0"),
+    entry!(
+        "percent_rank",
+        build_rank,
+        "percent_rank() - The rank as a share of the partition, from 0.0 to 1.0.",
+        "1 + percent_rank()",
+        "2.0.0"
+    ),
+    entry!(
+        "cume_dist",
+        build_rank,
+        "cume_dist() - The share of rows that are not after the current one.",
+        "cume_dist()",
+        "2.0.0"
+    ),
+    entry!(
+        "ntile",
+        build_ntile,
+        "ntile(n) - The bucket of the row when the partition is cut into n of equal size.",
+        "ntile(1)",
+        "2.0.0"
+    ),
+    entry!(
+        "lag",
+        build_lag_lead,
+        "lag(input[, offset[, default]]) - The value of the row offset rows before.",
+        "lag(a, 0)",
+        "2.0.0"
+    ),
+    entry!(
+        "lead",
+        build_lag_lead,
+        "lead(input[, offset[, default]]) - The value of the row offset rows after.",
+        "lead(a, 0)",
+        "2.0.0"
+    ),
+    entry!(
+        "nth_value",
+        build_nth_value,
+        "nth_value(input, offset) - The value of the row at offset in the frame, from 1.",
+        "nth_value(a, 1)",
+        "3.1.0"
+    ),
 ];
