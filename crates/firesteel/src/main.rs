@@ -1,1 +1,41 @@
-fn main() {}
+//! The `firesteel` binary.
+//!
+//! ```text
+//!  firesteel server   Spark Connect on sc://127.0.0.1:15002
+//! ```
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod server;
+
+/// Programs allocate and free batches from many threads; the system's allocator holds on to too much of that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Spark without the JVM.
+#[derive(Debug, Parser)]
+#[command(name = "firesteel", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve Spark Connect
+    Server(server::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Server(arguments) => server::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            tracing::error!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}

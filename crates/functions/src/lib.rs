@@ -19,7 +19,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod arrays;
-pub mod aggregates;
 pub mod cast;
 pub mod coerce;
 pub mod collation;
@@ -49,7 +48,6 @@ pub mod typed;
 pub mod types;
 pub mod url;
 pub mod view;
-pub mod window_functions;
 
 pub use context::EvalContext;
 pub use registry::{Arguments, BuildContext, Built, Function, FunctionKind, Generator, LambdaArgument};

@@ -1,0 +1,186 @@
+//! `firesteel server`: configuration, listening, and the clean end.
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use firesteel_conf::sources::Sources;
+use firesteel_connect::{Server, ServerOptions};
+use firesteel_engine::{Engine, EngineOptions};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+
+/// Plans nest deep and are walked by recursion. The memory is only taken where a stack grows into it.
+const STACK_BYTES: usize = 64 << 20;
+const IO_THREADS: usize = 2;
+const DEFAULT_HOST: &str = "127.0.0.1";
+const DEFAULT_PORT: u16 = 15002;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Address to listen on; one that other machines reach needs a token (or --insecure) [default: 127.0.0.1]
+    #[arg(long)]
+    host: Option<String>,
+    /// Port of Spark Connect; 0 takes a free one [default: 15002]
+    #[arg(long, value_name = "PORT")]
+    connect_port: Option<u16>,
+    /// Where the catalog and the warehouse live; without it they go when the server stops
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// A configuration value; may be given many times
+    #[arg(long = "conf", short = 'c', value_name = "KEY=VALUE")]
+    conf: Vec<String>,
+    /// A file of `key value` lines [default: $SPARK_CONF_DIR/spark-defaults.conf]
+    #[arg(long, value_name = "FILE")]
+    properties_file: Option<PathBuf>,
+    /// Written when the server answers: a JSON object of its addresses
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Listen on a public address without a token
+    #[arg(long)]
+    insecure: bool,
+}
+
+pub fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    start_logging();
+    let conf = sources(&arguments)?;
+    let address = address(&arguments, &conf)?;
+    let workers = runtime("firesteel-worker", None)?;
+    let io = runtime("firesteel-io", Some(IO_THREADS))?;
+    let result = io.block_on(serve(arguments, conf, address, &workers));
+    // Work that ignores its cancellation does not hold the process.
+    workers.shutdown_background();
+    io.shutdown_background();
+    result
+}
+
+fn start_logging() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call in one process changes nothing.
+    let _ = subscriber.try_init();
+}
+
+fn runtime(name: &str, threads: Option<usize>) -> std::io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().thread_name(name).thread_stack_size(STACK_BYTES).build()
+}
+
+fn sources(arguments: &Arguments) -> Result<Sources, Box<dyn Error>> {
+    let mut sources = Sources::default();
+    if let Some(file) = properties_file(arguments) {
+        sources.add_properties_file(&file)?;
+    }
+    sources.add_environment(
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+    )?;
+    for argument in &arguments.conf {
+        sources.add_argument(argument)?;
+    }
+    Ok(sources)
+}
+
+fn properties_file(arguments: &Arguments) -> Option<PathBuf> {
+    if let Some(file) = &arguments.properties_file {
+        return Some(file.clone());
+    }
+    let file = Path::new(&std::env::var_os("SPARK_CONF_DIR")?).join("spark-defaults.conf");
+    file.is_file().then_some(file)
+}
+
+fn address(arguments: &Arguments, conf: &Sources) -> Result<SocketAddr, Box<dyn Error>> {
+    let host = arguments.host.as_deref().or(conf.get("spark.connect.grpc.binding.address")).unwrap_or(DEFAULT_HOST);
+    let ip: IpAddr = match host {
+        "localhost" => IpAddr::from([127, 0, 0, 1]),
+        host => host.parse().map_err(|_| format!("--host wants an IP address or localhost, not {host:?}"))?,
+    };
+    let port = match (arguments.connect_port, conf.get("spark.connect.grpc.binding.port")) {
+        (Some(port), _) => port,
+        (None, Some(text)) => {
+            text.parse().map_err(|_| format!("spark.connect.grpc.binding.port: {text:?} is no port"))?
+        }
+        (None, None) => DEFAULT_PORT,
+    };
+    let has_token = conf.get("spark.connect.authenticate.token").is_some_and(|token| !token.is_empty());
+    if !ip.is_loopback() && !has_token && !arguments.insecure {
+        return Err(format!(
+            "{ip} can be reached from other machines: set spark.connect.authenticate.token, or say --insecure"
+        )
+        .into());
+    }
+    Ok(SocketAddr::new(ip, port))
+}
+
+async fn serve(
+    arguments: Arguments,
+    conf: Sources,
+    address: SocketAddr,
+    workers: &Runtime,
+) -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let address = listener.local_addr()?;
+    let conf = conf.into_values();
+    let options = ServerOptions::from_conf(&conf);
+    let engine_options = EngineOptions { conf, data_dir: arguments.data_dir };
+    let engine = workers.spawn(Engine::new(engine_options)).await??;
+    let server = Server::new(engine, options, workers.handle().clone());
+    let shutdown = CancellationToken::new();
+    tokio::spawn(watch_signals(shutdown.clone()));
+    // The listener queues connections from here on, so whoever reads the file is answered.
+    if let Some(file) = &arguments.ready_file {
+        write_ready_file(file, address)?;
+    }
+    tracing::info!("Spark Connect answers on sc://{address}");
+    server.serve(listener, shutdown).await?;
+    if let Some(file) = &arguments.ready_file {
+        let _ = std::fs::remove_file(file);
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Written beside and moved into place: a reader sees all of it or nothing.
+fn write_ready_file(file: &Path, address: SocketAddr) -> std::io::Result<()> {
+    let addresses = serde_json::json!({ "connect": format!("sc://{address}") });
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(".partial");
+    std::fs::write(&partial, format!("{addresses}\n"))?;
+    std::fs::rename(&partial, file)
+}
+
+/// The first signal begins the shutdown; a second one ends the process at once.
+async fn watch_signals(shutdown: CancellationToken) {
+    for begun in [false, true] {
+        if let Err(error) = signal().await {
+            tracing::warn!(%error, "signals cannot be watched");
+            return;
+        }
+        if begun {
+            std::process::exit(130);
+        }
+        tracing::info!("shutting down");
+        shutdown.cancel();
+    }
+}
+
+#[cfg(unix)]
+async fn signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
