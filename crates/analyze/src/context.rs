@@ -49,6 +49,14 @@ pub trait AnalyzerContext: Send + Sync {
     /// Runs a query to its end, for what the analysis itself needs (pivot values, transpose, crosstab).
     fn collect(&self, plan: &AnalyzedQuery) -> Result<Vec<RecordBatch>>;
 
+    /// The schema of records in text form (`spark.read.json(df)`): `columns` are string arrays.
+    fn infer_schema(
+        &self,
+        format: &str,
+        columns: &[arrow::array::ArrayRef],
+        options: &BTreeMap<String, String>,
+    ) -> Result<StructType>;
+
     /// Words of the message of TABLE_OR_VIEW_NOT_FOUND and UNRESOLVED_ROUTINE: the session's search path.
     fn search_path(&self) -> String {
         let eval = self.eval();
@@ -116,6 +124,12 @@ pub struct SqlFunctionParameter {
 #[derive(Clone)]
 pub enum SqlFunctionBody {
     /// `returns`: declared type, if any
-    Scalar { expr: firesteel_plan::Expr, returns: Option<DataType> },
-    Table { query: Relation, returns: StructType },
+    Scalar {
+        expr: firesteel_plan::Expr,
+        returns: Option<DataType>,
+    },
+    Table {
+        query: Relation,
+        returns: StructType,
+    },
 }

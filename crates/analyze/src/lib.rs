@@ -28,14 +28,3 @@ pub use context::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction,
 pub use scope::{Attribute, Resolved, fresh_id};
 
 pub(crate) use firesteel_functions::scalar::from_datafusion;
-
-/// How SQL text is read in this session.
-pub fn parse_options(eval: &firesteel_functions::EvalContext) -> firesteel_sql::ParseOptions {
-    firesteel_sql::ParseOptions {
-        ansi: eval.ansi,
-        double_quoted_identifiers: eval.ansi && eval.flag("spark.sql.ansi.doubleQuotedIdentifiers", false),
-        enforce_reserved_keywords: eval.ansi && eval.flag("spark.sql.ansi.enforceReservedKeywords", false),
-        escaped_string_literals: eval.flag("spark.sql.parser.escapedStringLiterals", false),
-        ..Default::default()
-    }
-}

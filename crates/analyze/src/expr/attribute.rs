@@ -5,7 +5,7 @@ use arrow::datatypes::Field;
 use datafusion::common::Column;
 use datafusion::logical_expr::Expr as DfExpr;
 use firesteel_functions::{TypedExpr, types};
-use firesteel_plan::identifier::{quoted_name, qualified_name};
+use firesteel_plan::identifier::{qualified_name, quoted_name};
 use firesteel_plan::{Expr, Result, SparkError};
 
 use super::Scope;
@@ -80,7 +80,12 @@ impl Analyzer<'_> {
     /// `current_date` and its like are functions that need no parentheses.
     fn keyword_function(&self, name: &[String]) -> Result<Option<TypedExpr>> {
         const KEYWORDS: [&str; 7] = [
-            "current_date", "current_timestamp", "localtimestamp", "current_user", "user", "session_user",
+            "current_date",
+            "current_timestamp",
+            "localtimestamp",
+            "current_user",
+            "user",
+            "session_user",
             "current_time",
         ];
         match name {
@@ -96,9 +101,9 @@ impl Analyzer<'_> {
         let candidates = self.candidates(name, attributes);
         match candidates.as_slice() {
             [] => Ok(None),
-            [(attribute, fields)] => self.nested(attribute.typed(), fields).map(Some),
+            [(attribute, fields)] => self.field_path(attribute.typed(), fields).map(Some),
             many if many.iter().all(|(a, _)| a.id == many[0].0.id) => {
-                self.nested(many[0].0.typed(), many[0].1).map(Some)
+                self.field_path(many[0].0.typed(), many[0].1).map(Some)
             }
             _ if !report => Ok(None),
             many => Err(ambiguous(name, many)),
@@ -107,7 +112,11 @@ impl Analyzer<'_> {
 
     /// Attributes that the leading parts of `name` fit, with the parts that are left (struct fields). The longest
     /// qualifier wins, as in Catalyst: `a.b.c` is tried as table column before column field.
-    fn candidates<'n, 'a>(&self, name: &'n [String], attributes: &'a [Attribute]) -> Vec<(&'a Attribute, &'n [String])> {
+    fn candidates<'n, 'a>(
+        &self,
+        name: &'n [String],
+        attributes: &'a [Attribute],
+    ) -> Vec<(&'a Attribute, &'n [String])> {
         let longest = attributes.iter().map(|a| a.qualifier.len()).max().unwrap_or(0);
         for qualifier_parts in (0..=longest.min(name.len().saturating_sub(1))).rev() {
             let (qualifier, rest) = name.split_at(qualifier_parts);
@@ -130,7 +139,7 @@ impl Analyzer<'_> {
             && own[own.len() - qualifier.len()..].iter().zip(qualifier).all(|(a, b)| self.same_name(a, b))
     }
 
-    fn nested(&self, base: TypedExpr, fields: &[String]) -> Result<TypedExpr> {
+    fn field_path(&self, base: TypedExpr, fields: &[String]) -> Result<TypedExpr> {
         fields.iter().try_fold(base, |value, field| {
             firesteel_functions::structs::extract_value(value, TypedExpr::string(field.clone()), &self.eval)
         })
@@ -141,7 +150,7 @@ impl Analyzer<'_> {
         let found: Vec<_> = aliases.iter().filter(|(alias, _)| self.same_name(alias, &name[0])).collect();
         match found.as_slice() {
             [] => Ok(None),
-            [(alias, typed)] => self.nested(typed.clone().with_sql(alias.clone()), &name[1..]).map(Some),
+            [(alias, typed)] => self.field_path(typed.clone().with_sql(alias.clone()), &name[1..]).map(Some),
             many => Err(SparkError::new(
                 "AMBIGUOUS_LATERAL_COLUMN_ALIAS",
                 [("name", quoted_name(name)), ("n", many.len().to_string())],
@@ -179,7 +188,8 @@ impl Analyzer<'_> {
     ) -> Result<TypedExpr> {
         let mut found: Vec<TypedExpr> = vec![];
         let mut known = false;
-        for outputs in [Some(&scope.plan_outputs), scope.below.as_ref().map(|b| &b.plan_outputs)].into_iter().flatten() {
+        for outputs in [Some(&scope.plan_outputs), scope.below.as_ref().map(|b| &b.plan_outputs)].into_iter().flatten()
+        {
             for output in outputs.get(&plan_id).into_iter().flatten() {
                 known = true;
                 if let Some(typed) = self.column(name, output, true)?
@@ -217,29 +227,26 @@ impl Analyzer<'_> {
         if known {
             return Err(self.unresolved_column(name, scope));
         }
-        Err(SparkError::new(
-            "CANNOT_RESOLVE_DATAFRAME_COLUMN",
-            [("name", quoted_name(name))],
-        ))
+        Err(SparkError::new("CANNOT_RESOLVE_DATAFRAME_COLUMN", [("name", quoted_name(name))]))
     }
 
     /// Whether the columns that `typed` reads are carried by the current operator's input.
     fn in_sight(&self, typed: &TypedExpr, scope: &Scope) -> bool {
         let visible = |scope: &Scope, id: &str| scope.output.iter().chain(&scope.hidden).any(|a| a.id == id);
         let mut ids = vec![];
-        typed.any(|e| {
-            if let DfExpr::Column(column) = e {
-                return !visible(scope, &column.name)
-                    && !scope.below.as_ref().is_some_and(|below| visible(below, &column.name));
-            }
-            false
-        })
-        .then(|| ids.push(()));
+        typed
+            .any(|e| {
+                if let DfExpr::Column(column) = e {
+                    return !visible(scope, &column.name)
+                        && !scope.below.as_ref().is_some_and(|below| visible(below, &column.name));
+                }
+                false
+            })
+            .then(|| ids.push(()));
         if let (true, Some(below)) = (ids.is_empty(), &scope.below) {
             let columns = below.output.iter().chain(&below.hidden);
-            let used = columns.filter(|a| {
-                !visible(scope, &a.id) && typed.any(|e| matches!(e, DfExpr::Column(c) if c.name == a.id))
-            });
+            let used = columns
+                .filter(|a| !visible(scope, &a.id) && typed.any(|e| matches!(e, DfExpr::Column(c) if c.name == a.id)));
             scope.used_below.borrow_mut().extend(used.cloned());
         }
         ids.is_empty()

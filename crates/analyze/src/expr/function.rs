@@ -1,6 +1,6 @@
 //! Calls: built-ins from the registry, SQL functions, and the few that need the plan.
 use datafusion::logical_expr::Expr as DfExpr;
-use firesteel_functions::registry::{Arguments, BuildContext, Build, Built, Function, FunctionKind, OrderBy};
+use firesteel_functions::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind, OrderBy};
 use firesteel_functions::{TypedExpr, registry};
 use firesteel_plan::identifier::quoted_name;
 use firesteel_plan::{DataType, Expr, ExprKind, FunctionCall, Result, SparkError};
@@ -68,10 +68,7 @@ impl Analyzer<'_> {
         scope: &Scope,
     ) -> Result<Built> {
         if function.kind == FunctionKind::Table {
-            return Err(SparkError::new(
-                "NOT_A_SCALAR_FUNCTION",
-                [("functionName", quoted_name(name))],
-            ));
+            return Err(SparkError::new("NOT_A_SCALAR_FUNCTION", [("functionName", quoted_name(name))]));
         }
         self.check_modifiers(function, name, call)?;
         if matches!(function.build, Build::Analyzer) {
@@ -109,11 +106,8 @@ impl Analyzer<'_> {
 
     fn arguments<'s>(&'s self, function: &Function, call: &'s FunctionCall, scope: &'s Scope) -> Result<Arguments<'s>> {
         let ordered = rearrange(function, &call.arguments)?;
-        let mut arguments = Arguments {
-            distinct: call.distinct,
-            ignore_nulls: call.ignore_nulls,
-            ..Default::default()
-        };
+        let mut arguments =
+            Arguments { distinct: call.distinct, ignore_nulls: call.ignore_nulls, ..Default::default() };
         for (position, argument) in ordered.into_iter().enumerate() {
             match argument.kind.as_ref() {
                 ExprKind::Lambda { parameters, body } => {
@@ -248,9 +242,7 @@ impl Analyzer<'_> {
         match only.to_lowercase().as_str() {
             // NOT IN (subquery) is planned as one anti join.
             "not" if call.arguments.len() == 1 => match call.arguments[0].kind.as_ref() {
-                ExprKind::InSubquery { values, query } => {
-                    self.in_subquery_negated(values, query, scope).map(Some)
-                }
+                ExprKind::InSubquery { values, query } => self.in_subquery_negated(values, query, scope).map(Some),
                 ExprKind::Exists(query) => self.not_exists(query, scope).map(Some),
                 _ => Ok(None),
             },
@@ -259,13 +251,7 @@ impl Analyzer<'_> {
     }
 
     /// Functions of `Build::Analyzer`: those that look at the grouping of the aggregate around them.
-    fn plan_function(
-        &self,
-        function: &Function,
-        call: &FunctionCall,
-        expr: &Expr,
-        scope: &Scope,
-    ) -> Result<TypedExpr> {
+    fn plan_function(&self, function: &Function, call: &FunctionCall, expr: &Expr, scope: &Scope) -> Result<TypedExpr> {
         match function.name {
             "grouping" | "grouping_id" => self.grouping_function(function.name, call, scope),
             other => {
@@ -344,11 +330,7 @@ fn is_named(expr: &Expr) -> bool {
 fn unknown_parameter(routine: &[String], name: &str) -> SparkError {
     SparkError::new(
         "UNRECOGNIZED_PARAMETER_NAME",
-        [
-            ("routineName", quoted_name(routine)),
-            ("argumentName", format!("`{name}`")),
-            ("proposal", String::new()),
-        ],
+        [("routineName", quoted_name(routine)), ("argumentName", format!("`{name}`")), ("proposal", String::new())],
     )
 }
 

@@ -28,7 +28,12 @@ impl Analyzer<'_> {
         Ok(Some(value))
     }
 
-    pub(super) fn lambda<'s>(&'s self, parameters: &'s [String], body: &'s Expr, scope: &'s Scope) -> LambdaArgument<'s> {
+    pub(super) fn lambda<'s>(
+        &'s self,
+        parameters: &'s [String],
+        body: &'s Expr,
+        scope: &'s Scope,
+    ) -> LambdaArgument<'s> {
         let resolve = move |given: &[(DataType, bool)]| -> Result<ResolvedLambda> {
             self.resolve_lambda(parameters, body, given, scope)
         };

@@ -5,7 +5,6 @@ use arrow::array::{ArrayRef, ListArray, MapArray, StructArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Fields, IntervalMonthDayNano};
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Expr as DfExpr;
 use firesteel_functions::{EvalContext, TypedExpr, types};
 use firesteel_plan::{DataType, Literal, Result, SparkError};
 
@@ -101,31 +100,5 @@ fn map(entries: &[(Literal, Literal)], key: &DataType, value: &DataType) -> Resu
 /// The value of an expression that refers to nothing; `None` where it does refer to something.
 /// Errors are those of the evaluation (a cast that fails, a division by zero …).
 pub(crate) fn evaluate(typed: &TypedExpr) -> Result<Option<ScalarValue>> {
-    if let Some(value) = typed.as_literal() {
-        return Ok(Some(value.clone()));
-    }
-    if !typed.is_foldable() {
-        return Ok(None);
-    }
-    evaluate_expr(&typed.expr).map(Some)
-}
-
-fn evaluate_expr(expr: &DfExpr) -> Result<ScalarValue> {
-    use datafusion::common::DFSchema;
-    use datafusion::execution::context::ExecutionProps;
-    let schema = DFSchema::empty();
-    let props = ExecutionProps::new();
-    let physical = datafusion::physical_expr::create_physical_expr(expr, &schema, &props).map_err(from_datafusion)?;
-    let batch = arrow::record_batch::RecordBatch::try_new_with_options(
-        Arc::new(arrow::datatypes::Schema::empty()),
-        vec![],
-        &arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(1)),
-    )
-    .map_err(|e| SparkError::internal(e.to_string()))?;
-    match physical.evaluate(&batch).map_err(from_datafusion)? {
-        datafusion::logical_expr::ColumnarValue::Scalar(value) => Ok(value),
-        datafusion::logical_expr::ColumnarValue::Array(array) => {
-            ScalarValue::try_from_array(&array, 0).map_err(from_datafusion)
-        }
-    }
+    firesteel_functions::fold::fold(typed)
 }

@@ -91,7 +91,7 @@ impl Analyzer<'_> {
             ExprKind::WithText { child, text } => Ok(self.expression(child, scope)?.with_sql(text.clone())),
             ExprKind::Cast { child, to, mode } => self.cast_to(child, to, *mode, scope),
             ExprKind::CastToText { child, to, mode } => {
-                let to = firesteel_sql::parse_data_type(to)?;
+                let to = firesteel_sql::parse_data_type(to, &self.parse_options())?;
                 self.cast_to(child, &to, *mode, scope)
             }
             ExprKind::ExtractValue { child, extraction } => self.extract_value(child, extraction, scope),
@@ -106,24 +106,23 @@ impl Analyzer<'_> {
                 let name = self.identifier(inner)?;
                 self.attribute(&name, None, false, scope)
             }
-            ExprKind::SqlText(text) => self.expression(&firesteel_sql::parse_expression(text)?, scope),
+            ExprKind::SqlText(text) => {
+                self.expression(&firesteel_sql::parse_expression(text, &self.parse_options())?, scope)
+            }
             ExprKind::SortOrder(order) => self.expression(&order.child, scope),
-            ExprKind::Star { .. } => Err(SparkError::new(
-                "INVALID_USAGE_OF_STAR_OR_REGEX",
-                [("elem", "'*'"), ("prettyName", "expression")],
-            )),
+            ExprKind::Star { .. } => {
+                Err(SparkError::new("INVALID_USAGE_OF_STAR_OR_REGEX", [("elem", "'*'"), ("prettyName", "expression")]))
+            }
             ExprKind::Regex { pattern, .. } => Err(SparkError::new(
                 "INVALID_USAGE_OF_STAR_OR_REGEX",
                 [("elem", format!("regular expression {pattern}")), ("prettyName", "expression".to_string())],
             )),
-            ExprKind::NamedArgument { name, .. } => Err(SparkError::new(
-                "NAMED_PARAMETERS_NOT_SUPPORTED",
-                [("functionName", format!("`{name}`"))],
-            )),
-            ExprKind::Lambda { .. } => Err(SparkError::new(
-                "UNSUPPORTED_EXPR_FOR_OPERATOR",
-                [("invalidExprSqls", "\"lambda function\"")],
-            )),
+            ExprKind::NamedArgument { name, .. } => {
+                Err(SparkError::new("NAMED_PARAMETERS_NOT_SUPPORTED", [("functionName", format!("`{name}`"))]))
+            }
+            ExprKind::Lambda { .. } => {
+                Err(SparkError::new("UNSUPPORTED_EXPR_FOR_OPERATOR", [("invalidExprSqls", "\"lambda function\"")]))
+            }
             ExprKind::TableArgument { .. } => {
                 Err(SparkError::of("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_TABLE_ARGUMENT"))
             }
@@ -134,13 +133,7 @@ impl Analyzer<'_> {
         }
     }
 
-    fn cast_to(
-        &self,
-        child: &Expr,
-        to: &firesteel_plan::DataType,
-        mode: EvalMode,
-        scope: &Scope,
-    ) -> Result<TypedExpr> {
+    fn cast_to(&self, child: &Expr, to: &firesteel_plan::DataType, mode: EvalMode, scope: &Scope) -> Result<TypedExpr> {
         let child = self.expression(child, scope)?;
         let word = if mode == EvalMode::Try { "TRY_CAST" } else { "CAST" };
         let sql = format!("{word}({} AS {})", child.sql, to.sql());
@@ -196,10 +189,7 @@ impl Analyzer<'_> {
     pub(crate) fn identifier(&self, expr: &Expr) -> Result<Vec<String>> {
         let typed = self.constant(expr).map_err(|e| {
             if e.is("UNRESOLVED_COLUMN") {
-                return SparkError::new(
-                    "NOT_A_CONSTANT_STRING.NOT_CONSTANT",
-                    [("name", "IDENTIFIER"), ("expr", "")],
-                );
+                return SparkError::new("NOT_A_CONSTANT_STRING.NOT_CONSTANT", [("name", "IDENTIFIER"), ("expr", "")]);
             }
             e
         })?;
@@ -221,7 +211,7 @@ impl Analyzer<'_> {
         }
         let value = literal::evaluate(&typed)?.ok_or_else(|| error("NOT_CONSTANT"))?;
         let text = value.try_as_str().flatten().ok_or_else(|| error("NULL"))?;
-        firesteel_sql::parse_multipart_identifier(text)
+        firesteel_sql::parse_multipart_identifier(text, &self.parse_options())
     }
 
     /// Calls a built-in by name on resolved arguments.

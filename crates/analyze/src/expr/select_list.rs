@@ -1,6 +1,6 @@
 //! Select lists: aliases, `*`, regular expressions, generators, lateral aliases.
-use firesteel_functions::registry::{Built, Generator};
 use firesteel_functions::TypedExpr;
+use firesteel_functions::registry::{Built, Generator};
 use firesteel_plan::identifier::quoted_name;
 use firesteel_plan::{DataType, Expr, ExprKind, Result, SparkError};
 
@@ -29,8 +29,7 @@ impl Analyzer<'_> {
         let mut list = vec![];
         for item in items {
             let before = list.len();
-            self.select_item(item, scope, &mut list)
-                .map_err(|e| e.with_origin(item.origin.as_ref()))?;
+            self.select_item(item, scope, &mut list).map_err(|e| e.with_origin(item.origin.as_ref()))?;
             if let (ExprKind::Alias { .. }, Some(SelectItem::Value(value))) = (item.kind.as_ref(), list.get(before)) {
                 scope.lateral.borrow_mut().push((value.attribute.name.clone(), value.typed.clone()));
             }
@@ -39,15 +38,15 @@ impl Analyzer<'_> {
         Ok(list)
     }
 
-
     fn select_item(&self, item: &Expr, scope: &Scope, list: &mut Vec<SelectItem>) -> Result<()> {
         match item.kind.as_ref() {
             ExprKind::Star { .. } | ExprKind::Regex { .. } => {
                 list.extend(self.expand_star(item, scope)?.into_iter().map(SelectItem::Value));
             }
             ExprKind::SqlText(text) => {
-                let parsed = firesteel_sql::parse_named_expression(text)?;
-                self.select_item(&parsed, scope, list)?;
+                for parsed in firesteel_sql::parse_named_expressions(text, &self.parse_options())? {
+                    self.select_item(&parsed, scope, list)?;
+                }
             }
             ExprKind::Alias { child, names, metadata } => {
                 if let Some(generator) = self.generator(child, scope)? {

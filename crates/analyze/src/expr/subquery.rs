@@ -82,11 +82,8 @@ impl Analyzer<'_> {
             self.unify(l, r)?;
         }
         let nullable = left.iter().chain(&right).any(|v| v.nullable);
-        let (value, column) = if left.len() == 1 {
-            (left.remove(0), right.remove(0))
-        } else {
-            (self.row(left)?, self.row(right)?)
-        };
+        let (value, column) =
+            if left.len() == 1 { (left.remove(0), right.remove(0)) } else { (self.row(left)?, self.row(right)?) };
         let id = crate::scope::fresh_id("in");
         let plan = LogicalPlanBuilder::from(resolved.plan)
             .project(vec![column.expr.alias(id)])

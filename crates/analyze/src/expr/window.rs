@@ -66,7 +66,8 @@ impl Analyzer<'_> {
         let find = |name: &str| {
             let windows = self.windows.borrow();
             let found = windows.iter().rev().find(|(n, _)| self.same_name(n, name)).map(|(_, spec)| spec.clone());
-            found.ok_or_else(|| SparkError::new("MISSING_WINDOW_SPECIFICATION", [("windowName", name), ("docroot", "")]))
+            found
+                .ok_or_else(|| SparkError::new("MISSING_WINDOW_SPECIFICATION", [("windowName", name), ("docroot", "")]))
         };
         let mut spec = match spec {
             WindowRef::Named(name) => find(name)?,
@@ -95,11 +96,8 @@ impl Analyzer<'_> {
         let ordered = !window.order_by.is_empty();
         let Some(frame) = &window.frame else {
             if rank_like {
-                let rows = DfFrame::new_bounds(
-                    WindowFrameUnits::Rows,
-                    unbounded_preceding(),
-                    WindowFrameBound::CurrentRow,
-                );
+                let rows =
+                    DfFrame::new_bounds(WindowFrameUnits::Rows, unbounded_preceding(), WindowFrameBound::CurrentRow);
                 return Ok((rows, "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW".into()));
             }
             return Ok(default_frame(ordered));
@@ -205,8 +203,8 @@ fn default_frame(ordered: bool) -> (DfFrame, String) {
 
 /// The offset without its sign, in the type DataFusion wants for frames of its key.
 fn magnitude(value: ScalarValue) -> Option<(ScalarValue, bool)> {
-    use arrow::datatypes::IntervalMonthDayNano;
     use ScalarValue as S;
+    use arrow::datatypes::IntervalMonthDayNano;
     let out = match value {
         S::Int64(Some(v)) => (S::UInt64(Some(v.unsigned_abs())), v < 0),
         S::Int32(Some(v)) => (S::Int32(Some(v.checked_abs()?)), v < 0),
@@ -226,7 +224,8 @@ fn magnitude(value: ScalarValue) -> Option<(ScalarValue, bool)> {
         }
         S::IntervalMonthDayNano(Some(v)) => {
             let negative = v.months < 0 || v.days < 0 || v.nanoseconds < 0;
-            let abs = IntervalMonthDayNano::new(v.months.checked_abs()?, v.days.checked_abs()?, v.nanoseconds.checked_abs()?);
+            let abs =
+                IntervalMonthDayNano::new(v.months.checked_abs()?, v.days.checked_abs()?, v.nanoseconds.checked_abs()?);
             (S::IntervalMonthDayNano(Some(abs)), negative)
         }
         _ => return None,

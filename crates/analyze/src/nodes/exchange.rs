@@ -71,7 +71,11 @@ impl Operator for Exchange {
         };
         Self { kind }
     }
-    fn physical(&self, expressions: Vec<Arc<dyn PhysicalExpr>>, input: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn physical(
+        &self,
+        expressions: Vec<Arc<dyn PhysicalExpr>>,
+        input: Arc<dyn ExecutionPlan>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let (spread, ordering) = match &self.kind {
             Kind::RoundRobin(n) => (Spread::Repartition(Partitioning::RoundRobinBatch(*n)), None),
             Kind::Hash(_, n) => (Spread::Repartition(Partitioning::Hash(expressions, *n)), None),

@@ -123,13 +123,15 @@ pub(super) async fn physical(
     let table = StreamingTable::try_new(Arc::clone(&schema), streams)?;
     let source = provider_as_source(Arc::new(table));
     let name = fresh_id("observed");
-    let bare = schema.fields().iter().map(|f| {
-        Expr::Column(Column::new(Some(TableReference::bare(name.clone())), f.name())).alias(f.name())
-    });
+    let bare = schema
+        .fields()
+        .iter()
+        .map(|f| Expr::Column(Column::new(Some(TableReference::bare(name.clone())), f.name())).alias(f.name()));
     let columns: Vec<_> = bare.collect();
     let mut functions = operator.functions.clone();
     if functions.is_empty() {
-        functions.push(datafusion::functions_aggregate::expr_fn::count(datafusion::logical_expr::lit(1_i64)).alias("n"));
+        functions
+            .push(datafusion::functions_aggregate::expr_fn::count(datafusion::logical_expr::lit(1_i64)).alias("n"));
     }
     let plan = LogicalPlanBuilder::scan(TableReference::bare(name), source, None)?
         .project(columns)?

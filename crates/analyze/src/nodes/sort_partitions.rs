@@ -33,7 +33,11 @@ impl Operator for SortPartitions {
         let order = self.order.iter().zip(expressions);
         Self { order: order.map(|(o, expr)| SortExpr::new(expr, o.asc, o.nulls_first)).collect() }
     }
-    fn physical(&self, expressions: Vec<Arc<dyn PhysicalExpr>>, input: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn physical(
+        &self,
+        expressions: Vec<Arc<dyn PhysicalExpr>>,
+        input: Arc<dyn ExecutionPlan>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let exec = PartitionExec::new(self, input, Arc::new(Through));
         Ok(match requirement(&self.order, expressions) {
             Some(ordering) => Arc::new(exec.ordered(ordering)),
@@ -56,7 +60,12 @@ pub(super) fn requirement(order: &[SortExpr], expressions: Vec<Arc<dyn PhysicalE
 pub(super) struct Through;
 
 impl PartitionFunction for Through {
-    fn apply(&self, _: usize, rows: SendableRecordBatchStream, _: &Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn apply(
+        &self,
+        _: usize,
+        rows: SendableRecordBatchStream,
+        _: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         Ok(rows)
     }
 }

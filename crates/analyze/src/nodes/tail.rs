@@ -35,7 +35,12 @@ impl Operator for Tail {
 }
 
 impl PartitionFunction for Tail {
-    fn apply(&self, _: usize, rows: SendableRecordBatchStream, _: &Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn apply(
+        &self,
+        _: usize,
+        rows: SendableRecordBatchStream,
+        _: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let (schema, count) = (rows.schema(), self.count);
         let last = futures::stream::once(last_rows(rows, count)).map_ok(futures::stream::iter);
         let flat = last.map_ok(|batches| batches.map(Ok)).try_flatten();

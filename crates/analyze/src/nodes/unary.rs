@@ -142,11 +142,7 @@ pub struct PartitionExec {
 }
 
 impl PartitionExec {
-    pub fn new<O: Operator>(
-        operator: &O,
-        input: Arc<dyn ExecutionPlan>,
-        function: Arc<dyn PartitionFunction>,
-    ) -> Self {
+    pub fn new<O: Operator>(operator: &O, input: Arc<dyn ExecutionPlan>, function: Arc<dyn PartitionFunction>) -> Self {
         let added_fields = operator.added_fields();
         let properties = properties(&input, &added_fields, None);
         Self {
@@ -180,8 +176,7 @@ pub fn extended_schema(input: &SchemaRef, added: &[Field]) -> SchemaRef {
     if added.is_empty() {
         return Arc::clone(input);
     }
-    let fields: Vec<_> =
-        input.fields().iter().cloned().chain(added.iter().map(|f| Arc::new(f.clone()))).collect();
+    let fields: Vec<_> = input.fields().iter().cloned().chain(added.iter().map(|f| Arc::new(f.clone()))).collect();
     Arc::new(Schema::new_with_metadata(fields, input.metadata().clone()))
 }
 
@@ -221,11 +216,8 @@ impl ExecutionPlan for PartitionExec {
         self.input_distribution_requirements().into_per_child()
     }
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        let wanted = if self.single_partition {
-            Distribution::SinglePartition
-        } else {
-            Distribution::UnspecifiedDistribution
-        };
+        let wanted =
+            if self.single_partition { Distribution::SinglePartition } else { Distribution::UnspecifiedDistribution };
         InputDistributionRequirements::new(vec![wanted])
     }
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {

@@ -70,10 +70,12 @@ impl AggregateParts {
                     Ok(Transformed::new(value, true, TreeNodeRecursion::Jump))
                 }
                 DfExpr::Column(column) => {
-                    let known = passing.iter().any(|a| a.id == column.name)
-                        || self.groups.iter().any(|g| g.id == column.name);
+                    let known =
+                        passing.iter().any(|a| a.id == column.name) || self.groups.iter().any(|g| g.id == column.name);
                     if !known {
-                        failure.get_or_insert_with(|| missing_aggregation(&column.name, &self.input, self.groups.is_empty()));
+                        failure.get_or_insert_with(|| {
+                            missing_aggregation(&column.name, &self.input, self.groups.is_empty())
+                        });
                     }
                     Ok(Transformed::no(node))
                 }
@@ -191,9 +193,7 @@ pub(crate) fn extend(
     let passing: Vec<Attribute> = input.output.iter().chain(&input.hidden).cloned().collect();
     let rewritten = expressions.into_iter().map(|e| parts.rewrite(e, &passing)).collect::<Result<Vec<_>>>()?;
     let mut hidden = input.hidden.clone();
-    let carried = |id: &str, hidden: &[Attribute]| {
-        input.output.iter().chain(hidden).any(|a| a.id == id)
-    };
+    let carried = |id: &str, hidden: &[Attribute]| input.output.iter().chain(hidden).any(|a| a.id == id);
     let mut wanted: Vec<Attribute> = vec![];
     for group in &parts.groups {
         wanted.push(internal_attribute(&group.id, &group.typed.data_type));
@@ -272,8 +272,7 @@ impl Analyzer<'_> {
             };
             Group { typed, id }
         });
-        let mut parts =
-            AggregateParts { input, groups: groups.collect(), sets, functions: vec![], outputs: vec![] };
+        let mut parts = AggregateParts { input, groups: groups.collect(), sets, functions: vec![], outputs: vec![] };
         let mut generators = vec![];
         for item in items {
             match item {
@@ -386,6 +385,10 @@ impl Analyzer<'_> {
                 let chosen = |mask: usize| (0..count).filter(move |i| mask & (1 << (count - 1 - i)) != 0);
                 (0..1_usize << count).rev().map(|mask| chosen(mask).flat_map(|i| parts[i].clone()).collect()).collect()
             }
+            GroupingElement::KeyedSets { keys, sets } => {
+                indices(keys)?;
+                sets.iter().map(&mut indices).collect::<Result<Vec<_>>>()?
+            }
             GroupingElement::GroupingSets(elements) => {
                 let mut sets = vec![];
                 for element in elements {
@@ -429,8 +432,7 @@ impl Analyzer<'_> {
     ) -> Result<Vec<TypedExpr>> {
         match expr.kind.as_ref() {
             ExprKind::Literal(Literal::Integer(position)) if self.eval.flag("spark.sql.groupByOrdinal", true) => {
-                return Ok(vec![ordinal(*position, items, written)
-                    .map_err(|e| e.with_origin(expr.origin.as_ref()))?]);
+                return Ok(vec![ordinal(*position, items, written).map_err(|e| e.with_origin(expr.origin.as_ref()))?]);
             }
             ExprKind::Star { .. } => {
                 return Ok(self.expand_star(expr, scope)?.into_iter().map(|v| v.typed).collect());
@@ -458,11 +460,7 @@ impl Analyzer<'_> {
 /// CUBE(n elements) makes 2^n grouping sets.
 const CUBE_MAX: usize = 12;
 
-fn aggregate_output(
-    parts: &mut AggregateParts,
-    value: SelectValue,
-    with_sets: bool,
-) -> Result<(DfExpr, Attribute)> {
+fn aggregate_output(parts: &mut AggregateParts, value: SelectValue, with_sets: bool) -> Result<(DfExpr, Attribute)> {
     let original = value.typed.expr.clone();
     let rewritten = parts.rewrite(value.typed, &[])?;
     let mut attribute = value.attribute;
@@ -472,9 +470,8 @@ fn aggregate_output(
             DfExpr::Column(column) if parts.outputs.iter().all(|(_, a)| a.id != column.name) => column.name.clone(),
             _ => fresh_id(&attribute.name),
         };
-        let touches_group = parts.groups.iter().any(|g| {
-            rewritten.any(|e| matches!(e, DfExpr::Column(c) if c.name == g.id))
-        });
+        let touches_group =
+            parts.groups.iter().any(|g| rewritten.any(|e| matches!(e, DfExpr::Column(c) if c.name == g.id)));
         attribute.nullable = attribute.nullable || touches_group;
     }
     Ok((rewritten.expr, attribute))
@@ -482,8 +479,9 @@ fn aggregate_output(
 
 fn check_group(typed: &TypedExpr) -> Result<()> {
     if typed.has_aggregate() {
-        return Err(SparkError::new("GROUP_BY_AGGREGATE", [("sqlExpr", typed.sql.clone())])
-            .with_origin(typed.origin.as_ref()));
+        return Err(
+            SparkError::new("GROUP_BY_AGGREGATE", [("sqlExpr", typed.sql.clone())]).with_origin(typed.origin.as_ref())
+        );
     }
     if matches!(typed.data_type, DataType::Map(..) | DataType::Variant) {
         return Err(SparkError::new(

@@ -39,9 +39,7 @@ impl Analyzer<'_> {
         };
         let Some(entry) = found else { return Ok(None) };
         let resolved = match &entry.binding {
-            CteBinding::Recursive { plan, output } => {
-                Resolved::new(plan.clone(), output.clone()).renewed()?
-            }
+            CteBinding::Recursive { plan, output } => Resolved::new(plan.clone(), output.clone()).renewed()?,
             CteBinding::Query(cte) => {
                 // A CTE sees those before it (and itself, when recursive), not those after.
                 let hidden = self.ctes.borrow_mut().split_off(entry.visible_ctes.min(self.ctes.borrow().len()));
@@ -54,7 +52,13 @@ impl Analyzer<'_> {
         };
         let output = resolved.output.iter().map(|a| Attribute { qualifier: vec![entry.name.clone()], ..a.clone() });
         let output = output.collect();
-        Ok(Some(Resolved { output, hidden: vec![], extend: None, plan_outputs: Default::default(), ..resolved.sealed()? }))
+        Ok(Some(Resolved {
+            output,
+            hidden: vec![],
+            extend: None,
+            plan_outputs: Default::default(),
+            ..resolved.sealed()?
+        }))
     }
 
     fn cte_query(&self, cte: &Cte) -> Result<Resolved> {
@@ -74,16 +78,20 @@ impl Analyzer<'_> {
         let anchor = rename(self.relation(anchor)?.sealed()?, &cte.columns)?;
         let id = fresh_id(&cte.name);
         // The work table has the anchor's columns; every use of the name reads it.
-        let output: Vec<Attribute> = anchor.output.iter().map(|a| Attribute { nullable: true, ..a.renewed() }).collect();
+        let output: Vec<Attribute> =
+            anchor.output.iter().map(|a| Attribute { nullable: true, ..a.renewed() }).collect();
         let columns = anchor.output.iter().zip(&output).map(|(old, new)| old.column().alias(&new.id)).collect();
         let static_plan = project(anchor.plan.clone(), columns)?;
         let schema = Arc::new(nullable_schema(static_plan.schema().as_arrow()));
         let table = datafusion::datasource::cte_worktable::CteWorkTable::new(&id, schema);
         let source = datafusion::datasource::provider_as_source(Arc::new(table));
         let scan = LogicalPlanBuilder::scan(TableReference::bare(id.clone()), source, None)
-            .and_then(|b| b.project(output.iter().map(|a| {
-                datafusion::logical_expr::Expr::Column(datafusion::common::Column::new(Some(id.clone()), &a.id)).alias(&a.id)
-            })))
+            .and_then(|b| {
+                b.project(output.iter().map(|a| {
+                    datafusion::logical_expr::Expr::Column(datafusion::common::Column::new(Some(id.clone()), &a.id))
+                        .alias(&a.id)
+                }))
+            })
             .and_then(|b| b.build())
             .map_err(from_datafusion)?;
         let entry = CteEntry {
@@ -107,9 +115,11 @@ impl Analyzer<'_> {
             ));
         }
         let mode = CastMode::of(&self.eval);
-        let columns = recursive.output.iter().zip(&output).map(|(from, to)| {
-            Ok(cast(from.typed(), &to.data_type, mode, &self.eval)?.expr.alias(&to.id))
-        });
+        let columns = recursive
+            .output
+            .iter()
+            .zip(&output)
+            .map(|(from, to)| Ok(cast(from.typed(), &to.data_type, mode, &self.eval)?.expr.alias(&to.id)));
         let recursive_term = project(recursive.plan.clone(), columns.collect::<Result<_>>()?)?;
         let query = RecursiveQuery::try_new(id, Arc::new(static_plan), Arc::new(recursive_term), false)
             .map_err(from_datafusion)?;
@@ -117,13 +127,8 @@ impl Analyzer<'_> {
     }
 
     /// `spark.sql(text, args)`
-    pub(super) fn sql_text(
-        &self,
-        query: &str,
-        named: &[(String, Expr)],
-        positional: &[Expr],
-    ) -> Result<Resolved> {
-        let plan = firesteel_sql::parse_statement(query, &crate::parse_options(&self.eval))?;
+    pub(super) fn sql_text(&self, query: &str, named: &[(String, Expr)], positional: &[Expr]) -> Result<Resolved> {
+        let plan = firesteel_sql::parse_statement(query, &self.parse_options())?;
         let Plan::Query(relation) = plan else {
             return Err(SparkError::internal("a statement with effects cannot be part of a query"));
         };

@@ -59,11 +59,7 @@ impl Analyzer<'_> {
                 names.sort();
                 Err(SparkError::new(
                     "UNRESOLVED_USING_COLUMN_FOR_JOIN",
-                    [
-                        ("colName", format!("`{name}`")),
-                        ("side", which.to_string()),
-                        ("suggestion", names.join(", ")),
-                    ],
+                    [("colName", format!("`{name}`")), ("side", which.to_string()), ("suggestion", names.join(", "))],
                 ))
             }
             many => {
@@ -107,10 +103,8 @@ impl Analyzer<'_> {
         if join_type == JoinType::FullOuter {
             return self.full_using(all, pairs, others);
         }
-        let kept: Vec<Attribute> = pairs
-            .iter()
-            .map(|(l, r)| if join_type == JoinType::RightOuter { r.clone() } else { l.clone() })
-            .collect();
+        let kept: Vec<Attribute> =
+            pairs.iter().map(|(l, r)| if join_type == JoinType::RightOuter { r.clone() } else { l.clone() }).collect();
         let dropped = pairs.iter().map(|(l, r)| if join_type == JoinType::RightOuter { l } else { r });
         let outer = matches!(join_type, JoinType::LeftOuter | JoinType::RightOuter);
         all.hidden.extend(dropped.map(|a| Attribute { nullable: a.nullable || outer, ..a.clone() }));
@@ -152,10 +146,7 @@ impl Analyzer<'_> {
         if !matches!(join.join_type, JoinType::Inner | JoinType::Cross | JoinType::LeftOuter) {
             return Err(SparkError::new(
                 "UNSUPPORTED_JOIN_TYPE",
-                [
-                    ("typ", format!("{:?}", join.join_type)),
-                    ("supported", "'INNER', 'LEFT OUTER', 'CROSS'".to_string()),
-                ],
+                [("typ", format!("{:?}", join.join_type)), ("supported", "'INNER', 'LEFT OUTER', 'CROSS'".to_string())],
             ));
         }
         if join.condition.is_none()

@@ -27,7 +27,10 @@ impl Analyzer<'_> {
 
     pub(crate) fn range(&self, start: i64, end: i64, step: i64, num_partitions: Option<i32>) -> Result<Resolved> {
         if step == 0 {
-            return Err(SparkError::new("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", [("exprName", "step"), ("valueRange", "non-zero"), ("currentValue", "0")]));
+            return Err(SparkError::new(
+                "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+                [("exprName", "step"), ("valueRange", "non-zero"), ("currentValue", "0")],
+            ));
         }
         let partitions = num_partitions.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
         let table = RangeTable::new(start, end, step, partitions.unwrap_or_else(|| self.default_parallelism()));
@@ -49,7 +52,11 @@ impl Analyzer<'_> {
             if row.len() != width {
                 return Err(SparkError::new(
                     "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH",
-                    [("expectedNumCols", width.to_string()), ("actualNumCols", row.len().to_string()), ("rowIndex", typed_rows.len().to_string())],
+                    [
+                        ("expectedNumCols", width.to_string()),
+                        ("actualNumCols", row.len().to_string()),
+                        ("rowIndex", typed_rows.len().to_string()),
+                    ],
                 ));
             }
             let typed = row.iter().map(|e| self.inline_value(e, &scope)).collect::<Result<Vec<_>>>()?;
@@ -61,8 +68,11 @@ impl Analyzer<'_> {
             for row in &typed_rows {
                 let value = &row[column];
                 data_type = coerce::wider_type(&data_type, &value.data_type, &self.eval).ok_or_else(|| {
-                    SparkError::new("INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE", [("colName", format!("`col{}`", column + 1))])
-                        .with_origin(value.origin.as_ref())
+                    SparkError::new(
+                        "INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE",
+                        [("colName", format!("`col{}`", column + 1))],
+                    )
+                    .with_origin(value.origin.as_ref())
                 })?;
             }
             let nullable = typed_rows.iter().any(|row| row[column].nullable);
@@ -78,9 +88,10 @@ impl Analyzer<'_> {
             .collect::<Result<_>>()?;
         let plan = LogicalPlanBuilder::values(rows).and_then(|b| b.build()).map_err(from_datafusion)?;
         let names: Vec<String> = plan.schema().fields().iter().map(|f| f.name().clone()).collect();
-        let columns = names.iter().zip(&attributes).map(|(name, a)| {
-            DfExpr::Column(datafusion::common::Column::from_name(name)).alias(&a.id)
-        });
+        let columns = names
+            .iter()
+            .zip(&attributes)
+            .map(|(name, a)| DfExpr::Column(datafusion::common::Column::from_name(name)).alias(&a.id));
         Ok(Resolved::new(project(plan, columns.collect())?, attributes))
     }
 
@@ -97,27 +108,35 @@ impl Analyzer<'_> {
     }
 
     /// Rows that a client sent as an Arrow IPC stream; `schema` (DDL or JSON) says what they mean.
-    pub(super) fn local_relation(&self, data: Option<&[u8]>, schema: Option<&str>) -> Result<Resolved> {
-        let declared = schema.map(firesteel_sql::parse_table_schema).transpose()?;
-        let Some(data) = data else {
+    pub(super) fn local_relation(&self, streams: &[Arc<[u8]>], schema: Option<&str>) -> Result<Resolved> {
+        let declared = schema.map(|s| firesteel_sql::parse_table_schema(s, &self.parse_options())).transpose()?;
+        let Some(first) = streams.first() else {
             let schema = declared.unwrap_or_default();
             return self.rows(RowsWithSchema { schema, batches: vec![] });
         };
         let invalid = |e: arrow::error::ArrowError| SparkError::new("INVALID_ARROW_DATA", [("message", e.to_string())]);
-        let reader = StreamReader::try_new(Cursor::new(data), None).map_err(invalid)?;
-        let sent = types::from_arrow_fields(reader.schema().fields())?;
+        let open = |data: &Arc<[u8]>| StreamReader::try_new(Cursor::new(Arc::clone(data)), None).map_err(invalid);
+        let sent = types::from_arrow_fields(open(first)?.schema().fields())?;
         let schema = match declared {
             Some(declared) if declared.fields.len() == sent.fields.len() => declared,
             Some(declared) => {
                 return Err(SparkError::new(
                     "INVALID_ARROW_DATA",
-                    [("message", format!("{} columns were sent for the schema {}", sent.fields.len(), declared.simple_string()))],
+                    [(
+                        "message",
+                        format!("{} columns were sent for the schema {}", sent.fields.len(), declared.simple_string()),
+                    )],
                 ));
             }
             None => sent,
         };
         let target = Arc::new(types::to_arrow_schema(&schema));
-        let batches = reader.map(|batch| batch.map_err(invalid).and_then(|b| conform(&b, &target))).collect::<Result<_>>()?;
+        let mut batches = vec![];
+        for stream in streams {
+            for batch in open(stream)? {
+                batches.push(conform(&batch.map_err(invalid)?, &target)?);
+            }
+        }
         self.rows(RowsWithSchema { schema, batches })
     }
 
@@ -188,9 +207,8 @@ fn conform(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
         if column.data_type() == field.data_type() {
             return Ok(Arc::clone(column));
         }
-        arrow::compute::cast_with_options(column, field.data_type(), &options).map_err(|e| {
-            SparkError::new("INVALID_ARROW_DATA", [("message", format!("column {}: {e}", field.name()))])
-        })
+        arrow::compute::cast_with_options(column, field.data_type(), &options)
+            .map_err(|e| SparkError::new("INVALID_ARROW_DATA", [("message", format!("column {}: {e}", field.name()))]))
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
     let fields: Vec<_> = target.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();

@@ -24,8 +24,7 @@ impl Analyzer<'_> {
     /// Resolves an operator and everything below it.
     pub(crate) fn relation(&self, relation: &Relation) -> Result<Resolved> {
         self.deep(|| {
-            let mut resolved =
-                self.relation_kind(relation).map_err(|e| e.with_origin(relation.origin.as_ref()))?;
+            let mut resolved = self.relation_kind(relation).map_err(|e| e.with_origin(relation.origin.as_ref()))?;
             if let Some(plan_id) = relation.plan_id {
                 let visible = resolved.output.clone();
                 resolved.plan_outputs.entry(plan_id).or_default().push(visible);
@@ -48,7 +47,7 @@ impl Analyzer<'_> {
             }
             K::OneRow => self.one_row(),
             K::Range { start, end, step, num_partitions } => self.range(*start, *end, *step, *num_partitions),
-            K::LocalRelation { data, schema } => self.local_relation(data.as_deref(), schema.as_deref()),
+            K::LocalRelation { data, schema } => self.local_relation(data, schema.as_deref()),
             K::Values { rows } => self.values(rows),
             K::TableFunction { call } => self.table_function(call, relation),
             K::CachedRemote { relation_id } => self.source(self.context.cached_remote(relation_id)?),
@@ -70,9 +69,7 @@ impl Analyzer<'_> {
             K::Offset { input, offset } => self.offset(input, offset),
             K::Tail { input, limit } => self.tail(input, limit),
             K::Distinct { input } => self.distinct(input),
-            K::Deduplicate { input, columns, within_watermark } => {
-                self.deduplicate(input, columns, *within_watermark)
-            }
+            K::Deduplicate { input, columns, within_watermark } => self.deduplicate(input, columns, *within_watermark),
             K::SubqueryAlias { input, alias, qualifier, columns } => {
                 self.subquery_alias(input, alias, qualifier, columns)
             }
@@ -107,6 +104,8 @@ impl Analyzer<'_> {
             K::PipeExtend { input, expressions } => self.pipe_extend(input, expressions),
             K::PipeSet { input, assignments } => self.pipe_set(input, assignments),
             K::PipeSelect { input, expressions } => self.pipe_select(input, expressions),
+            K::PipeWhere { input, condition } => self.filter(input, condition),
+            K::ScriptTransformation(_) => Err(SparkError::unsupported("TRANSFORM with a script")),
             K::UserDefined { kind, .. } => Err(SparkError::unsupported(kind.clone())),
             K::Join(join) => self.join(join),
             K::AsOfJoin(join) => self.as_of_join(join),

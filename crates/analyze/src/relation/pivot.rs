@@ -55,16 +55,14 @@ impl Analyzer<'_> {
         let mut parts = columns.iter().map(|c| self.expression(c, &scope)).collect::<Result<Vec<_>>>()?;
         let column = if parts.len() == 1 { parts.remove(0) } else { self.builtin("struct", parts)? };
         if matches!(column.data_type, DataType::Map(..)) {
-            return Err(SparkError::new(
-                "INCOMPARABLE_PIVOT_COLUMN",
-                [("columnName", format!("`{}`", column.sql))],
-            ));
+            return Err(SparkError::new("INCOMPARABLE_PIVOT_COLUMN", [("columnName", format!("`{}`", column.sql))]));
         }
         let mut pivots = vec![];
         for value in values {
             let typed = self.expression(&value.value, &Scope::empty()).map_err(|e| {
                 if e.is("UNRESOLVED_COLUMN") {
-                    return SparkError::new("NON_LITERAL_PIVOT_VALUES", [("expression", "")]).with_origin(value.value.origin.as_ref());
+                    return SparkError::new("NON_LITERAL_PIVOT_VALUES", [("expression", "")])
+                        .with_origin(value.value.origin.as_ref());
                 }
                 e
             })?;
@@ -210,12 +208,7 @@ fn with_filter(typed: &TypedExpr, condition: &DfExpr) -> Result<TypedExpr> {
 }
 
 /// The rows of `input` as columns: the first column holds the old names, the others are named by the index.
-pub(super) fn transpose(
-    analyzer: &Analyzer<'_>,
-    input: Resolved,
-    key: TypedExpr,
-    key_id: &str,
-) -> Result<Resolved> {
+pub(super) fn transpose(analyzer: &Analyzer<'_>, input: Resolved, key: TypedExpr, key_id: &str) -> Result<Resolved> {
     let others: Vec<Attribute> = input.output.iter().filter(|a| a.id != key_id).cloned().collect();
     let mut common = DataType::Null;
     for attribute in &others {
@@ -226,11 +219,8 @@ pub(super) fn transpose(
             )
         })?;
     }
-    let max: usize = analyzer
-        .eval
-        .get("spark.sql.transposeMaxValues")
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(TRANSPOSE_VALUES_MAX);
+    let max: usize =
+        analyzer.eval.get("spark.sql.transposeMaxValues").and_then(|v| v.parse().ok()).unwrap_or(TRANSPOSE_VALUES_MAX);
     let mode = CastMode::of(&analyzer.eval);
     let not_null = analyzer.builtin("isnotnull", vec![key.clone()])?;
     let filtered = analyzer.filter_typed(input.clone(), not_null.expr)?;
@@ -285,12 +275,12 @@ fn turned(
     }
     let schema = StructType::new(fields);
     let arrow_schema: Vec<_> = (schema.fields.iter().enumerate())
-        .map(|(i, f)| arrow::datatypes::Field::new(format!("c{i}"), firesteel_functions::types::to_arrow(&f.data_type), true))
+        .map(|(i, f)| {
+            arrow::datatypes::Field::new(format!("c{i}"), firesteel_functions::types::to_arrow(&f.data_type), true)
+        })
         .collect();
-    let batch = arrow::array::RecordBatch::try_new(
-        std::sync::Arc::new(arrow::datatypes::Schema::new(arrow_schema)),
-        columns,
-    )
-    .map_err(|e| SparkError::internal(e.to_string()))?;
+    let batch =
+        arrow::array::RecordBatch::try_new(std::sync::Arc::new(arrow::datatypes::Schema::new(arrow_schema)), columns)
+            .map_err(|e| SparkError::internal(e.to_string()))?;
     analyzer.rows(RowsWithSchema { schema, batches: vec![batch] })
 }

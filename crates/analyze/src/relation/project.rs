@@ -32,7 +32,8 @@ impl Analyzer<'_> {
     /// Projects values; window functions among them are computed first.
     pub(crate) fn project_values(&self, input: Resolved, values: Vec<SelectValue>) -> Result<Resolved> {
         let (typed, mut attributes): (Vec<_>, Vec<_>) = values.into_iter().map(|v| (v.typed, v.attribute)).unzip();
-        let (plan, expressions) = self.windows_below(input.plan.clone(), typed.into_iter().map(|t| t.expr).collect())?;
+        let (plan, expressions) =
+            self.windows_below(input.plan.clone(), typed.into_iter().map(|t| t.expr).collect())?;
         let windowed = Resolved { plan: plan.clone(), ..input.clone() };
         let expressions = name_expressions(expressions, &mut attributes);
         let projected = project(plan, expressions.clone())?;

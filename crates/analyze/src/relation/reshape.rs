@@ -161,7 +161,7 @@ impl Analyzer<'_> {
             return self.builtin("if", vec![is_null, null, built]);
         }
         if !firesteel_functions::cast::can_up_cast(&value.data_type, &field.data_type)
-            && !firesteel_functions::cast::can_ansi_store_assign(&value.data_type, &field.data_type)
+            && !firesteel_functions::cast::can_store_assign(&value.data_type, &field.data_type)
         {
             return Err(SparkError::new(
                 "INVALID_COLUMN_OR_FIELD_DATA_TYPE",
@@ -186,7 +186,9 @@ impl Analyzer<'_> {
         let groups: Vec<(Vec<TypedExpr>, Option<String>)> = match &unpivot.values {
             Some(values) => values
                 .iter()
-                .map(|v| Ok((self.plain_values(&v.columns, &scope)?.into_iter().map(|c| c.typed).collect(), v.alias.clone())))
+                .map(|v| {
+                    Ok((self.plain_values(&v.columns, &scope)?.into_iter().map(|c| c.typed).collect(), v.alias.clone()))
+                })
                 .collect::<Result<Vec<(Vec<TypedExpr>, _)>>>()?
                 .into_iter()
                 .flat_map(|(columns, alias)| split_group(columns, alias, unpivot.value_columns.len()))
@@ -204,16 +206,23 @@ impl Analyzer<'_> {
             Some(ids) => ids,
             None => {
                 let used = |a: &Attribute| {
-                    groups.iter().flat_map(|(columns, _)| columns).any(|c| crate::expr::plain_column(&c.expr) == Some(a.id.as_str()))
+                    groups
+                        .iter()
+                        .flat_map(|(columns, _)| columns)
+                        .any(|c| crate::expr::plain_column(&c.expr) == Some(a.id.as_str()))
                 };
                 input.output.iter().filter(|a| !used(a)).map(kept).collect()
             }
         };
         let generator = self.unpivot_generator(&groups, unpivot)?;
-        let filtered_names: Vec<String> = std::iter::once(unpivot.variable_column.clone()).chain(unpivot.value_columns.clone()).collect();
+        let filtered_names: Vec<String> =
+            std::iter::once(unpivot.variable_column.clone()).chain(unpivot.value_columns.clone()).collect();
         let mut id_input = self.project_values(
             input.clone(),
-            ids.iter().cloned().chain(input.output.iter().filter(|a| !ids.iter().any(|v| v.attribute.id == a.id)).map(kept)).collect(),
+            ids.iter()
+                .cloned()
+                .chain(input.output.iter().filter(|a| !ids.iter().any(|v| v.attribute.id == a.id)).map(kept))
+                .collect(),
         )?;
         id_input.extend = None;
         let (mut resolved, generated) = self.generate(id_input, &generator, &filtered_names)?;
@@ -264,13 +273,16 @@ impl Analyzer<'_> {
                 let own = columns.get(index).map_or(DataType::Null, |c| c.data_type.clone());
                 common = Some(match common {
                     None => own,
-                    Some(known) => firesteel_functions::coerce::wider_type(&known, &own, &self.eval).ok_or_else(|| {
-                        let list: Vec<_> = groups.iter().filter_map(|(c, _)| c.get(index)).map(|c| format!("\"{}\" ({})", c.data_type.sql(), c.sql)).collect();
-                        SparkError::new(
-                            "UNPIVOT_VALUE_DATA_TYPE_MISMATCH",
-                            [("types", list.join(", "))],
-                        )
-                    })?,
+                    Some(known) => {
+                        firesteel_functions::coerce::wider_type(&known, &own, &self.eval).ok_or_else(|| {
+                            let list: Vec<_> = groups
+                                .iter()
+                                .filter_map(|(c, _)| c.get(index))
+                                .map(|c| format!("\"{}\" ({})", c.data_type.sql(), c.sql))
+                                .collect();
+                            SparkError::new("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", [("types", list.join(", "))])
+                        })?
+                    }
                 });
             }
             types.push(common.unwrap_or(DataType::Null));
@@ -278,7 +290,8 @@ impl Analyzer<'_> {
         let mode = CastMode::of(&self.eval);
         let mut rows = vec![];
         for (columns, alias) in groups {
-            let label = alias.clone().unwrap_or_else(|| columns.iter().map(|c| c.sql.clone()).collect::<Vec<_>>().join("_"));
+            let label =
+                alias.clone().unwrap_or_else(|| columns.iter().map(|c| c.sql.clone()).collect::<Vec<_>>().join("_"));
             let mut fields = vec![TypedExpr::string("c0"), TypedExpr::string(label)];
             for (index, (column, data_type)) in columns.iter().zip(&types).enumerate() {
                 fields.push(TypedExpr::string(format!("c{}", index + 1)));
@@ -297,8 +310,13 @@ impl Analyzer<'_> {
     pub(super) fn pipe_select(&self, input: &Relation, expressions: &[Expr]) -> Result<Resolved> {
         let input = self.relation(input)?;
         let resolved = self.project_resolved(input.clone(), expressions)?;
-        if let Some(crate::scope::Extend { base: crate::scope::ExtendBase::Aggregate(_), .. }) = resolved.extend.as_deref() {
-            return Err(SparkError::new("PIPE_OPERATOR_CONTAINS_AGGREGATE_FUNCTION", [("expr", ""), ("clause", "SELECT")]));
+        if let Some(crate::scope::Extend { base: crate::scope::ExtendBase::Aggregate(_), .. }) =
+            resolved.extend.as_deref()
+        {
+            return Err(SparkError::new(
+                "PIPE_OPERATOR_CONTAINS_AGGREGATE_FUNCTION",
+                [("expr", ""), ("clause", "SELECT")],
+            ));
         }
         Ok(Resolved { extend: None, ..resolved })
     }
@@ -320,7 +338,10 @@ impl Analyzer<'_> {
         let mut resolved = self.relation(input)?;
         for (name, expr) in assignments {
             let [column] = name.as_slice() else {
-                return Err(SparkError::new("UNSUPPORTED_FEATURE.PIPE_OPERATOR_SET_QUALIFIED_COLUMN_NAMES", std::iter::empty::<(String, String)>()));
+                return Err(SparkError::new(
+                    "UNSUPPORTED_FEATURE.PIPE_OPERATOR_SET_QUALIFIED_COLUMN_NAMES",
+                    std::iter::empty::<(String, String)>(),
+                ));
             };
             let Some(position) = resolved.output.iter().position(|a| self.same_name(&a.name, column)) else {
                 return Err(self.unresolved_column(name, &Scope::of(&resolved)));
@@ -330,7 +351,10 @@ impl Analyzer<'_> {
             let mut values: Vec<SelectValue> = resolved.output.iter().map(kept).collect();
             if let Some(SelectItem::Value(value)) = items.into_iter().next() {
                 let qualifier = values[position].attribute.qualifier.clone();
-                values[position] = SelectValue { attribute: Attribute { qualifier, name: resolved.output[position].name.clone(), ..value.attribute }, ..value };
+                values[position] = SelectValue {
+                    attribute: Attribute { qualifier, name: resolved.output[position].name.clone(), ..value.attribute },
+                    ..value
+                };
             }
             resolved = self.project_values(resolved, values)?;
             resolved.extend = None;
@@ -339,7 +363,12 @@ impl Analyzer<'_> {
     }
 
     /// `|> AGGREGATE … GROUP BY …`: the grouping columns come first.
-    pub(super) fn pipe_aggregate(&self, input: &Relation, grouping: &Grouping, aggregates: &[Expr]) -> Result<Resolved> {
+    pub(super) fn pipe_aggregate(
+        &self,
+        input: &Relation,
+        grouping: &Grouping,
+        aggregates: &[Expr],
+    ) -> Result<Resolved> {
         let input = self.relation(input)?;
         let mut all: Vec<Expr> = vec![];
         if let Grouping::By(elements) = grouping {

@@ -28,8 +28,7 @@ impl Analyzer<'_> {
             SetOpType::Intersect => "INTERSECT",
             SetOpType::Except => "EXCEPT",
         };
-        let (left, right) =
-            if by_name { self.match_names(left, right, allow_missing_columns)? } else { (left, right) };
+        let (left, right) = if by_name { self.match_names(left, right, allow_missing_columns)? } else { (left, right) };
         let (left, right) = self.unify_columns(left, right, name)?;
         if !(op == SetOpType::Union && all)
             && let Some(map) = left.output.iter().find(|a| has_map(&a.data_type))
@@ -161,17 +160,10 @@ impl Analyzer<'_> {
     }
 
     /// The right side's columns in the left's order; missing ones are NULL where that is allowed.
-    fn match_names(
-        &self,
-        left: Resolved,
-        right: Resolved,
-        allow_missing: bool,
-    ) -> Result<(Resolved, Resolved)> {
+    fn match_names(&self, left: Resolved, right: Resolved, allow_missing: bool) -> Result<(Resolved, Resolved)> {
         self.check_unique(&left)?;
         self.check_unique(&right)?;
-        let find = |side: &Resolved, name: &str| {
-            side.output.iter().find(|a| self.same_name(&a.name, name)).cloned()
-        };
+        let find = |side: &Resolved, name: &str| side.output.iter().find(|a| self.same_name(&a.name, name)).cloned();
         let mut left_columns: Vec<(TypedExpr, Attribute)> =
             left.output.iter().map(|a| (a.typed(), a.clone())).collect();
         let mut right_columns = vec![];
@@ -218,11 +210,7 @@ impl Analyzer<'_> {
     }
 
     /// Struct columns get each other's missing fields.
-    fn fill_structs(
-        &self,
-        left: &mut [(TypedExpr, Attribute)],
-        right: &mut [(TypedExpr, Attribute)],
-    ) -> Result<()> {
+    fn fill_structs(&self, left: &mut [(TypedExpr, Attribute)], right: &mut [(TypedExpr, Attribute)]) -> Result<()> {
         for (l, r) in left.iter_mut().zip(right.iter_mut()) {
             if let (DataType::Struct(a), DataType::Struct(b)) = (&l.1.data_type, &r.1.data_type)
                 && !l.1.data_type.same_type(&r.1.data_type)
@@ -239,7 +227,11 @@ impl Analyzer<'_> {
     }
 
     /// The left's fields in order, then the right's other fields.
-    fn merged_struct(&self, left: &firesteel_plan::StructType, right: &firesteel_plan::StructType) -> Vec<firesteel_plan::StructField> {
+    fn merged_struct(
+        &self,
+        left: &firesteel_plan::StructType,
+        right: &firesteel_plan::StructType,
+    ) -> Vec<firesteel_plan::StructField> {
         let mut fields: Vec<_> = left.fields.to_vec();
         for field in right.fields.iter() {
             match fields.iter_mut().find(|f| self.same_name(&f.name, &field.name)) {

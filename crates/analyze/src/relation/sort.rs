@@ -32,12 +32,7 @@ impl Analyzer<'_> {
         Ok(input.closed(plan))
     }
 
-    fn sort_element(
-        &self,
-        element: &SortOrder,
-        input: &Resolved,
-        scope: &crate::expr::Scope,
-    ) -> Result<SortElement> {
+    fn sort_element(&self, element: &SortOrder, input: &Resolved, scope: &crate::expr::Scope) -> Result<SortElement> {
         match element.child.kind.as_ref() {
             ExprKind::Literal(Literal::Integer(position)) if self.eval.flag("spark.sql.orderByOrdinal", true) => {
                 let index = usize::try_from(*position).ok().and_then(|p| p.checked_sub(1));

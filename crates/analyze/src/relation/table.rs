@@ -67,7 +67,8 @@ impl Analyzer<'_> {
         if is_streaming {
             return Err(SparkError::unsupported("streaming reads"));
         }
-        let schema = schema.as_deref().map(firesteel_sql::parse_table_schema).transpose()?;
+        let schema =
+            schema.as_deref().map(|s| firesteel_sql::parse_table_schema(s, &self.parse_options())).transpose()?;
         let request = FileScanRequest {
             format: format.clone(),
             schema,
@@ -159,9 +160,7 @@ impl Analyzer<'_> {
                     resolved.output.extend(generated);
                     resolved.sealed()
                 }
-                Built::Expr(_) => {
-                    Err(SparkError::new("NOT_A_TABLE_FUNCTION", [("functionName", quoted_name(&name))]))
-                }
+                Built::Expr(_) => Err(SparkError::new("NOT_A_TABLE_FUNCTION", [("functionName", quoted_name(&name))])),
             };
         }
         let Some(function) = self.context.sql_function(&name)? else {

@@ -65,9 +65,7 @@ impl Analyzer<'_> {
         let wide = cast(typed.clone(), &DataType::Long, CastMode::Ansi, &self.eval)?;
         match crate::expr::literal::evaluate(&wide)? {
             Some(ScalarValue::Int64(Some(value))) if value >= 0 => Ok(value),
-            Some(ScalarValue::Int64(Some(value))) => {
-                Err(error("IS_NEGATIVE", vec![("v", value.to_string())]))
-            }
+            Some(ScalarValue::Int64(Some(value))) => Err(error("IS_NEGATIVE", vec![("v", value.to_string())])),
             _ => Err(error("IS_NULL", vec![])),
         }
     }
@@ -93,12 +91,7 @@ impl Analyzer<'_> {
     }
 
     /// `dropDuplicates(columns)`: one row of each group.
-    pub(super) fn deduplicate(
-        &self,
-        input: &Relation,
-        columns: &[String],
-        within_watermark: bool,
-    ) -> Result<Resolved> {
+    pub(super) fn deduplicate(&self, input: &Relation, columns: &[String], within_watermark: bool) -> Result<Resolved> {
         if within_watermark {
             return Err(SparkError::unsupported("dropDuplicatesWithinWatermark (streaming)"));
         }
@@ -125,7 +118,9 @@ impl Analyzer<'_> {
             let first = self.builtin("first", vec![attribute.typed()])?;
             let id = fresh_id(&attribute.name);
             values.push(first.expr.alias(&id));
-            output.push(datafusion::logical_expr::Expr::Column(datafusion::common::Column::from_name(id)).alias(&attribute.id));
+            output.push(
+                datafusion::logical_expr::Expr::Column(datafusion::common::Column::from_name(id)).alias(&attribute.id),
+            );
         }
         let groups: Vec<_> = keys.iter().map(Attribute::column).collect();
         let plan = LogicalPlanBuilder::from(input.plan.clone())
@@ -281,7 +276,10 @@ impl Analyzer<'_> {
         let mut expressions = vec![];
         for item in items {
             let SelectItem::Value(value) = item else {
-                return Err(SparkError::new("INVALID_OBSERVED_METRICS.NON_AGGREGATE_FUNC_ARG_IS_NON_DETERMINISTIC", [("expr", name)]));
+                return Err(SparkError::new(
+                    "INVALID_OBSERVED_METRICS.NON_AGGREGATE_FUNC_ARG_IS_NON_DETERMINISTIC",
+                    [("expr", name)],
+                ));
             };
             if !value.typed.has_aggregate() && !value.typed.is_foldable() {
                 return Err(SparkError::new(
@@ -357,10 +355,9 @@ impl Analyzer<'_> {
         let batches = self.context.collect(&query)?;
         let index = input.output.iter().position(|a| a.id == value.id).unwrap_or(0);
         let columns: Vec<_> = batches.iter().map(|b| Arc::clone(b.column(index))).collect();
-        firesteel_functions::text_formats::infer_schema(format, &columns, options, &self.eval)
+        self.context.infer_schema(format, &columns, options)
     }
 }
-
 
 pub(crate) fn limit_plan(plan: LogicalPlan, skip: i64, fetch: Option<i64>) -> LogicalPlan {
     LogicalPlan::Limit(Limit {

@@ -1,8 +1,8 @@
 //! Window functions are computed below the projection that uses them.
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::Column;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Window};
 use firesteel_plan::{Relation, Result, WindowSpec};
 
