@@ -46,6 +46,7 @@ pub mod scalar;
 pub mod signature;
 pub mod strings;
 pub mod structs;
+pub mod text_formats;
 pub mod typed;
 pub mod types;
 pub mod url;

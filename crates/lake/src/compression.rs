@@ -21,7 +21,6 @@ const NAMES: &[(&str, Codec)] = &[
     ("gzip", Codec::Gzip),
     ("deflate", Codec::Deflate),
     ("bzip2", Codec::Bzip2),
-    ("zstd", Codec::Zstd),
     ("snappy", Codec::Snappy),
     ("lz4", Codec::Lz4),
 ];
@@ -47,7 +46,7 @@ impl Codec {
         known.map(|(_, codec)| *codec).ok_or_else(|| {
             let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
             SparkError::new(
-                "CODEC_SHORT_NAME_NOT_FOUND",
+                "CODEC_NOT_AVAILABLE.WITH_AVAILABLE_CODECS_SUGGESTION",
                 [("codecName", name.to_string()), ("availableCodecs", names.join(", "))],
             )
         })

@@ -36,17 +36,20 @@ mod errors;
 pub mod files;
 mod format;
 mod merge;
-mod options;
+pub(crate) mod options {
+    pub(crate) use firesteel_functions::text_formats::FormatOptions as SourceOptions;
+}
 mod parquet;
 mod partition_text;
 mod request;
 mod scan;
-mod text_values;
+mod text;
 mod write;
 
 pub use conf::Conf;
+/// The options of a read or write.
+pub use firesteel_functions::text_formats::FormatOptions as SourceOptions;
 pub use format::{is_file_format, short_name};
-pub use options::SourceOptions;
 pub use request::{Bucketing, ScanRequest, WriteRequest, WriteSummary};
 pub use scan::{FileTable, Scan, ScanFile, scan};
 pub use write::{StagedFile, TaskOutput, WriteJob, ordered, write};

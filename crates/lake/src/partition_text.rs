@@ -4,9 +4,9 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type, TimestampMicrosecondType};
 use arrow::util::display::FormatOptions;
 use firesteel_functions::context::time_zone_or_utc;
+use firesteel_functions::datetime::text::{format_timestamp, format_timestamp_ntz};
+use firesteel_functions::java_number;
 use firesteel_plan::{DataType, Result, SparkError};
-
-use crate::text_values::{double_text, float_text, timestamp_text};
 
 /// The text of each value, as Spark's cast to string; `None` for null.
 pub(crate) fn partition_texts(array: &ArrayRef, data_type: &DataType, zone: &str) -> Result<Vec<Option<String>>> {
@@ -15,16 +15,18 @@ pub(crate) fn partition_texts(array: &ArrayRef, data_type: &DataType, zone: &str
     Ok(match array.data_type() {
         ArrowType::Float32 => {
             let values = array.as_primitive::<Float32Type>();
-            rows.map(|row| valid(row).then(|| float_text(values.value(row)))).collect()
+            rows.map(|row| valid(row).then(|| java_number::float(values.value(row)))).collect()
         }
         ArrowType::Float64 => {
             let values = array.as_primitive::<Float64Type>();
-            rows.map(|row| valid(row).then(|| double_text(values.value(row)))).collect()
+            rows.map(|row| valid(row).then(|| java_number::double(values.value(row)))).collect()
         }
         ArrowType::Timestamp(_, zoned) => {
-            let zone = zoned.as_ref().map(|_| time_zone_or_utc(zone));
             let values = array.as_primitive::<TimestampMicrosecondType>();
-            rows.map(|row| valid(row).then(|| timestamp_text(values.value(row), zone.as_ref()))).collect()
+            let zone = zoned.as_ref().map(|_| time_zone_or_utc(zone));
+            let text =
+                |micros| zone.as_ref().map_or_else(|| format_timestamp_ntz(micros), |z| format_timestamp(micros, z));
+            rows.map(|row| valid(row).then(|| text(values.value(row)))).collect()
         }
         ArrowType::Binary => {
             let values = array.as_binary::<i32>();

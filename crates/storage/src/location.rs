@@ -73,9 +73,13 @@ impl Location {
         let rest = self.path.strip_prefix(ancestor.path.trim_end_matches('/'))?;
         if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
     }
-    /// The place as a URL, percent-encoded: what `input_file_name()` and `_metadata.file_path` show.
+    /// The place as a URL, percent-encoded: what `input_file_name()` shows.
     pub fn url(&self) -> String {
         format!("{}://{}{}", self.scheme, self.authority, encode_path(&self.path))
+    }
+    /// As [`Location::url`] without the empty authority: what `_metadata.file_path` shows.
+    pub fn uri(&self) -> String {
+        if self.authority.is_empty() { format!("{}:{}", self.scheme, encode_path(&self.path)) } else { self.url() }
     }
     /// The last part of [`Location::url`].
     pub fn encoded_name(&self) -> String {

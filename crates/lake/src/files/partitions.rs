@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use datafusion::common::ScalarValue;
 use firesteel_functions::context::time_zone_or_utc;
-use firesteel_plan::{DataType, Result, SparkError, StructField, StructType, quote_identifier};
+use firesteel_plan::{DataType, Result, SparkError, StructField, StructType};
 use firesteel_storage::Location;
 
 use super::infer_value::{cast_partition_value, infer_type, widen};
@@ -160,7 +160,7 @@ fn conflicting_names(raw: &BTreeMap<Location, RawValues>) -> SparkError {
     let mut lists: Vec<String> = vec![];
     let mut suspicious: Vec<String> = vec![];
     for (directory, values) in raw {
-        let names: Vec<_> = values.iter().map(|(name, _)| quote_identifier(name)).collect();
+        let names: Vec<_> = values.iter().map(|(name, _)| name.as_str()).collect();
         let list = names.join(", ");
         if !lists.contains(&list) {
             lists.push(list);
@@ -170,6 +170,6 @@ fn conflicting_names(raw: &BTreeMap<Location, RawValues>) -> SparkError {
     let numbered = lists.iter().enumerate().map(|(i, list)| format!("\n\tPartition column name list #{i}: {list}"));
     SparkError::new(
         "CONFLICTING_PARTITION_COLUMN_NAMES",
-        [("distinctPartColLists", numbered.collect::<String>()), ("suspiciousPaths", suspicious.concat())],
+        [("distinctPartColLists", numbered.collect::<String>() + "\n"), ("suspiciousPaths", suspicious.concat())],
     )
 }

@@ -89,16 +89,50 @@ struct Entry {
     make: Make,
 }
 
-static FORMATS: &[Entry] = &[Entry {
-    name: "parquet",
-    display: "Parquet",
-    classes: &[
-        "org.apache.spark.sql.parquet",
-        "org.apache.spark.sql.parquet.DefaultSource",
-        "org.apache.spark.sql.execution.datasources.parquet.ParquetFileFormat",
-    ],
-    make: crate::parquet::make,
-}];
+static FORMATS: &[Entry] = &[
+    Entry {
+        name: "parquet",
+        display: "Parquet",
+        classes: &[
+            "org.apache.spark.sql.parquet",
+            "org.apache.spark.sql.parquet.DefaultSource",
+            "org.apache.spark.sql.execution.datasources.parquet.ParquetFileFormat",
+        ],
+        make: crate::parquet::make,
+    },
+    Entry {
+        name: "csv",
+        display: "CSV",
+        classes: &[
+            "org.apache.spark.sql.csv",
+            "com.databricks.spark.csv",
+            "org.apache.spark.sql.execution.datasources.csv.CSVFileFormat",
+        ],
+        make: crate::text::csv::make,
+    },
+    Entry {
+        name: "json",
+        display: "JSON",
+        classes: &[
+            "org.apache.spark.sql.json",
+            "org.apache.spark.sql.json.DefaultSource",
+            "org.apache.spark.sql.execution.datasources.json.JsonFileFormat",
+        ],
+        make: crate::text::json::make,
+    },
+    Entry {
+        name: "text",
+        display: "Text",
+        classes: &["org.apache.spark.sql.execution.datasources.text.TextFileFormat"],
+        make: crate::text::plain::make,
+    },
+    Entry {
+        name: "binaryFile",
+        display: "binaryFile",
+        classes: &["org.apache.spark.sql.execution.datasources.binaryfile.BinaryFileFormat"],
+        make: crate::text::binary_file::make,
+    },
+];
 
 fn entry(name: &str) -> Option<&'static Entry> {
     FORMATS.iter().find(|entry| entry.name.eq_ignore_ascii_case(name) || entry.classes.contains(&name))

@@ -67,7 +67,7 @@ impl Format for Parquet {
 
     fn supports(&self, data_type: &DataType) -> bool {
         match data_type {
-            DataType::Null | DataType::CalendarInterval | DataType::Geometry(_) | DataType::Geography(_) => false,
+            DataType::CalendarInterval | DataType::Geometry(_) | DataType::Geography(_) => false,
             DataType::Array(element, _) => self.supports(element),
             DataType::Map(key, value, _) => self.supports(key) && self.supports(value),
             DataType::Struct(fields) => fields.fields.iter().all(|field| self.supports(&field.data_type)),

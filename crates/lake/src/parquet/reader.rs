@@ -33,7 +33,7 @@ pub(super) async fn footer(
     let store = file_system.object_store();
     let metadata = DFParquetMetadata::new(store.as_ref(), &meta).fetch_metadata().await;
     let metadata = metadata.map_err(|e| {
-        SparkError::new("FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER", [("path", file.location.url())]).with_cause(e)
+        SparkError::new("FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER", [("path", file.location.to_string())]).with_cause(e)
     })?;
     Ok((file.location, metadata))
 }

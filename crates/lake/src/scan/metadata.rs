@@ -39,7 +39,7 @@ pub(super) fn value(file: &FileStatus, start: u64, length: u64) -> ScalarValue {
     let modified = TimestampMicrosecondArray::from(vec![file.modified_us / 1000 * 1000]).with_timezone("UTC");
     let ArrowType::Struct(fields) = to_arrow(&data_type()) else { return ScalarValue::Null };
     let columns = vec![
-        text(file.location.url()),
+        text(file.location.uri()),
         text(file.location.encoded_name()),
         long(file.size),
         long(start),

@@ -163,17 +163,10 @@ impl WriteJob {
 fn data_schema(request: &WriteRequest) -> Result<StructType> {
     for column in &request.partition_by {
         let Some(field) = find_field(&request.schema, column, &request.conf) else {
-            let names: Vec<_> =
-                request.schema.fields.iter().map(|f| firesteel_plan::quote_identifier(&f.name)).collect();
-            return Err(SparkError::new(
-                "COLUMN_NOT_DEFINED_IN_TABLE",
-                [
-                    ("colType", "partition".to_string()),
-                    ("colName", firesteel_plan::quote_identifier(column)),
-                    ("tableName", "unknown".to_string()),
-                    ("tableCols", names.join(", ")),
-                ],
-            ));
+            let schema = firesteel_plan::DataType::Struct(request.schema.clone()).simple_string();
+            let message = format!("Partition column `{column}` not found in schema {schema}.");
+            let parameters = [("col", column.clone()), ("schemaCatalog", schema)];
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_1155", parameters).with_message(message));
         };
         if !field.data_type.is_atomic() || field.data_type.is_interval() {
             let name = firesteel_plan::quote_identifier(column);

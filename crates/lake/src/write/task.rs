@@ -82,7 +82,7 @@ impl TaskContext {
     /// `part-00000-<job>_00003.c000.snappy.parquet`
     fn file_name(&self, partition: usize, bucket: Option<u32>, counter: usize) -> String {
         let bucket = bucket.map(|id| format!("_{id:05}")).unwrap_or_default();
-        let dash = if bucket.is_empty() { "-" } else { "." };
+        let dash = if bucket.is_empty() && self.partition_columns.is_empty() { "-" } else { "." };
         format!("part-{partition:05}-{}{bucket}{dash}c{counter:03}{}", self.job, self.writer.extension())
     }
 

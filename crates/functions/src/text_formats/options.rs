@@ -3,15 +3,15 @@ use std::collections::BTreeMap;
 
 use firesteel_plan::{Result, SparkError};
 
-use crate::conf::parse_flag;
+use super::numbers::parse_flag;
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct SourceOptions {
+pub struct FormatOptions {
     /// lower-case key → (key as given, value)
     entries: BTreeMap<String, (String, String)>,
 }
 
-impl SourceOptions {
+impl FormatOptions {
     pub fn new<K: Into<String>, V: Into<String>>(entries: impl IntoIterator<Item = (K, V)>) -> Self {
         let keyed = |(key, value): (K, V)| {
             let key: String = key.into();
