@@ -1,5 +1,5 @@
 //! The text of DATE, TIME and TIMESTAMP literals, by Spark's rules for casts from strings.
-use chrono::{DateTime, Days, NaiveDate, Offset, TimeZone, Utc};
+use chrono::{DateTime, Days, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 use firesteel_plan::Literal;
 
@@ -18,7 +18,8 @@ enum Zone {
 }
 
 struct Parts {
-    date: Option<NaiveDate>,
+    /// days since the epoch
+    date: Option<i32>,
     /// since midnight
     microseconds: i64,
     zone: Option<Zone>,
@@ -31,7 +32,7 @@ pub(crate) fn parse_date(text: &str, options: &ParseOptions) -> Option<Literal> 
     }
     let (date, rest) = take_date(trimmed)?;
     let ends = rest.is_empty() || rest.starts_with([' ', 'T']);
-    ends.then(|| Literal::Date(epoch_day(date)))
+    ends.then_some(Literal::Date(date))
 }
 
 /// What TIMESTAMP '…' means: of the session's type; a zone in the text makes it a TIMESTAMP_LTZ.
@@ -63,7 +64,7 @@ pub(crate) fn parse_timestamp_ntz(text: &str, options: &ParseOptions) -> Option<
         return Some(Literal::TimestampNtz(micros));
     }
     let parts = timestamp_parts(trimmed)?;
-    let days = i64::from(epoch_day(parts.date?));
+    let days = i64::from(parts.date?);
     days.checked_mul(MICROS_PER_DAY)?.checked_add(parts.microseconds).map(Literal::TimestampNtz)
 }
 
@@ -88,12 +89,28 @@ pub(crate) fn parse_time(text: &str) -> Option<Literal> {
     Some(Literal::Time(micros * 1000, TIME_PRECISION))
 }
 
-fn epoch_day(date: NaiveDate) -> i32 {
-    i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).unwrap_or(i32::MAX)
+/// Days since the epoch of a date of the proleptic Gregorian calendar; nothing where there is no such date.
+fn epoch_day(year: i64, month: i64, day: i64) -> Option<i32> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let month_length = match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if !(1..=12).contains(&month) || !(1..=month_length).contains(&day) {
+        return None;
+    }
+    // counted from 1 March of year 0, so that the leap day ends the year
+    let shifted_year = if month <= 2 { year - 1 } else { year };
+    let era = shifted_year.div_euclid(400);
+    let year_of_era = shifted_year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    i32::try_from(era * 146_097 + day_of_era - 719_468).ok()
 }
 
 /// `[+-]y…y[-m[-d]]` and the rest
-fn take_date(text: &str) -> Option<(NaiveDate, &str)> {
+fn take_date(text: &str) -> Option<(i32, &str)> {
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -107,9 +124,7 @@ fn take_date(text: &str) -> Option<(NaiveDate, &str)> {
             (day, rest) = take_digits(after, 1, 2)?;
         }
     }
-    let year = sign * i32::try_from(year).ok()?;
-    let date = NaiveDate::from_ymd_opt(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?)?;
-    Some((date, rest))
+    Some((epoch_day(sign * year, month, day)?, rest))
 }
 
 fn take_digits(text: &str, at_least: usize, at_most: usize) -> Option<(i64, &str)> {
@@ -205,8 +220,8 @@ fn zone_offset(text: &str) -> Option<i32> {
 
 /// Local time to microseconds since the epoch in UTC. A local time that a jump of the clock skips moves on by the jump;
 /// of two candidates the earlier instant is meant, as in `java.time`.
-fn to_utc(date: NaiveDate, microseconds: i64, zone: Zone) -> Option<i64> {
-    let local = i64::from(epoch_day(date)).checked_mul(MICROS_PER_DAY)?.checked_add(microseconds)?;
+fn to_utc(days: i32, microseconds: i64, zone: Zone) -> Option<i64> {
+    let local = i64::from(days).checked_mul(MICROS_PER_DAY)?.checked_add(microseconds)?;
     let offset = match zone {
         Zone::Offset(seconds) => seconds,
         Zone::Region(tz) => {
@@ -233,19 +248,18 @@ fn now_local(options: &ParseOptions) -> DateTime<Utc> {
     now + chrono::Duration::seconds(i64::from(offset))
 }
 
-fn today(options: &ParseOptions) -> NaiveDate {
-    now_local(options).date_naive()
+fn today(options: &ParseOptions) -> i32 {
+    let days = now_local(options).timestamp_micros().div_euclid(MICROS_PER_DAY);
+    i32::try_from(days).unwrap_or(i32::MAX)
 }
 
 /// `epoch`, `today`, `tomorrow`, `yesterday`, `now` as days
 fn special_days(text: &str, options: &ParseOptions) -> Option<i32> {
-    let word = text.to_ascii_lowercase();
-    let today = || epoch_day(today(options));
-    match word.as_str() {
+    match text.to_ascii_lowercase().as_str() {
         "epoch" => Some(0),
-        "now" | "today" => Some(today()),
-        "tomorrow" => Some(today() + 1),
-        "yesterday" => Some(today() - 1),
+        "now" | "today" => Some(today(options)),
+        "tomorrow" => Some(today(options) + 1),
+        "yesterday" => Some(today(options) - 1),
         _ => None,
     }
 }
@@ -257,14 +271,15 @@ fn special_local(text: &str, options: &ParseOptions) -> Option<i64> {
     special_days(text, options).map(|days| i64::from(days) * MICROS_PER_DAY)
 }
 
+/// A special word, perhaps with a zone after it: `tomorrow Europe/Paris`
 fn special_instant(text: &str, options: &ParseOptions) -> Option<i64> {
-    if text.eq_ignore_ascii_case("now") {
-        return Some(Utc::now().timestamp_micros());
+    let (word, zone) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let zone = if zone.is_empty() { options.session_time_zone.clone() } else { zone.trim().to_string() };
+    let days = special_days(word, options)?;
+    let zone = zone_of(&zone)?;
+    match word.to_ascii_lowercase().as_str() {
+        "now" => Some(Utc::now().timestamp_micros()),
+        "epoch" => Some(0),
+        _ => to_utc(days, 0, zone),
     }
-    if text.eq_ignore_ascii_case("epoch") {
-        return Some(0);
-    }
-    let days = special_days(text, options)?;
-    let date = NaiveDate::default().checked_add_signed(chrono::Duration::days(i64::from(days)))?;
-    to_utc(date, 0, zone_of(&options.session_time_zone)?)
 }

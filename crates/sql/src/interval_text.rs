@@ -207,7 +207,7 @@ pub(crate) fn parse_year_month(text: &str) -> Result<i32, IntervalError> {
             ],
         )
     };
-    let (is_negative, body) = sign(unwrap_literal(text, "YEAR TO MONTH").unwrap_or(text));
+    let (is_negative, body) = sign(unwrap_literal(text.trim(), "YEAR TO MONTH").unwrap_or(text.trim()));
     let (years, months) = body.split_once('-').ok_or_else(unmatched)?;
     let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if !is_digits(years) || !is_digits(months) {
@@ -217,9 +217,8 @@ pub(crate) fn parse_year_month(text: &str) -> Result<i32, IntervalError> {
     let years = range("year", years, 178_956_970)?;
     let months = range("month", months, 11)?;
     let total = years * 12 + months;
-    i32::try_from(if is_negative { -total } else { total }).map_err(|_| IntervalError {
-        condition: "_LEGACY_ERROR_TEMP_0063",
-        parameters: vec![("msg", "integer overflow".into())],
+    i32::try_from(if is_negative { -total } else { total }).map_err(|_| {
+        error("INVALID_INTERVAL_FORMAT.INTERVAL_PARSING", text, vec![("interval", "year-month".to_string())])
     })
 }
 
@@ -275,7 +274,7 @@ pub(crate) fn parse_day_time(text: &str, from: DayTimeField, to: DayTimeField) -
             ],
         )
     };
-    let (is_negative, body) = sign(unwrap_literal(text, &units).unwrap_or(text));
+    let (is_negative, body) = sign(unwrap_literal(text.trim(), &units).unwrap_or(text.trim()));
     let parts = split_fields(body, &fields.iter().map(|field| field.0).collect::<Vec<_>>()).ok_or_else(unmatched)?;
     let mut total: i64 = 0;
     for ((field, name, _, micros), part) in fields.iter().zip(parts) {

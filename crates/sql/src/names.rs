@@ -212,6 +212,9 @@ impl Parser<'_> {
     pub(crate) fn capturing_not(&mut self) -> Result<()> {
         let start = self.position();
         if self.eat(Kind::Bang) {
+            if self.options.bang_equals_not {
+                return Ok(());
+            }
             let parameters = [("clause", "!")];
             return Err(self.error_from(start, "SYNTAX_DISCONTINUED.BANG_EQUALS_NOT", parameters));
         }

@@ -27,6 +27,8 @@ pub struct ParseOptions {
     pub timestamp_ntz: bool,
     /// `spark.sql.session.timeZone`: the zone of timestamp literals that name none
     pub session_time_zone: String,
+    /// `spark.sql.legacy.bangEqualsNot`: `!` may stand for any NOT
+    pub bang_equals_not: bool,
     /// Nesting of expressions, queries and statements that is accepted.
     pub max_depth: usize,
     /// Operators in one chain (`a + b + …`) that is accepted; AND and OR chains are not limited.
@@ -48,6 +50,7 @@ impl Default for ParseOptions {
             legacy_interval: false,
             timestamp_ntz: false,
             session_time_zone: "UTC".to_string(),
+            bang_equals_not: false,
             max_depth: 500,
             max_chain: 2000,
         }

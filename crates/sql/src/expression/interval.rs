@@ -1,5 +1,5 @@
 //! INTERVAL literals of every kind.
-use firesteel_plan::{DayTimeField, Expr, ExprKind, Literal, Result, YearMonthField};
+use firesteel_plan::{DayTimeField, Expr, ExprKind, Literal, Result, SparkError, YearMonthField};
 
 use crate::interval_text::{IntervalError, literal_of_units, parse_day_time, parse_interval_text, parse_year_month};
 use crate::parser::Parser;
@@ -184,10 +184,7 @@ impl Parser<'_> {
         }
         match literal_of_units(interval, &units) {
             Some(Some(literal)) => Ok(self.place(ExprKind::Literal(literal), start)),
-            Some(None) => {
-                let parameters = [("input", text)];
-                Err(self.error_from(body, "INVALID_INTERVAL_FORMAT.ARITHMETIC_EXCEPTION", parameters))
-            }
+            Some(None) => Err(SparkError::of("INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION")),
             None => {
                 let literal = self.text_from(start);
                 Err(self.error_from(start, "_LEGACY_ERROR_TEMP_0029", [("literal", literal)]))

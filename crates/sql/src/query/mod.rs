@@ -37,7 +37,12 @@ impl Parser<'_> {
         let next = self.kind_at(ahead + 1);
         match self.kind_at(ahead) {
             Kind::SELECT => !matches!(next, Kind::Comma | Kind::RightParen | Kind::EndOfInput | Kind::Dot),
-            Kind::WITH => self.is_identifier_at(ahead + 1, false),
+            Kind::WITH => {
+                let name = ahead + 1 + usize::from(next == Kind::RECURSIVE && self.is_identifier_at(ahead + 2, false));
+                let after = self.kind_at(name + 1);
+                self.is_identifier_at(name, false) && matches!(after, Kind::AS | Kind::LeftParen | Kind::MAX)
+                    || next == Kind::RECURSIVE && after == Kind::AS
+            }
             Kind::FROM => self.is_identifier_at(ahead + 1, false) || next == Kind::LeftParen,
             Kind::VALUES => !matches!(
                 next,

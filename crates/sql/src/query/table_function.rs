@@ -20,7 +20,7 @@ impl Parser<'_> {
     }
 
     /// The distance of the parenthesis that closes the one `ahead`.
-    fn closing_paren(&self, mut ahead: usize) -> Option<usize> {
+    pub(crate) fn closing_paren(&self, mut ahead: usize) -> Option<usize> {
         let mut depth = 0usize;
         loop {
             match self.kind_at(ahead) {

@@ -162,10 +162,7 @@ impl Parser<'_> {
         if self.at(Kind::USING) {
             return true;
         }
-        // `(a INT, …) USING`: after the first name comes a type, not a comma or a comment
-        self.at(Kind::LeftParen)
-            && !matches!(self.kind_at(2), Kind::Comma | Kind::RightParen)
-            && !(self.kind_at(2) == Kind::COMMENT && self.is_string_at(3))
+        self.at(Kind::LeftParen) && self.closing_paren(0).is_some_and(|end| self.kind_at(end + 1) == Kind::USING)
     }
 
     fn temp_view_using(&mut self, name: TableName, modifiers: ViewModifiers) -> Result<SqlStatement> {
