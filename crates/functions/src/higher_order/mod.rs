@@ -20,6 +20,8 @@ pub mod aggregate;
 pub mod arrays;
 pub mod lambda;
 pub mod maps;
+#[cfg(test)]
+mod tests;
 
 const GROUP: &str = "lambda_funcs";
 

@@ -3,13 +3,13 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use firesteel_plan::{DataType, Result, SparkError};
-use regex::Regex;
 
 use super::{GROUP, MapBuilder};
 use crate::arrays::{array_argument, cast_to, kernel_call};
 use crate::coerce;
 use crate::mismatch::{self, sql_of, sql_type};
 use crate::nested::Lists;
+use crate::regex::{self, JavaRegex};
 use crate::registry::{Arguments, BuildContext, Built, Function};
 use crate::scalar::ScalarArgs;
 use crate::signature::Accept;
@@ -217,16 +217,15 @@ fn str_to_map(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
         return Err(SparkError::internal("str_to_map takes strings"));
     };
     let (mut keys, mut values, mut sizes) = (StringBuilder::new(), StringBuilder::new(), vec![]);
-    let mut patterns = Patterns::default();
     for row in 0..args.rows {
         if texts.is_null(row) || pairs.is_null(row) || separators.is_null(row) {
             sizes.push(None);
             continue;
         }
         let mut size = 0;
-        let separator = patterns.get(separators.value(row), 1)?;
-        for entry in split(&patterns.get(pairs.value(row), 0)?, texts.value(row), true) {
-            let mut parts = separator.splitn(entry, 2);
+        let separator = pattern(separators.value(row))?;
+        for entry in split(&pattern(pairs.value(row))?, texts.value(row), usize::MAX) {
+            let mut parts = split(&separator, entry, 2).into_iter();
             keys.append_value(parts.next().unwrap_or(""));
             values.append_option(parts.next());
             size += 1;
@@ -245,38 +244,33 @@ fn str_to_map(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     out.finish()
 }
 
-/// Splits at matches; a match of no width at the beginning does not count, as in Java.
-fn split<'t>(pattern: &Regex, text: &'t str, skip_empty_start: bool) -> Vec<&'t str> {
-    let mut parts: Vec<_> = pattern.split(text).collect();
-    let empty_match = pattern.find(text).is_some_and(|m| m.start() == 0 && m.end() == 0);
-    if skip_empty_start && empty_match && parts.len() > 1 {
-        parts.remove(0);
+/// The parts of a text between matches; a match of no width at the beginning does not count, as in Java.
+/// `limit`: at most that many parts.
+fn split<'t>(pattern: &JavaRegex, text: &'t str, limit: usize) -> Vec<&'t str> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    for (from, to) in pattern.matches(text) {
+        if parts.len() + 1 >= limit {
+            break;
+        }
+        if to == 0 || (from == to && from >= text.len()) {
+            continue;
+        }
+        parts.push(&text[start..from]);
+        start = to;
     }
+    parts.push(&text[start..]);
     parts
 }
 
-/// The last pattern of each of two delimiters, compiled.
-#[derive(Default)]
-struct Patterns([Option<(String, Regex)>; 2]);
-
-impl Patterns {
-    fn get(&mut self, text: &str, slot: usize) -> Result<Regex> {
-        if let Some((known, regex)) = &self.0[slot]
-            && known == text
-        {
-            return Ok(regex.clone());
-        }
-        let regex = Regex::new(text).map_err(|e| {
-            let parameters = [
-                ("parameter", "`regexp`".to_string()),
-                ("functionName", "`str_to_map`".into()),
-                ("value", format!("'{text}'")),
-            ];
-            SparkError::new("INVALID_PARAMETER_VALUE.PATTERN", parameters).with_cause(e)
-        })?;
-        self.0[slot] = Some((text.to_string(), regex.clone()));
-        Ok(regex)
-    }
+fn pattern(text: &str) -> Result<Arc<JavaRegex>> {
+    regex::compile(text).map_err(|_| {
+        let parameters = [
+            ("parameter", "`regexp`".to_string()),
+            ("functionName", "`str_to_map`".to_string()),
+            ("value", format!("'{text}'")),
+        ];
+        SparkError::new("INVALID_PARAMETER_VALUE.PATTERN", parameters)
+    })
 }
 
 pub static FUNCTIONS: &[Function] = &[

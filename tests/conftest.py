@@ -1,0 +1,50 @@
+"""Fixtures: one Firesteel server and one real Spark for the whole run, and a session of each for every test."""
+import logging
+
+import pytest
+from support import servers
+
+logging.getLogger("pyspark.sql.connect").setLevel(logging.CRITICAL)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--firesteel-remote", help="use a Firesteel that runs already (sc://…)")
+    parser.addoption("--spark-remote", help="use a real Spark Connect server that runs already (sc://…)")
+
+
+@pytest.fixture(scope="session")
+def firesteel(request):
+    """Address of the Firesteel server."""
+    given = request.config.getoption("--firesteel-remote")
+    if given:
+        yield given
+        return
+    server = servers.start_firesteel()
+    yield server.remote
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def reference(request):
+    """Address of real Spark."""
+    given = request.config.getoption("--spark-remote")
+    if given:
+        yield given
+        return
+    server = servers.start_spark()
+    yield server.remote
+    server.close()
+
+
+@pytest.fixture
+def spark(firesteel):
+    session = servers.connect(firesteel)
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def reference_spark(reference):
+    session = servers.connect(reference)
+    yield session
+    session.stop()

@@ -1,0 +1,54 @@
+"""Files written by one server are read by the other, both ways."""
+import datetime
+import decimal
+
+import pytest
+from support.outcome import outcome_of
+
+ROWS = [
+    (1, "a", 1.5, decimal.Decimal("1.25"), datetime.date(2020, 2, 29), datetime.datetime(2020, 1, 1, 12, 30), True),
+    (2, None, float("inf"), None, datetime.date(1600, 1, 1), None, None),
+    (-3, "ü,\"x\"\n", -0.0, decimal.Decimal("-99.99"), None, datetime.datetime(1969, 12, 31, 23, 59, 59, 999999), False),
+]
+SCHEMA = "i INT, s STRING, d DOUBLE, n DECIMAL(10, 2), day DATE, at TIMESTAMP, b BOOLEAN"
+NESTED = "SELECT 1 AS id, array(1, NULL) AS a, map('k', named_struct('x', 1, 'y', 'z')) AS m UNION ALL SELECT 2, NULL, NULL"
+
+
+@pytest.mark.parametrize("format", ["parquet", "orc", "json", "csv"])
+@pytest.mark.parametrize("writer_is_ours", [True, False], ids=["ours-to-theirs", "theirs-to-ours"])
+def test_flat(format, writer_is_ours, spark, reference_spark, tmp_path):
+    writer, reader = (spark, reference_spark) if writer_is_ours else (reference_spark, spark)
+    options = {"multiLine": "true", "escape": '"'} if format == "csv" else {}
+    path = str(tmp_path / "data")
+    writer.createDataFrame(ROWS, SCHEMA).write.format(format).options(**options).save(path)
+    frames = [outcome_of(lambda: s.read.schema(SCHEMA).options(**options).format(format).load(path)) for s in (reader, writer)]
+    assert not frames[0].failed, frames[0].text
+    assert sorted(frames[0].rows) == sorted(frames[1].rows)
+    assert len(frames[0].rows) == len(ROWS)
+
+
+@pytest.mark.parametrize("format", ["parquet", "orc", "json"])
+@pytest.mark.parametrize("writer_is_ours", [True, False], ids=["ours-to-theirs", "theirs-to-ours"])
+def test_nested_and_partitioned(format, writer_is_ours, spark, reference_spark, tmp_path):
+    writer, reader = (spark, reference_spark) if writer_is_ours else (reference_spark, spark)
+    path = str(tmp_path / "data")
+    writer.sql(NESTED).write.format(format).partitionBy("id").save(path)
+    theirs, ours = (outcome_of(lambda: s.read.format(format).load(path)) for s in (reader, writer))
+    assert not theirs.failed, theirs.text
+    assert sorted(theirs.rows) == sorted(ours.rows) and theirs.schema == ours.schema
+
+
+def test_a_failed_write_leaves_nothing(spark, tmp_path):
+    path = tmp_path / "data"
+    frame = spark.range(1000).selectExpr("1 / (id - 999) AS x")
+    assert outcome_of(lambda: frame.write.parquet(str(path))).condition == "DIVIDE_BY_ZERO"
+    assert not list(path.rglob("*.parquet")) and not (path / "_SUCCESS").exists()
+
+
+def test_a_truncated_file_is_an_error(spark, tmp_path):
+    path = tmp_path / "data"
+    spark.range(1000).write.parquet(str(path))
+    for file in path.rglob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:100])
+    assert outcome_of(lambda: spark.read.parquet(str(path)).agg({"id": "sum"})).failed
+    assert spark.range(3).count() == 3
