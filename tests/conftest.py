@@ -4,7 +4,8 @@ import logging
 import pytest
 from support import servers
 
-logging.getLogger("pyspark.sql.connect").setLevel(logging.CRITICAL)
+for logger in ("pyspark.sql.connect", "SQLQueryContextLogger"):
+    logging.getLogger(logger).setLevel(logging.CRITICAL)
 
 
 def pytest_addoption(parser):

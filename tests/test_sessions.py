@@ -6,12 +6,19 @@ import pytest
 from support import servers
 from support.outcome import outcome_of
 
-ENDLESS = "SELECT sum(a.id * b.id) FROM range(100000000) a CROSS JOIN range(100000) b"
+ENDLESS = "SELECT sum(a.id % 7 * (b.id % 5)) FROM range(100000000) a CROSS JOIN range(100000) b"
 
 
-def interrupted(spark, interrupt):
+def interrupted(spark, interrupt, tag=None):
     result = []
-    worker = threading.Thread(target=lambda: result.append(outcome_of(lambda: spark.sql(ENDLESS))))
+
+    def work():
+        # Tags belong to the thread that adds them.
+        if tag:
+            spark.addTag(tag)
+        result.append(outcome_of(lambda: spark.sql(ENDLESS)))
+
+    worker = threading.Thread(target=work)
     worker.start()
     deadline = time.monotonic() + 30
     while worker.is_alive() and time.monotonic() < deadline:
@@ -28,9 +35,7 @@ def test_interrupt_all(spark):
 
 
 def test_interrupt_tag(spark):
-    spark.addTag("slow")
-    outcome = interrupted(spark, lambda: spark.interruptTag("slow"))
-    spark.clearTags()
+    outcome = interrupted(spark, lambda: spark.interruptTag("slow"), tag="slow")
     assert outcome.condition == "OPERATION_CANCELED"
 
 
