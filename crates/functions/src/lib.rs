@@ -18,10 +18,13 @@
 //! A family is one file with its kernels and a `FUNCTIONS: &[Function]` table at its end, listed in [`registry`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod arithmetic;
 pub mod arrays;
 pub mod cast;
 pub mod coerce;
 pub mod collation;
+pub mod comparison;
+pub mod conditional;
 pub mod context;
 pub mod crypto;
 pub mod datetime;
@@ -37,6 +40,7 @@ pub mod maps;
 pub mod mismatch;
 pub mod nested;
 pub mod ordering;
+pub mod predicates;
 pub mod quote;
 pub mod random;
 pub mod regex;

@@ -54,6 +54,8 @@ pub struct BuildContext<'a> {
     pub called_as: &'a str,
     pub eval: &'a Arc<EvalContext>,
     pub origin: Option<Arc<Origin>>,
+    /// Written as an operator (`-x`), not called by name (`negative(x)`)
+    pub is_operator: bool,
 }
 
 /// The arguments of a call and what SQL attached to it.
@@ -189,6 +191,10 @@ impl Function {
 
 /// Every family's table.
 static FAMILIES: &[&[Function]] = &[
+    crate::arithmetic::FUNCTIONS,
+    crate::comparison::FUNCTIONS,
+    crate::conditional::FUNCTIONS,
+    crate::predicates::FUNCTIONS,
     crate::arrays::access::FUNCTIONS,
     crate::arrays::create::FUNCTIONS,
     crate::arrays::edit::FUNCTIONS,

@@ -218,7 +218,7 @@ impl Analyzer<'_> {
     pub(crate) fn builtin(&self, name: &str, values: Vec<TypedExpr>) -> Result<TypedExpr> {
         let function =
             registry::lookup(name).ok_or_else(|| SparkError::internal(format!("the function {name} is missing")))?;
-        let context = registry::BuildContext { called_as: name, eval: &self.eval, origin: None };
+        let context = registry::BuildContext { called_as: name, eval: &self.eval, origin: None, is_operator: false };
         match function.call(&context, registry::Arguments { values, ..Default::default() })? {
             registry::Built::Expr(typed) => Ok(typed),
             registry::Built::Generator(_) => Err(SparkError::internal(format!("{name} is a generator"))),

@@ -101,7 +101,8 @@ fn build_to_char(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result
 
 fn delegate(context: &BuildContext<'_>, name: &'static str, values: Vec<TypedExpr>) -> Result<Built> {
     let function = crate::registry::lookup(name).ok_or_else(|| SparkError::internal(format!("no function {name}")))?;
-    let inner = BuildContext { called_as: name, eval: context.eval, origin: context.origin.clone() };
+    let inner =
+        BuildContext { called_as: name, eval: context.eval, origin: context.origin.clone(), is_operator: false };
     function.call(&inner, Arguments { values, ..Arguments::default() })
 }
 

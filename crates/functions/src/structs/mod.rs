@@ -89,7 +89,7 @@ pub fn extract_value(child: TypedExpr, extraction: TypedExpr, eval: &Arc<EvalCon
 
 /// What a call is made in that is written as an operator.
 fn operator(eval: &Arc<EvalContext>) -> BuildContext<'_> {
-    BuildContext { called_as: "extractvalue", eval, origin: None }
+    BuildContext { called_as: "extractvalue", eval, origin: None, is_operator: false }
 }
 
 /// One change of `update_fields`.
