@@ -51,7 +51,8 @@ impl Parser<'_> {
         }
         self.expect(Kind::LeftParen)?;
         if self.eat(Kind::RightParen) {
-            return Err(self.plain_error_from(start, "INVALID_SQL_SYNTAX.EMPTY_IN_PREDICATE"));
+            let error = self.plain_error_from(start, "INVALID_SQL_SYNTAX.EMPTY_IN_PREDICATE");
+            return Ok(self.defer(error, Expr::null()));
         }
         let mut arguments = vec![value];
         arguments.extend(self.expressions()?);
@@ -74,7 +75,8 @@ impl Parser<'_> {
             let escape_start = self.position();
             let escape = self.string_literal()?;
             if escape.chars().count() != 1 {
-                return Err(self.error_from(start, "INVALID_ESC", [("invalidEscape", format!("'{escape}'"))]));
+                let error = self.error_from(start, "INVALID_ESC", [("invalidEscape", format!("'{escape}'"))]);
+                return Ok(self.defer(error, Expr::null()));
             }
             arguments.push(self.place(string(escape), escape_start));
         }
@@ -88,7 +90,8 @@ impl Parser<'_> {
         self.expect(Kind::LeftParen)?;
         if self.eat(Kind::RightParen) {
             let message = "Expected something between '(' and ')'.";
-            return Err(self.error_from(list_start, "_LEGACY_ERROR_TEMP_0064", [("msg", message)]));
+            let error = self.error_from(list_start, "_LEGACY_ERROR_TEMP_0064", [("msg", message)]);
+            return Ok(self.defer(error, Expr::null()));
         }
         let patterns = self.expressions()?;
         self.expect(Kind::RightParen)?;
