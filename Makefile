@@ -34,7 +34,6 @@ ratchet: build $(VENV)/.complete ## Add newly passing cases to tests/ratchet
 	export FIRESTEEL_RATCHET=update && $(PYTEST)
 
 bench: build $(VENV)/.complete ## TPC-H beside Spark, Sail, DuckDB and Polars; writes bench/README.md
-	$(PYTHON) -m pip install --quiet -r bench/requirements.txt
 	$(PYTHON) bench/tpch.py --binary $(BINARY)
 
 conformance: ## Write docs/conformance.md from tests/ratchet

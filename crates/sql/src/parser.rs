@@ -25,9 +25,6 @@ pub(crate) struct Parser<'a> {
     depth: usize,
     /// Labels in scope, of the script being parsed.
     pub(crate) labels: Vec<Label>,
-    /// Errors that are no syntax errors. They count when the whole text has none, as in Spark, which looks at the
-    /// meaning of literals and types after it has parsed all.
-    deferred: Vec<SparkError>,
     /// The syntax error furthest into the text: what is reported when no alternative fits.
     furthest: Option<(usize, SparkError)>,
 }
@@ -36,7 +33,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn new(text: &str, options: &'a ParseOptions) -> Result<Self> {
         let text: Arc<str> = text.into();
         let tokens = tokenize(&text, options)?;
-        Ok(Self { text, tokens, position: 0, options, depth: 0, labels: vec![], deferred: vec![], furthest: None })
+        Ok(Self { text, tokens, position: 0, options, depth: 0, labels: vec![], furthest: None })
     }
 
     /// Parses the whole text with `rule`.
@@ -45,17 +42,10 @@ impl<'a> Parser<'a> {
             self.expect(Kind::EndOfInput)?;
             Ok(value)
         });
-        match (result, self.furthest.take(), self.deferred.is_empty()) {
-            (Err(error), Some((_, furthest)), _) if error.is("PARSE_SYNTAX_ERROR") => Err(furthest),
-            (_, _, false) => Err(self.deferred.remove(0)),
-            (result, ..) => result,
-        }
-    }
-
-    /// Keeps an error for the end of the text and goes on with a stand-in.
-    pub(crate) fn defer<T>(&mut self, error: SparkError, stand_in: T) -> T {
-        self.deferred.push(error);
-        stand_in
+        result.map_err(|error| match self.furthest.take() {
+            Some((_, furthest)) if error.is("PARSE_SYNTAX_ERROR") => furthest,
+            _ => error,
+        })
     }
 
     // Looking
@@ -179,12 +169,10 @@ impl<'a> Parser<'a> {
     /// Tries a rule; where it fails with a syntax error, goes back and answers nothing.
     pub(crate) fn attempt<T>(&mut self, rule: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
         let start = self.position;
-        let deferred = self.deferred.len();
         match rule(self) {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.is("PARSE_SYNTAX_ERROR") => {
                 self.position = start;
-                self.deferred.truncate(deferred);
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -62,6 +62,7 @@ impl Rows {
         Self { wanted, mode, corrupt: StringBuilder::new(), keep: vec![], drops: false }
     }
 
+
     pub(super) fn len(&self) -> usize {
         self.keep.len()
     }

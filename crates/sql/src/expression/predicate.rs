@@ -51,8 +51,7 @@ impl Parser<'_> {
         }
         self.expect(Kind::LeftParen)?;
         if self.eat(Kind::RightParen) {
-            let error = self.plain_error_from(start, "INVALID_SQL_SYNTAX.EMPTY_IN_PREDICATE");
-            return Ok(self.defer(error, Expr::null()));
+            return Err(self.plain_error_from(start, "INVALID_SQL_SYNTAX.EMPTY_IN_PREDICATE"));
         }
         let mut arguments = vec![value];
         arguments.extend(self.expressions()?);
@@ -75,8 +74,7 @@ impl Parser<'_> {
             let escape_start = self.position();
             let escape = self.string_literal()?;
             if escape.chars().count() != 1 {
-                let error = self.error_from(start, "INVALID_ESC", [("invalidEscape", format!("'{escape}'"))]);
-                return Ok(self.defer(error, Expr::null()));
+                return Err(self.error_from(start, "INVALID_ESC", [("invalidEscape", format!("'{escape}'"))]));
             }
             arguments.push(self.place(string(escape), escape_start));
         }
@@ -90,8 +88,7 @@ impl Parser<'_> {
         self.expect(Kind::LeftParen)?;
         if self.eat(Kind::RightParen) {
             let message = "Expected something between '(' and ')'.";
-            let error = self.error_from(list_start, "_LEGACY_ERROR_TEMP_0064", [("msg", message)]);
-            return Ok(self.defer(error, Expr::null()));
+            return Err(self.error_from(list_start, "_LEGACY_ERROR_TEMP_0064", [("msg", message)]));
         }
         let patterns = self.expressions()?;
         self.expect(Kind::RightParen)?;

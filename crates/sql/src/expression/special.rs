@@ -151,18 +151,12 @@ impl Parser<'_> {
         let unit_start = self.position();
         if self.at_string() {
             let text = self.string_literal()?;
-            self.expect(Kind::Comma)?;
-            self.value_expression()?;
-            self.expect(Kind::Comma)?;
-            self.value_expression()?;
-            self.expect(Kind::RightParen)?;
             let parameters = [
                 ("functionName", format!("`{written}`")),
                 ("parameter", "`unit`".to_string()),
                 ("invalidValue", format!("'{text}'")),
             ];
-            let error = self.error_from(start, "INVALID_PARAMETER_VALUE.DATETIME_UNIT", parameters);
-            return Ok(self.defer(error, Expr::null()));
+            return Err(self.error_from(start, "INVALID_PARAMETER_VALUE.DATETIME_UNIT", parameters));
         }
         let token = self.advance();
         let unit = self.token_text(token).to_string();

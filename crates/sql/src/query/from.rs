@@ -142,9 +142,7 @@ impl Parser<'_> {
     }
 
     pub(crate) fn table_alias(&mut self) -> Result<TableAlias> {
-        // `f() AS (a, b)`: the alias is the word AS, where that is no reserved word
-        let is_word_as = self.at_sequence(&[Kind::AS, Kind::LeftParen]) && !self.options.enforce_reserved_keywords;
-        let has_alias = is_word_as || self.eat(Kind::AS) || self.at_implicit_alias(true);
+        let has_alias = self.eat(Kind::AS) || self.at_implicit_alias(true);
         let alias = if has_alias { Some(self.strict_identifier()?) } else { None };
         let has_columns = alias.is_some() && self.at(Kind::LeftParen);
         let columns = if has_columns { self.identifier_list()? } else { vec![] };

@@ -34,7 +34,8 @@ impl Parser<'_> {
     fn group_by_element(&mut self) -> Result<GroupingElement> {
         match self.grouping_analytics()? {
             Some(analytics) => Ok(analytics),
-            None => Ok(GroupingElement::Expression(self.expression()?)),
+            // an alias is accepted and has no effect
+            None => Ok(GroupingElement::Expression(without_alias(self.named_expression()?))),
         }
     }
 
@@ -83,6 +84,13 @@ fn plain(elements: Vec<GroupingElement>) -> Vec<Expr> {
         GroupingElement::KeyedSets { keys, .. } => keys,
     });
     expressions.collect()
+}
+
+fn without_alias(expression: Expr) -> Expr {
+    match *expression.kind {
+        ExprKind::Alias { child, .. } => child,
+        kind => Expr { kind: Box::new(kind), origin: expression.origin },
+    }
 }
 
 fn is_word_all(expression: &Expr) -> bool {
