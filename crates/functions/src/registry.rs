@@ -213,6 +213,7 @@ static FAMILIES: &[&[Function]] = &[
     crate::higher_order::maps::FUNCTIONS,
     crate::maps::build::FUNCTIONS,
     crate::maps::read::FUNCTIONS,
+    crate::partition_dependent::FUNCTIONS,
     crate::regex::functions::FUNCTIONS,
     crate::regex::like::FUNCTIONS,
     crate::regex::like::INTERNAL,
