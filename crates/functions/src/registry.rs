@@ -174,6 +174,11 @@ impl Function {
         self
     }
 
+    pub const fn with_parameters(mut self, parameters: &'static [&'static str]) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
     pub const fn with_kind(mut self, kind: FunctionKind) -> Self {
         self.kind = kind;
         self
