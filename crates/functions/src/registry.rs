@@ -174,11 +174,6 @@ impl Function {
         self
     }
 
-    pub const fn with_parameters(mut self, parameters: &'static [&'static str]) -> Self {
-        self.parameters = parameters;
-        self
-    }
-
     pub const fn with_kind(mut self, kind: FunctionKind) -> Self {
         self.kind = kind;
         self
@@ -218,7 +213,9 @@ static FAMILIES: &[&[Function]] = &[
     crate::higher_order::maps::FUNCTIONS,
     crate::maps::build::FUNCTIONS,
     crate::maps::read::FUNCTIONS,
-    crate::partition_dependent::FUNCTIONS,
+    crate::json::csv::FUNCTIONS,
+    crate::json::structs::FUNCTIONS,
+    crate::json::text::FUNCTIONS,
     crate::regex::functions::FUNCTIONS,
     crate::regex::like::FUNCTIONS,
     crate::regex::like::INTERNAL,

@@ -8,12 +8,14 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, SchemaRef, TimeUnit};
 use arrow::datatypes::{DurationMicrosecondType, Int32Type, Int64Type, IntervalYearMonthType};
 use arrow::error::ArrowError;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use firesteel_plan::{Result, SparkError};
 
 /// Converts an array. `exact_case`: nested names must agree in case.
-pub(crate) fn convert(array: &ArrayRef, to: &DataType, exact_case: bool) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn convert(array: &ArrayRef, to: &DataType, exact_case: bool) -> std::result::Result<ArrayRef, ArrowError> {
     if array.data_type() == to {
         return Ok(Arc::clone(array));
     }
@@ -52,30 +54,34 @@ fn find<'a>(fields: &'a Fields, name: &str, exact_case: bool) -> Option<(usize, 
     })
 }
 
-fn convert_struct(array: &StructArray, fields: &Fields, exact_case: bool) -> Result<ArrayRef, ArrowError> {
+fn convert_struct(array: &StructArray, fields: &Fields, exact_case: bool) -> std::result::Result<ArrayRef, ArrowError> {
     let column = |field: &FieldRef| match find(array.fields(), field.name(), exact_case) {
         Some((index, _)) => convert(array.column(index), field.data_type(), exact_case),
         None => Ok(new_null_array(field.data_type(), array.len())),
     };
-    let columns = fields.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let columns = fields.iter().map(column).collect::<std::result::Result<Vec<_>, _>>()?;
     let array = StructArray::try_new_with_length(fields.clone(), columns, array.nulls().cloned(), array.len())?;
     Ok(Arc::new(array))
 }
 
-fn convert_list(array: &GenericListArray<i32>, field: &FieldRef, exact_case: bool) -> Result<ArrayRef, ArrowError> {
+fn convert_list(
+    array: &GenericListArray<i32>,
+    field: &FieldRef,
+    exact_case: bool,
+) -> std::result::Result<ArrayRef, ArrowError> {
     let values = convert(array.values(), field.data_type(), exact_case)?;
     let list = GenericListArray::try_new(Arc::clone(field), array.offsets().clone(), values, array.nulls().cloned())?;
     Ok(Arc::new(list))
 }
 
-fn narrow_offsets(array: &GenericListArray<i64>) -> Result<GenericListArray<i32>, ArrowError> {
+fn narrow_offsets(array: &GenericListArray<i64>) -> std::result::Result<GenericListArray<i32>, ArrowError> {
     let narrow =
         |offset: &i64| i32::try_from(*offset).map_err(|_| ArrowError::OffsetOverflowError(array.values().len()));
-    let offsets = array.offsets().iter().map(narrow).collect::<Result<Vec<i32>, _>>()?;
+    let offsets = array.offsets().iter().map(narrow).collect::<std::result::Result<Vec<i32>, _>>()?;
     list_of(element_field(array.data_type()), offsets, Arc::clone(array.values()), array.nulls().cloned())
 }
 
-fn from_fixed(array: &FixedSizeListArray) -> Result<GenericListArray<i32>, ArrowError> {
+fn from_fixed(array: &FixedSizeListArray) -> std::result::Result<GenericListArray<i32>, ArrowError> {
     let width = array.value_length();
     let count = i32::try_from(array.len()).map_err(|_| ArrowError::OffsetOverflowError(array.len()))?;
     let offsets = (0..=count).map(|row| row.wrapping_mul(width)).collect();
@@ -94,18 +100,19 @@ fn list_of<O: OffsetSizeTrait>(
     offsets: Vec<O>,
     values: ArrayRef,
     nulls: Option<NullBuffer>,
-) -> Result<GenericListArray<O>, ArrowError> {
+) -> std::result::Result<GenericListArray<O>, ArrowError> {
     GenericListArray::try_new(field, OffsetBuffer::new(offsets.into()), values, nulls)
 }
 
-fn convert_map(array: &MapArray, entries: &FieldRef, exact_case: bool) -> Result<ArrayRef, ArrowError> {
+fn convert_map(array: &MapArray, entries: &FieldRef, exact_case: bool) -> std::result::Result<ArrayRef, ArrowError> {
     let DataType::Struct(children) = entries.data_type() else {
         return Err(ArrowError::SchemaError("the entries of a map are a struct".into()));
     };
     // Keys and values are matched by position: their names differ between writers.
     let columns = array.entries().columns().iter().zip(children);
-    let columns =
-        columns.map(|(column, field)| convert(column, field.data_type(), exact_case)).collect::<Result<Vec<_>, _>>()?;
+    let columns = columns
+        .map(|(column, field)| convert(column, field.data_type(), exact_case))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
     let structs = StructArray::try_new(children.clone(), columns, array.entries().nulls().cloned())?;
     let map = MapArray::try_new(Arc::clone(entries), array.offsets().clone(), structs, array.nulls().cloned(), false)?;
     Ok(Arc::new(map))
@@ -155,4 +162,27 @@ pub(crate) fn can_convert(from: &DataType, to: &DataType, exact_case: bool) -> b
         (DataType::Null, _) => true,
         _ => false,
     }
+}
+
+/// The columns `wanted` out of a batch of a file: by name, converted, null where the file has none. Errors with
+/// `FAILED_READ_FILE.NO_HINT`'s cause where a column cannot be read as the type that is wanted.
+pub(crate) fn fit(batch: &RecordBatch, wanted: &SchemaRef, exact_case: bool) -> Result<RecordBatch> {
+    let schema = batch.schema();
+    let column = |field: &FieldRef| match find(schema.fields(), field.name(), exact_case) {
+        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        Some((index, have)) if can_convert(have.data_type(), field.data_type(), exact_case) => {
+            convert(batch.column(index), field.data_type(), exact_case)
+        }
+        Some((_, have)) => Err(ArrowError::CastError(format!(
+            "column {} is stored as {} and cannot be read as {}",
+            field.name(),
+            have.data_type(),
+            field.data_type()
+        ))),
+    };
+    let columns = wanted.fields().iter().map(column).collect::<std::result::Result<Vec<_>, _>>();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    columns
+        .and_then(|columns| RecordBatch::try_new_with_options(Arc::clone(wanted), columns, &options))
+        .map_err(|e| SparkError::internal(e.to_string()).with_cause(e))
 }

@@ -29,6 +29,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod avro;
 mod compression;
 mod conf;
 mod convert;
@@ -39,6 +40,7 @@ mod merge;
 pub(crate) mod options {
     pub(crate) use firesteel_functions::text_formats::FormatOptions as SourceOptions;
 }
+mod orc;
 mod parquet;
 mod partition_text;
 mod request;

@@ -26,7 +26,8 @@ impl Analyzer<'_> {
         plan: LogicalPlan,
         expressions: Vec<DfExpr>,
     ) -> Result<(LogicalPlan, Vec<DfExpr>)> {
-        let (mut plan, mut expressions) = super::partition::partition_below(plan, expressions)?;
+        let mut plan = plan;
+        let mut expressions = expressions;
         // Windows over windows need a pass for each level.
         while expressions.iter().any(has_window) {
             let mut found: Vec<(DfExpr, String)> = vec![];

@@ -123,11 +123,11 @@ fn regexp_extract_all(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 enum Piece {
     Text(String),
     Group(usize),
-    Named(String),
 }
 
 /// Java's replacement syntax: `$1`, `${name}`, `\` before a literal character. `None` where it is malformed.
-fn replacement(text: &str, groups: usize) -> Option<Vec<Piece>> {
+fn replacement(text: &str, regex: &JavaRegex) -> Option<Vec<Piece>> {
+    let groups = regex.groups;
     let (mut pieces, mut literal) = (vec![], String::new());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -137,7 +137,7 @@ fn replacement(text: &str, groups: usize) -> Option<Vec<Piece>> {
                 pieces.push(Piece::Text(std::mem::take(&mut literal)));
                 if chars.next_if_eq(&'{').is_some() {
                     let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
-                    pieces.push(Piece::Named(name));
+                    pieces.push(Piece::Group(regex.named_group(&name)?));
                     continue;
                 }
                 let mut group = chars.next()?.to_digit(10)? as usize;
@@ -162,17 +162,15 @@ fn replacement(text: &str, groups: usize) -> Option<Vec<Piece>> {
     Some(pieces)
 }
 
-fn push_replacement(pieces: &[Piece], captures: &Captures, text: &str, out: &mut String) -> Option<()> {
+fn push_replacement(pieces: &[Piece], captures: &Captures, text: &str, out: &mut String) {
     for piece in pieces {
         match piece {
             Piece::Text(literal) => out.push_str(literal),
             Piece::Group(group) => {
                 out.push_str(captures.group(*group).and_then(|(a, b)| text.get(a..b)).unwrap_or(""));
             }
-            Piece::Named(_) => return None,
         }
     }
-    Some(())
 }
 
 fn regexp_replace(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
@@ -206,10 +204,10 @@ fn regexp_replace(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
         for captures in searched.into_iter().flatten() {
             let Some((from, to)) = captures.group(0) else { continue };
             if pieces.is_none() {
-                pieces = Some(replacement(with, regex.groups).ok_or_else(invalid)?);
+                pieces = Some(replacement(with, &regex).ok_or_else(invalid)?);
             }
             out.push_str(text.get(copied..from).unwrap_or(""));
-            push_replacement(pieces.as_deref().unwrap_or(&[]), &captures, text, out).ok_or_else(invalid)?;
+            push_replacement(pieces.as_deref().unwrap_or(&[]), &captures, text, out);
             copied = to;
         }
         out.push_str(text.get(copied..).unwrap_or(""));

@@ -69,6 +69,14 @@ impl JavaRegex {
         Ok(Self { engine: Engine::Backtracking(regex), groups })
     }
 
+    /// The number of the group of that name.
+    pub fn named_group(&self, name: &str) -> Option<usize> {
+        match &self.engine {
+            Engine::Linear(regex) => regex.capture_names().position(|known| known == Some(name)),
+            Engine::Backtracking(regex) => regex.capture_names().position(|known| known == Some(name)),
+        }
+    }
+
     pub fn is_match(&self, text: &str) -> bool {
         match &self.engine {
             Engine::Linear(regex) => regex.is_match(text),

@@ -121,6 +121,18 @@ static FORMATS: &[Entry] = &[
         make: crate::text::json::make,
     },
     Entry {
+        name: "orc",
+        display: "ORC",
+        classes: &["org.apache.spark.sql.hive.orc", "org.apache.spark.sql.execution.datasources.orc.OrcFileFormat"],
+        make: crate::orc::make,
+    },
+    Entry {
+        name: "avro",
+        display: "Avro",
+        classes: &["com.databricks.spark.avro", "org.apache.spark.sql.avro.AvroFileFormat"],
+        make: crate::avro::make,
+    },
+    Entry {
         name: "text",
         display: "Text",
         classes: &["org.apache.spark.sql.execution.datasources.text.TextFileFormat"],

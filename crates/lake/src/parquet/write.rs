@@ -1,6 +1,5 @@
 //! Parquet files as Spark writes them.
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
@@ -17,7 +16,7 @@ use parquet::file::properties::WriterProperties;
 use super::schema::SPARK_SCHEMA_KEY;
 use crate::convert::convert;
 use crate::request::WriteRequest;
-use crate::write::{Encoder, WriterFactory};
+use crate::write::{Encoder, SharedBuffer, WriterFactory};
 
 const DEFAULT_BLOCK_BYTES: u64 = 128 << 20;
 
@@ -122,27 +121,6 @@ impl WriterFactory for ParquetFactory {
 
 fn failed(error: ParquetError) -> SparkError {
     SparkError::internal(format!("cannot write Parquet: {error}")).with_cause(error)
-}
-
-/// The writer's output, which the encoder takes from it after each batch.
-#[derive(Clone, Default)]
-struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
-
-impl SharedBuffer {
-    fn drain(&self, to: &mut Vec<u8>) {
-        let mut bytes = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        to.append(&mut bytes);
-    }
-}
-
-impl Write for SharedBuffer {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 struct ParquetEncoder {

@@ -62,7 +62,6 @@ impl Rows {
         Self { wanted, mode, corrupt: StringBuilder::new(), keep: vec![], drops: false }
     }
 
-
     pub(super) fn len(&self) -> usize {
         self.keep.len()
     }

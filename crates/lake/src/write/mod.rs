@@ -7,6 +7,7 @@
 //!
 //! Names that begin with `_` are not read, so a write that fails or is killed leaves no rows behind.
 mod bucket;
+mod buffer;
 mod commit;
 mod job;
 mod plan;
@@ -17,6 +18,7 @@ use std::fmt::Debug;
 use arrow::record_batch::RecordBatch;
 use firesteel_plan::Result;
 
+pub(crate) use buffer::SharedBuffer;
 pub use commit::{StagedFile, TaskOutput};
 pub use job::WriteJob;
 pub use plan::{ordered, write};

@@ -1,0 +1,150 @@
+//! A JSON text as a tree, for functions that look into it.
+use crate::text_formats::FormatOptions;
+use crate::text_formats::json::{JsonOptions, Node, Tape};
+
+/// A parsed value. Numbers keep their text; objects keep their order and duplicates.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Json {
+    Null,
+    Boolean(bool),
+    /// An integer or decimal number, or `NaN` and its siblings
+    Number(String),
+    Text(String),
+    Array(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+/// Reads texts one after the other, with the options that hold where none are given.
+pub struct Parser {
+    tape: Tape,
+    options: JsonOptions,
+}
+
+impl Parser {
+    pub fn new() -> firesteel_plan::Result<Self> {
+        let options = JsonOptions::new(&FormatOptions::default(), "UTC", None)?;
+        Ok(Self { tape: Tape::default(), options })
+    }
+
+    /// The first value of a text; `None` where there is none or it is malformed.
+    pub fn parse(&mut self, text: &str) -> Option<Json> {
+        match self.tape.parse(text, &self.options) {
+            Ok(true) => Some(self.value(0, text)),
+            _ => None,
+        }
+    }
+
+    fn value(&self, index: usize, source: &str) -> Json {
+        match self.tape.node(index) {
+            Node::Null => Json::Null,
+            Node::True => Json::Boolean(true),
+            Node::False => Json::Boolean(false),
+            Node::Number { .. } => Json::Number(self.tape.source(index, source).to_string()),
+            Node::String { text } | Node::Key { text } => Json::Text(self.tape.text(text, source).to_string()),
+            Node::Array { .. } => Json::Array(self.tape.elements(index).map(|i| self.value(i, source)).collect()),
+            Node::Object { .. } => {
+                let field = |(key, i)| (self.tape.text(key, source).to_string(), self.value(i, source));
+                Json::Object(self.tape.fields(index).map(field).collect())
+            }
+        }
+    }
+}
+
+impl Json {
+    /// The last field of that name, as Jackson's maps keep it.
+    pub fn field(&self, name: &str) -> Option<&Json> {
+        match self {
+            Json::Object(fields) => fields.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// Appends the value as compact JSON. Decimal numbers are written as Java's doubles.
+    pub fn write(&self, out: &mut String) {
+        match self {
+            Json::Null => out.push_str("null"),
+            Json::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
+            Json::Number(text) => write_number(text, out),
+            Json::Text(text) => push_quoted(text, out),
+            Json::Array(items) => {
+                out.push('[');
+                for (i, item) in items.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    item.write(out);
+                }
+                out.push(']');
+            }
+            Json::Object(fields) => {
+                out.push('{');
+                for (i, (name, value)) in fields.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    push_quoted(name, out);
+                    out.push(':');
+                    value.write(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    /// As a string value: text without quotes, the rest as JSON.
+    pub fn write_unquoted(&self, out: &mut String) {
+        match self {
+            Json::Text(text) => out.push_str(text),
+            other => other.write(out),
+        }
+    }
+}
+
+/// Integers keep their text; others are read and written as doubles.
+pub fn write_number(text: &str, out: &mut String) {
+    let special = text.trim_start_matches(['+', '-']);
+    if special.starts_with(['N', 'I']) {
+        let sign = if text.starts_with('-') { "-" } else { "" };
+        let name = if special.starts_with('N') { "NaN" } else { "Infinity" };
+        out.push_str(&format!("\"{sign}{name}\""));
+        return;
+    }
+    match text.parse::<f64>() {
+        Ok(value) if !is_integer(text) => crate::strings::digits::push_java_double(value, out),
+        _ => out.push_str(text),
+    }
+}
+
+/// Whether a number's text is an integer.
+pub fn is_integer(text: &str) -> bool {
+    !text.contains(['.', 'e', 'E', 'N', 'I'])
+}
+
+/// Appends a string in double quotes.
+pub fn push_quoted(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// The double that a number's text means, `NaN` and infinities included.
+pub fn read_double(text: &str) -> f64 {
+    let special = text.trim_start_matches(['+', '-']);
+    match special.chars().next() {
+        Some('I') if text.starts_with('-') => f64::NEG_INFINITY,
+        Some('I') => f64::INFINITY,
+        _ => text.parse().unwrap_or(f64::NAN),
+    }
+}
