@@ -237,6 +237,23 @@ static FAMILIES: &[&[Function]] = &[
     crate::strings::trim::FUNCTIONS,
     crate::structs::FUNCTIONS,
     crate::url::FUNCTIONS,
+    crate::aggregates::bitmaps::FUNCTIONS,
+    crate::aggregates::bits::FUNCTIONS,
+    crate::aggregates::collect::FUNCTIONS,
+    crate::aggregates::counts::FUNCTIONS,
+    crate::aggregates::extremes::FUNCTIONS,
+    crate::aggregates::first_last::FUNCTIONS,
+    crate::aggregates::hll::FUNCTIONS,
+    crate::aggregates::linear::FUNCTIONS,
+    crate::aggregates::moments::FUNCTIONS,
+    crate::aggregates::percentiles::FUNCTIONS,
+    crate::aggregates::sums::FUNCTIONS,
+    crate::datetime::arithmetic::FUNCTIONS,
+    crate::datetime::convert::FUNCTIONS,
+    crate::datetime::current::FUNCTIONS,
+    crate::datetime::fields::FUNCTIONS,
+    crate::datetime::make::FUNCTIONS,
+    crate::window_functions::FUNCTIONS,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
