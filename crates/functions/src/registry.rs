@@ -253,6 +253,7 @@ static FAMILIES: &[&[Function]] = &[
     crate::datetime::current::FUNCTIONS,
     crate::datetime::fields::FUNCTIONS,
     crate::datetime::make::FUNCTIONS,
+    crate::interval::make::FUNCTIONS,
     crate::window_functions::FUNCTIONS,
 ];
 

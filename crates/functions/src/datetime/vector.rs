@@ -66,7 +66,10 @@ pub fn longs(args: &ScalarArgs<'_>, index: usize) -> Result<Longs> {
 }
 
 /// Argument `index`, a legacy interval, by row.
-pub fn calendars(args: &ScalarArgs<'_>, index: usize) -> Result<impl Fn(usize) -> Option<CalendarInterval>> {
+pub fn calendars(
+    args: &ScalarArgs<'_>,
+    index: usize,
+) -> Result<impl Fn(usize) -> Option<CalendarInterval> + use<>> {
     let (array, constant) = fetch(args, index)?;
     let array = match array.data_type() {
         ArrowType::Interval(IntervalUnit::MonthDayNano) => array,

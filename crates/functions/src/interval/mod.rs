@@ -1,6 +1,8 @@
 //! The three interval types: values, text, arithmetic, and the functions that make and take them.
 pub mod ansi;
+pub mod make;
 pub mod multi_units;
+pub mod operators;
 pub mod text;
 pub mod value;
 
