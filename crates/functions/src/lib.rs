@@ -18,6 +18,7 @@
 //! A family is one file with its kernels and a `FUNCTIONS: &[Function]` table at its end, listed in [`registry`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod aggregates;
 pub mod arithmetic;
 pub mod arrays;
 pub mod cast;
@@ -58,6 +59,7 @@ pub mod types;
 pub mod url;
 pub mod variant;
 pub mod view;
+pub mod window_functions;
 
 pub use context::EvalContext;
 pub use registry::{Arguments, BuildContext, Built, Function, FunctionKind, Generator, LambdaArgument};

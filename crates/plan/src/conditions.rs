@@ -1,15 +1,34 @@
 //! Error conditions: name → (SQLSTATE, message template). Names, SQLSTATEs and parameter names are Spark 4.2's;
 //! the sentences are our own. `<parameter>` is replaced by the parameter's value.
 
-/// SQLSTATE and template of a condition. An unknown sub-condition answers with its parent's SQLSTATE.
+mod parse;
+mod sql_states;
+
+use parse::PARSE;
+use sql_states::SQL_STATES;
+
+/// SQLSTATE and template of a condition; a sub-condition without a template of its own has its parent's.
 pub fn lookup(condition: &str) -> (&'static str, &'static str) {
-    if let Ok(index) = TABLE.binary_search_by(|row| row.0.cmp(condition)) {
+    let entry = TABLE.binary_search_by(|row| row.0.cmp(condition)).ok();
+    if let Some(index) = entry {
         return (TABLE[index].1, TABLE[index].2);
     }
-    match condition.rsplit_once('.') {
-        Some((parent, _)) => lookup(parent),
-        None if condition.starts_with("_LEGACY_ERROR") => ("", "<message>"),
-        None => ("XX000", ""),
+    let parsed = PARSE.binary_search_by(|row| row.0.cmp(condition)).ok();
+    let template = match (parsed, condition.rsplit_once('.')) {
+        (Some(index), _) => PARSE[index].1,
+        (None, Some((parent, _))) => lookup(parent).1,
+        (None, None) => "",
+    };
+    (sql_state(condition), template)
+}
+
+/// The SQLSTATE of a condition, or of its parent. Spark's unnamed conditions have none.
+fn sql_state(condition: &str) -> &'static str {
+    let name = condition.split('.').next().unwrap_or(condition);
+    match SQL_STATES.binary_search_by(|row| row.0.cmp(name)) {
+        Ok(index) => SQL_STATES[index].1,
+        Err(_) if name.starts_with("_LEGACY_ERROR") => "",
+        Err(_) => "XX000",
     }
 }
 
@@ -67,5 +86,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted() {
         assert!(TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(super::PARSE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(super::SQL_STATES.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
 }

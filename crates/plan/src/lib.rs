@@ -19,7 +19,7 @@
 //! let range = Relation::new(RelationKind::Range { start: 0, end: 10, step: 1, num_partitions: None });
 //! let sum = Expr::call("+", vec![Expr::name("id"), Expr::int(1)]);
 //! let query = Relation::new(RelationKind::Project { input: Box::new(range), expressions: vec![sum] });
-//! assert!(matches!(query.kind, RelationKind::Project { .. }));
+//! assert!(matches!(*query.kind, RelationKind::Project { .. }));
 //! ```
 pub mod command;
 pub mod conditions;

@@ -96,7 +96,7 @@ impl Parser<'_> {
         }
         let (mut condition, mut using) = (None, vec![]);
         if natural && join_type == JoinType::Cross {
-            let parameters = [("joinType", "CROSS")];
+            let parameters = [("joinType1", "NATURAL"), ("joinType2", "CROSS")];
             return Err(self.error_from(start, "INCOMPATIBLE_JOIN_TYPES", parameters));
         }
         if !natural {

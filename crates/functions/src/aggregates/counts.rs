@@ -1,0 +1,140 @@
+//! `count` and `count_if`.
+use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::logical_expr::{Accumulator, Expr, when};
+use firesteel_plan::{DataType, Result, SparkError};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType as ArrowType, Int64Type};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result as DfResult;
+
+use super::call::AggregateBuilder;
+use super::udaf::{AggregateCall, AggregateKernel};
+use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
+use crate::scalar::from_datafusion;
+use crate::signature::Accept;
+use crate::typed::TypedExpr;
+
+fn one() -> Expr {
+    Expr::Literal(ScalarValue::Int64(Some(1)), None)
+}
+
+fn build_count(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Result<Built> {
+    if arguments.values.is_empty() {
+        if !context.eval.flag("spark.sql.legacy.allowParameterlessCount", false) {
+            return Err(parameterless(context));
+        }
+        // The old meaning: nothing is ever NULL, so every row counts, shown as `count()`.
+        arguments.values.push(TypedExpr::literal(ScalarValue::Int64(Some(1)), DataType::Long, ""));
+    }
+    let mut builder = AggregateBuilder::new(context, arguments)?;
+    let values = builder.take_values();
+    if builder.is_distinct() {
+        builder.set_values(values);
+        return builder.finish("count", DISTINCT_KERNEL, DataType::Long, false, vec![], vec![]);
+    }
+    // Several arguments count the rows where none of them is NULL.
+    let nullable: Vec<&TypedExpr> = values.iter().filter(|v| v.nullable).collect();
+    let counted = match (values.as_slice(), nullable.as_slice()) {
+        ([only], _) => only.expr.clone(),
+        (_, []) => one(),
+        (_, nullable) => {
+            let all = nullable.iter().map(|v| v.expr.clone().is_not_null()).reduce(Expr::and).unwrap_or_else(one);
+            when(all, one()).end().map_err(from_datafusion)?
+        }
+    };
+    builder.set_values(vec![TypedExpr::new(counted, DataType::Long, true, "")]);
+    builder.native(count_udaf(), DataType::Long, false)
+}
+
+fn parameterless(context: &BuildContext<'_>) -> SparkError {
+    let error = SparkError::new(
+        "WRONG_NUM_ARGS.WITH_SUGGESTION",
+        [
+            ("functionName", "`count`"),
+            ("expectedNum", " >= 1"),
+            ("actualNum", "0"),
+            ("legacyNum", "0"),
+            ("legacyConfKey", "\"spark.sql.legacy.allowParameterlessCount\""),
+            ("legacyConfValue", "\"true\""),
+        ],
+    );
+    error.with_origin(context.origin.as_ref())
+}
+
+/// Counts rows without a NULL; the DISTINCT wrapper gives it distinct ones.
+#[derive(Debug, Default)]
+struct CountRows(i64);
+
+impl Accumulator for CountRows {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> DfResult<()> {
+        let nulls: Vec<_> = values.iter().map(|v| v.logical_nulls()).collect();
+        let rows = values.first().map_or(0, |v| v.len());
+        let whole = |row: &usize| nulls.iter().flatten().all(|n| n.is_valid(*row));
+        self.0 += (0..rows).filter(whole).count() as i64;
+        Ok(())
+    }
+    fn evaluate(&mut self) -> DfResult<ScalarValue> {
+        Ok(ScalarValue::Int64(Some(self.0)))
+    }
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+    fn state(&mut self) -> DfResult<Vec<ScalarValue>> {
+        Ok(vec![ScalarValue::Int64(Some(self.0))])
+    }
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> DfResult<()> {
+        if let Some(counts) = states.first().and_then(|s| s.as_primitive_opt::<Int64Type>()) {
+            self.0 += counts.iter().flatten().sum::<i64>();
+        }
+        Ok(())
+    }
+}
+
+const DISTINCT_KERNEL: AggregateKernel =
+    AggregateKernel { accumulator: count_rows, groups: None, state: |_| vec![ArrowType::Int64] };
+
+fn count_rows(_: &Arc<AggregateCall>) -> Result<Box<dyn Accumulator>> {
+    Ok(Box::<CountRows>::default())
+}
+
+fn build_count_if(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
+    arguments.expect(context.called_as, 1, 1)?;
+    let mut builder = AggregateBuilder::new(context, arguments)?;
+    builder.accept(&[Accept::Boolean])?;
+    if builder.is_distinct() {
+        return Err(builder.fail(SparkError::new(
+            "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
+            [("prettyName", "`count_if`"), ("syntax", "DISTINCT")],
+        )));
+    }
+    let counted = when(builder.value(0).expr.clone(), one()).end().map_err(from_datafusion)?;
+    builder.set_values(vec![TypedExpr::new(counted, DataType::Long, true, "")]);
+    builder.native(count_udaf(), DataType::Long, false)
+}
+
+pub static FUNCTIONS: &[Function] = &[
+    Function {
+        name: "count",
+        aliases: &[],
+        kind: FunctionKind::Aggregate,
+        group: "agg_funcs",
+        parameters: &[],
+        build: Build::Custom(build_count),
+        usage: "count(*) - The number of rows. count(expr[, expr...]) - The number of rows where no expr is NULL. count(DISTINCT expr[, expr...]) - The number of different ones.",
+        examples: &[("SELECT count(col) FROM VALUES (NULL), (5), (5), (20) AS tab(col)", "3")],
+        since: "1.0.0",
+    },
+    Function {
+        name: "count_if",
+        aliases: &[],
+        kind: FunctionKind::Aggregate,
+        group: "agg_funcs",
+        parameters: &[],
+        build: Build::Custom(build_count_if),
+        usage: "count_if(expr) - The number of rows where expr is true.",
+        examples: &[("SELECT count_if(col % 2 = 0) FROM VALUES (NULL), (0), (1), (2), (3) AS tab(col)", "2")],
+        since: "3.0.0",
+    },
+];

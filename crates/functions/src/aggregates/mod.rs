@@ -1,0 +1,28 @@
+//! Aggregate functions.
+//!
+//! ```text
+//!  FUNCTIONS entry ──▶ call::AggregateBuilder ──▶ Expr::AggregateFunction ──▶ udaf::SparkAggregate
+//!                                                                              │ distinct, sliding frames: wrapped
+//!                    sums · extremes · moments …  (streaming accumulators)  ◀──┤
+//!                    collect · percentiles …      (buffered: see the values at the end)
+//! ```
+//!
+//! - [`udaf`]: one use of an aggregate in a plan; DISTINCT and sliding frames work for every function.
+//! - [`call`]: arguments, names and constants of a call.
+//! - [`buffered`]: for functions that need all values at once.
+pub mod bitmaps;
+pub mod bits;
+pub mod buffered;
+pub mod call;
+pub mod collect;
+pub mod counts;
+pub mod extremes;
+pub mod first_last;
+pub mod hll;
+pub mod linear;
+pub mod moments;
+pub mod percentiles;
+pub mod single;
+pub mod sums;
+pub mod udaf;
+pub mod wrappers;
