@@ -88,20 +88,16 @@ pub fn single_list(values: ArrayRef) -> DfResult<ScalarValue> {
 pub fn normalise_floats(array: &ArrayRef) -> ArrayRef {
     use arrow::datatypes::{Float32Type, Float64Type};
     match array.data_type() {
-        ArrowType::Float64 => {
-            Arc::new(
-                array
-                    .as_primitive::<Float64Type>()
-                    .unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
-            )
-        }
-        ArrowType::Float32 => {
-            Arc::new(
-                array
-                    .as_primitive::<Float32Type>()
-                    .unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
-            )
-        }
+        ArrowType::Float64 => Arc::new(
+            array
+                .as_primitive::<Float64Type>()
+                .unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
+        ),
+        ArrowType::Float32 => Arc::new(
+            array
+                .as_primitive::<Float32Type>()
+                .unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
+        ),
         _ => Arc::clone(array),
     }
 }

@@ -177,8 +177,14 @@ fn timestampadd_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     };
     binary(args, |count, micros| {
         let moved = match unit {
-            Unit::Months(n) => count.checked_mul(n).filter(|m| m.abs() < 1 << 40).and_then(|m| add_to_timestamp(zone.as_ref(), micros, m, 0, 0)),
-            Unit::Days(n) => count.checked_mul(n).filter(|d| d.abs() < 1 << 40).and_then(|d| add_to_timestamp(zone.as_ref(), micros, 0, d, 0)),
+            Unit::Months(n) => count
+                .checked_mul(n)
+                .filter(|m| m.abs() < 1 << 40)
+                .and_then(|m| add_to_timestamp(zone.as_ref(), micros, m, 0, 0)),
+            Unit::Days(n) => count
+                .checked_mul(n)
+                .filter(|d| d.abs() < 1 << 40)
+                .and_then(|d| add_to_timestamp(zone.as_ref(), micros, 0, d, 0)),
             Unit::Micros(n) => count.checked_mul(n).and_then(|m| micros.checked_add(m)),
         };
         let shown = |micros: i64| match &zone {
@@ -257,8 +263,7 @@ fn timestampdiff_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 
 fn build_timestampdiff(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Result<Built> {
     arguments.expect(context.called_as, 3, 3)?;
-    let (Some(end), Some(start), Some(unit)) =
-        (arguments.values.pop(), arguments.values.pop(), arguments.values.pop())
+    let (Some(end), Some(start), Some(unit)) = (arguments.values.pop(), arguments.values.pop(), arguments.values.pop())
     else {
         return Err(crate::registry::wrong_num_args("timestampdiff", 3, 3, 0));
     };
@@ -292,7 +297,8 @@ fn months_between_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
         if d1.day == d2.day || (is_last(d1) && is_last(d2)) {
             return Some(months);
         }
-        let seconds = (i64::from(d1.day) - i64::from(d2.day)) * 86_400 + time1 / MICROS_PER_SECOND - time2 / MICROS_PER_SECOND;
+        let seconds =
+            (i64::from(d1.day) - i64::from(d2.day)) * 86_400 + time1 / MICROS_PER_SECOND - time2 / MICROS_PER_SECOND;
         let difference = months + seconds as f64 / (31.0 * 86_400.0);
         Some(if round { (difference * 1e8).round() / 1e8 } else { difference })
     };
@@ -434,15 +440,100 @@ macro_rules! plain {
 const DATE: Returns = Returns::Is(SimpleType::Date);
 
 pub static FUNCTIONS: &[Function] = &[
-    custom!("date_add", &["dateadd"], build_date_add, "date_add(start_date, num_days) - The date num_days after start_date.", "SELECT date_add('2016-07-30', 1)", "2016-07-31", "1.5.0"),
-    custom!("date_sub", &[], build_date_add, "date_sub(start_date, num_days) - The date num_days before start_date.", "SELECT date_sub('2016-07-30', 1)", "2016-07-29", "1.5.0"),
-    custom!("datediff", &["date_diff"], build_datediff, "datediff(endDate, startDate) - The number of days from startDate to endDate.", "SELECT datediff('2009-07-31', '2009-07-30')", "1", "1.5.0"),
-    custom!("timestampadd", &[], build_timestampadd, "timestampadd(unit, count, timestamp) - The timestamp count units later.", "SELECT timestampadd(HOUR, 8, TIMESTAMP_NTZ'2022-02-14 20:30:00')", "2022-02-15 04:30:00", "3.3.0"),
-    custom!("timestampdiff", &[], build_timestampdiff, "timestampdiff(unit, start, end) - The number of whole units from start to end.", "SELECT timestampdiff(MONTH, TIMESTAMP'2021-02-28 12:00:00', TIMESTAMP'2021-03-28 12:00:00')", "1", "3.3.0"),
-    plain!("add_months", Signature::new(&[Accept::Date, Accept::Integer], DATE, add_months_kernel), "add_months(start_date, num_months) - The date num_months after start_date.", "SELECT add_months('2016-08-31', 1)", "2016-09-30", "1.5.0"),
-    plain!("months_between", Signature::new(&[Accept::Timestamp, Accept::Timestamp], Returns::Is(SimpleType::Double), months_between_kernel).optional(&[Accept::Boolean]).defaults(&[DefaultArgument::Boolean(true)]), "months_between(timestamp1, timestamp2[, roundOff]) - The months from timestamp2 to timestamp1, with a fraction.", "SELECT months_between('1997-02-28 10:30:00', '1996-10-30')", "3.94959677", "1.5.0"),
-    plain!("last_day", Signature::new(&[Accept::Date], DATE, last_day_kernel), "last_day(date) - The last day of the month.", "SELECT last_day('2009-01-12')", "2009-01-31", "1.5.0"),
-    plain!("next_day", Signature::new(&[Accept::Date, Accept::String], DATE, next_day_kernel).nulls(Nulls::IfAny), "next_day(start_date, day_of_week) - The first date after start_date on that day.", "SELECT next_day('2015-01-14', 'TU')", "2015-01-20", "1.5.0"),
-    plain!("trunc", Signature::new(&[Accept::Date, Accept::String], DATE, trunc_kernel).nulls(Nulls::Always), "trunc(date, fmt) - The date cut to its year, quarter, month or week.", "SELECT trunc('2019-08-04', 'week')", "2019-07-29", "1.5.0"),
-    plain!("date_trunc", Signature::new(&[Accept::String, Accept::Timestamp], Returns::Is(SimpleType::Timestamp), date_trunc_kernel).nulls(Nulls::Always), "date_trunc(fmt, ts) - The timestamp cut to a unit.", "SELECT date_trunc('HOUR', '2015-03-05T09:32:05.359')", "2015-03-05 09:00:00", "2.3.0"),
+    custom!(
+        "date_add",
+        &["dateadd"],
+        build_date_add,
+        "date_add(start_date, num_days) - The date num_days after start_date.",
+        "SELECT date_add('2016-07-30', 1)",
+        "2016-07-31",
+        "1.5.0"
+    ),
+    custom!(
+        "date_sub",
+        &[],
+        build_date_add,
+        "date_sub(start_date, num_days) - The date num_days before start_date.",
+        "SELECT date_sub('2016-07-30', 1)",
+        "2016-07-29",
+        "1.5.0"
+    ),
+    custom!(
+        "datediff",
+        &["date_diff"],
+        build_datediff,
+        "datediff(endDate, startDate) - The number of days from startDate to endDate.",
+        "SELECT datediff('2009-07-31', '2009-07-30')",
+        "1",
+        "1.5.0"
+    ),
+    custom!(
+        "timestampadd",
+        &[],
+        build_timestampadd,
+        "timestampadd(unit, count, timestamp) - The timestamp count units later.",
+        "SELECT timestampadd(HOUR, 8, TIMESTAMP_NTZ'2022-02-14 20:30:00')",
+        "2022-02-15 04:30:00",
+        "3.3.0"
+    ),
+    custom!(
+        "timestampdiff",
+        &[],
+        build_timestampdiff,
+        "timestampdiff(unit, start, end) - The number of whole units from start to end.",
+        "SELECT timestampdiff(MONTH, TIMESTAMP'2021-02-28 12:00:00', TIMESTAMP'2021-03-28 12:00:00')",
+        "1",
+        "3.3.0"
+    ),
+    plain!(
+        "add_months",
+        Signature::new(&[Accept::Date, Accept::Integer], DATE, add_months_kernel),
+        "add_months(start_date, num_months) - The date num_months after start_date.",
+        "SELECT add_months('2016-08-31', 1)",
+        "2016-09-30",
+        "1.5.0"
+    ),
+    plain!(
+        "months_between",
+        Signature::new(&[Accept::Timestamp, Accept::Timestamp], Returns::Is(SimpleType::Double), months_between_kernel)
+            .optional(&[Accept::Boolean])
+            .defaults(&[DefaultArgument::Boolean(true)]),
+        "months_between(timestamp1, timestamp2[, roundOff]) - The months from timestamp2 to timestamp1, with a fraction.",
+        "SELECT months_between('1997-02-28 10:30:00', '1996-10-30')",
+        "3.94959677",
+        "1.5.0"
+    ),
+    plain!(
+        "last_day",
+        Signature::new(&[Accept::Date], DATE, last_day_kernel),
+        "last_day(date) - The last day of the month.",
+        "SELECT last_day('2009-01-12')",
+        "2009-01-31",
+        "1.5.0"
+    ),
+    plain!(
+        "next_day",
+        Signature::new(&[Accept::Date, Accept::String], DATE, next_day_kernel).nulls(Nulls::IfAny),
+        "next_day(start_date, day_of_week) - The first date after start_date on that day.",
+        "SELECT next_day('2015-01-14', 'TU')",
+        "2015-01-20",
+        "1.5.0"
+    ),
+    plain!(
+        "trunc",
+        Signature::new(&[Accept::Date, Accept::String], DATE, trunc_kernel).nulls(Nulls::Always),
+        "trunc(date, fmt) - The date cut to its year, quarter, month or week.",
+        "SELECT trunc('2019-08-04', 'week')",
+        "2019-07-29",
+        "1.5.0"
+    ),
+    plain!(
+        "date_trunc",
+        Signature::new(&[Accept::String, Accept::Timestamp], Returns::Is(SimpleType::Timestamp), date_trunc_kernel)
+            .nulls(Nulls::Always),
+        "date_trunc(fmt, ts) - The timestamp cut to a unit.",
+        "SELECT date_trunc('HOUR', '2015-03-05T09:32:05.359')",
+        "2015-03-05 09:00:00",
+        "2.3.0"
+    ),
 ];

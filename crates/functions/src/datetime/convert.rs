@@ -77,7 +77,10 @@ fn parse_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 
 fn cannot_parse(args: &ScalarArgs<'_>, text: &str, format: &str, message: String) -> SparkError {
     if args.option(0) == "time" {
-        return SparkError::new("CANNOT_PARSE_TIME", [("input", format!("'{text}'")), ("format", format!("'{format}'"))]);
+        return SparkError::new(
+            "CANNOT_PARSE_TIME",
+            [("input", format!("'{text}'")), ("format", format!("'{format}'"))],
+        );
     }
     SparkError::new("CANNOT_PARSE_TIMESTAMP", [("func", format!("`{}`", args.option(2))), ("message", message)])
 }
@@ -113,9 +116,7 @@ fn format_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
             let micros = if seconds { value.wrapping_mul(MICROS_PER_SECOND) } else { value };
             pattern.format(&moment(zone.to_local(micros), Some((&zone, &args.context.time_zone_id, micros))))
         };
-        out.push_str(&text.map_err(|message| {
-            SparkError::new("INTERNAL_ERROR", [("message", message)])
-        })?);
+        out.push_str(&text.map_err(|message| SparkError::new("INTERNAL_ERROR", [("message", message)]))?);
         Ok(Some(()))
     })
 }
@@ -139,7 +140,8 @@ fn parsing(
 
 /// A constant pattern that no row could use fails while the statement is analyzed only when it runs; so it stays a call.
 fn target(name: &str, context: &BuildContext<'_>) -> (&'static str, &'static str, DataType) {
-    let ntz_default = context.eval.get("spark.sql.timestampType").is_some_and(|t| t.eq_ignore_ascii_case("TIMESTAMP_NTZ"));
+    let ntz_default =
+        context.eval.get("spark.sql.timestampType").is_some_and(|t| t.eq_ignore_ascii_case("TIMESTAMP_NTZ"));
     match name.trim_start_matches("try_") {
         "to_date" => ("to_date", "date", DataType::Date),
         "to_time" => ("to_time", "time", DataType::Time(6)),
@@ -210,7 +212,8 @@ fn build_unix_timestamp(context: &BuildContext<'_>, mut arguments: Arguments<'_>
     arguments.expect(context.called_as, least, 2)?;
     let format = if arguments.values.len() == 2 { arguments.values.pop() } else { None };
     let format = format.unwrap_or_else(|| TypedExpr::string(DEFAULT_PATTERN));
-    let value = arguments.values.pop().unwrap_or_else(|| super::current::timestamp(context).with_sql("current_timestamp()"));
+    let value =
+        arguments.values.pop().unwrap_or_else(|| super::current::timestamp(context).with_sql("current_timestamp()"));
     let sql = format!("{called}({}, {})", value.sql, format.sql);
     let format = coerce::argument(&sql, 1, Accept::String, format, context)?;
     let value = check_source(&sql, value, "seconds", context)?;
@@ -369,8 +372,7 @@ fn build_shift(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<B
         _ => ("to_utc_timestamp", "to"),
     };
     let nullable = value.nullable || zone.nullable;
-    let call =
-        SparkScalar::call(name, shift_kernel, vec![value, zone], DataType::Timestamp, nullable, context.eval);
+    let call = SparkScalar::call(name, shift_kernel, vec![value, zone], DataType::Timestamp, nullable, context.eval);
     Ok(Built::Expr(call.options(vec![option.into()]).origin(context.origin.clone()).build().with_sql(sql)))
 }
 
@@ -443,27 +445,204 @@ macro_rules! plain {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    custom!("to_date", build_to, "to_date(date_str[, fmt]) - The date that a text holds.", "SELECT to_date('2016-12-31', 'yyyy-MM-dd')", "2016-12-31", "1.5.0"),
-    custom!("try_to_date", build_to, "try_to_date(date_str[, fmt]) - As to_date, with NULL for what is not a date.", "SELECT try_to_date('foo', 'yyyy-MM-dd')", "NULL", "4.0.0"),
-    custom!("to_timestamp", build_to, "to_timestamp(timestamp_str[, fmt]) - The timestamp that a text holds.", "SELECT to_timestamp('2016-12-31', 'yyyy-MM-dd')", "2016-12-31 00:00:00", "2.2.0"),
-    custom!("to_timestamp_ltz", build_to, "to_timestamp_ltz(timestamp_str[, fmt]) - The timestamp with local time zone that a text holds.", "SELECT to_timestamp_ltz('2016-12-31')", "2016-12-31 00:00:00", "3.4.0"),
-    custom!("to_timestamp_ntz", build_to, "to_timestamp_ntz(timestamp_str[, fmt]) - The timestamp without time zone that a text holds.", "SELECT to_timestamp_ntz('2016-12-31')", "2016-12-31 00:00:00", "3.4.0"),
-    custom!("try_to_timestamp", build_to, "try_to_timestamp(timestamp_str[, fmt]) - As to_timestamp, with NULL for what is not one.", "SELECT try_to_timestamp('foo')", "NULL", "3.5.0"),
-    custom!("to_time", build_to, "to_time(str[, fmt]) - The time of day that a text holds.", "SELECT to_time('00:12:00')", "00:12:00", "4.1.0"),
-    custom!("try_to_time", build_to, "try_to_time(str[, fmt]) - As to_time, with NULL for what is not one.", "SELECT try_to_time('foo')", "NULL", "4.1.0"),
-    custom!("unix_timestamp", build_unix_timestamp, "unix_timestamp([timeExp[, fmt]]) - Seconds since 1970-01-01 00:00:00 UTC.", "SELECT unix_timestamp('2016-04-08', 'yyyy-MM-dd') - unix_timestamp('2016-04-07', 'yyyy-MM-dd')", "86400", "1.5.0"),
-    custom!("to_unix_timestamp", build_unix_timestamp, "to_unix_timestamp(timeExp[, fmt]) - Seconds since 1970-01-01 00:00:00 UTC.", "SELECT to_unix_timestamp('2016-04-08', 'yyyy-MM-dd') - to_unix_timestamp('2016-04-07', 'yyyy-MM-dd')", "86400", "1.6.0"),
-    custom!("from_unixtime", build_from_unixtime, "from_unixtime(unix_time[, fmt]) - The text of a number of seconds since the epoch.", "SELECT length(from_unixtime(0))", "19", "1.5.0"),
-    custom!("date_format", build_date_format, "date_format(timestamp, fmt) - The text of a date or timestamp by a pattern.", "SELECT date_format('2016-04-08', 'y')", "2016", "1.5.0"),
-    custom!("from_utc_timestamp", build_shift, "from_utc_timestamp(timestamp, timezone) - Reads the timestamp as UTC and shows it in timezone.", "SELECT from_utc_timestamp('2016-08-31', 'Asia/Seoul')", "2016-08-31 09:00:00", "1.5.0"),
-    custom!("to_utc_timestamp", build_shift, "to_utc_timestamp(timestamp, timezone) - Reads the timestamp as of timezone and shows it in UTC.", "SELECT to_utc_timestamp('2016-08-31', 'Asia/Seoul')", "2016-08-30 15:00:00", "1.5.0"),
-    custom!("convert_timezone", build_convert_timezone, "convert_timezone([sourceTz, ]targetTz, sourceTs) - Moves a timestamp without time zone from one zone to another.", "SELECT convert_timezone('Europe/Brussels', 'America/Los_Angeles', TIMESTAMP_NTZ'2021-12-06 00:00:00')", "2021-12-05 15:00:00", "3.4.0"),
-    plain!("unix_date", Accept::Date, SimpleType::Integer, same, Nulls::IfAny, "unix_date(date) - Days since 1970-01-01.", "SELECT unix_date(DATE'1970-01-02')", "1"),
-    plain!("unix_seconds", Accept::Timestamp, SimpleType::Long, unix_seconds, Nulls::IfAny, "unix_seconds(timestamp) - Seconds since 1970-01-01 00:00:00 UTC.", "SELECT unix_seconds(TIMESTAMP'1970-01-01 00:00:01Z')", "1"),
-    plain!("unix_millis", Accept::Timestamp, SimpleType::Long, unix_millis, Nulls::IfAny, "unix_millis(timestamp) - Milliseconds since 1970-01-01 00:00:00 UTC.", "SELECT unix_millis(TIMESTAMP'1970-01-01 00:00:01Z')", "1000"),
-    plain!("unix_micros", Accept::Timestamp, SimpleType::Long, same, Nulls::IfAny, "unix_micros(timestamp) - Microseconds since 1970-01-01 00:00:00 UTC.", "SELECT unix_micros(TIMESTAMP'1970-01-01 00:00:01Z')", "1000000"),
-    plain!("timestamp_seconds", Accept::Numeric, SimpleType::Timestamp, timestamp_seconds, Nulls::IfAny, "timestamp_seconds(seconds) - The timestamp that many seconds after the epoch.", "SELECT unix_micros(timestamp_seconds(1.5))", "1500000"),
-    plain!("timestamp_millis", Accept::Integral, SimpleType::Timestamp, timestamp_millis, Nulls::IfAny, "timestamp_millis(milliseconds) - The timestamp that many milliseconds after the epoch.", "SELECT unix_micros(timestamp_millis(1))", "1000"),
-    plain!("timestamp_micros", Accept::Integral, SimpleType::Timestamp, same, Nulls::IfAny, "timestamp_micros(microseconds) - The timestamp that many microseconds after the epoch.", "SELECT unix_micros(timestamp_micros(1))", "1"),
-    plain!("date_from_unix_date", Accept::Integer, SimpleType::Date, same, Nulls::IfAny, "date_from_unix_date(days) - The date that many days after 1970-01-01.", "SELECT date_from_unix_date(1)", "1970-01-02"),
+    custom!(
+        "to_date",
+        build_to,
+        "to_date(date_str[, fmt]) - The date that a text holds.",
+        "SELECT to_date('2016-12-31', 'yyyy-MM-dd')",
+        "2016-12-31",
+        "1.5.0"
+    ),
+    custom!(
+        "try_to_date",
+        build_to,
+        "try_to_date(date_str[, fmt]) - As to_date, with NULL for what is not a date.",
+        "SELECT try_to_date('foo', 'yyyy-MM-dd')",
+        "NULL",
+        "4.0.0"
+    ),
+    custom!(
+        "to_timestamp",
+        build_to,
+        "to_timestamp(timestamp_str[, fmt]) - The timestamp that a text holds.",
+        "SELECT to_timestamp('2016-12-31', 'yyyy-MM-dd')",
+        "2016-12-31 00:00:00",
+        "2.2.0"
+    ),
+    custom!(
+        "to_timestamp_ltz",
+        build_to,
+        "to_timestamp_ltz(timestamp_str[, fmt]) - The timestamp with local time zone that a text holds.",
+        "SELECT to_timestamp_ltz('2016-12-31')",
+        "2016-12-31 00:00:00",
+        "3.4.0"
+    ),
+    custom!(
+        "to_timestamp_ntz",
+        build_to,
+        "to_timestamp_ntz(timestamp_str[, fmt]) - The timestamp without time zone that a text holds.",
+        "SELECT to_timestamp_ntz('2016-12-31')",
+        "2016-12-31 00:00:00",
+        "3.4.0"
+    ),
+    custom!(
+        "try_to_timestamp",
+        build_to,
+        "try_to_timestamp(timestamp_str[, fmt]) - As to_timestamp, with NULL for what is not one.",
+        "SELECT try_to_timestamp('foo')",
+        "NULL",
+        "3.5.0"
+    ),
+    custom!(
+        "to_time",
+        build_to,
+        "to_time(str[, fmt]) - The time of day that a text holds.",
+        "SELECT to_time('00:12:00')",
+        "00:12:00",
+        "4.1.0"
+    ),
+    custom!(
+        "try_to_time",
+        build_to,
+        "try_to_time(str[, fmt]) - As to_time, with NULL for what is not one.",
+        "SELECT try_to_time('foo')",
+        "NULL",
+        "4.1.0"
+    ),
+    custom!(
+        "unix_timestamp",
+        build_unix_timestamp,
+        "unix_timestamp([timeExp[, fmt]]) - Seconds since 1970-01-01 00:00:00 UTC.",
+        "SELECT unix_timestamp('2016-04-08', 'yyyy-MM-dd') - unix_timestamp('2016-04-07', 'yyyy-MM-dd')",
+        "86400",
+        "1.5.0"
+    ),
+    custom!(
+        "to_unix_timestamp",
+        build_unix_timestamp,
+        "to_unix_timestamp(timeExp[, fmt]) - Seconds since 1970-01-01 00:00:00 UTC.",
+        "SELECT to_unix_timestamp('2016-04-08', 'yyyy-MM-dd') - to_unix_timestamp('2016-04-07', 'yyyy-MM-dd')",
+        "86400",
+        "1.6.0"
+    ),
+    custom!(
+        "from_unixtime",
+        build_from_unixtime,
+        "from_unixtime(unix_time[, fmt]) - The text of a number of seconds since the epoch.",
+        "SELECT length(from_unixtime(0))",
+        "19",
+        "1.5.0"
+    ),
+    custom!(
+        "date_format",
+        build_date_format,
+        "date_format(timestamp, fmt) - The text of a date or timestamp by a pattern.",
+        "SELECT date_format('2016-04-08', 'y')",
+        "2016",
+        "1.5.0"
+    ),
+    custom!(
+        "from_utc_timestamp",
+        build_shift,
+        "from_utc_timestamp(timestamp, timezone) - Reads the timestamp as UTC and shows it in timezone.",
+        "SELECT from_utc_timestamp('2016-08-31', 'Asia/Seoul')",
+        "2016-08-31 09:00:00",
+        "1.5.0"
+    ),
+    custom!(
+        "to_utc_timestamp",
+        build_shift,
+        "to_utc_timestamp(timestamp, timezone) - Reads the timestamp as of timezone and shows it in UTC.",
+        "SELECT to_utc_timestamp('2016-08-31', 'Asia/Seoul')",
+        "2016-08-30 15:00:00",
+        "1.5.0"
+    ),
+    custom!(
+        "convert_timezone",
+        build_convert_timezone,
+        "convert_timezone([sourceTz, ]targetTz, sourceTs) - Moves a timestamp without time zone from one zone to another.",
+        "SELECT convert_timezone('Europe/Brussels', 'America/Los_Angeles', TIMESTAMP_NTZ'2021-12-06 00:00:00')",
+        "2021-12-05 15:00:00",
+        "3.4.0"
+    ),
+    plain!(
+        "unix_date",
+        Accept::Date,
+        SimpleType::Integer,
+        same,
+        Nulls::IfAny,
+        "unix_date(date) - Days since 1970-01-01.",
+        "SELECT unix_date(DATE'1970-01-02')",
+        "1"
+    ),
+    plain!(
+        "unix_seconds",
+        Accept::Timestamp,
+        SimpleType::Long,
+        unix_seconds,
+        Nulls::IfAny,
+        "unix_seconds(timestamp) - Seconds since 1970-01-01 00:00:00 UTC.",
+        "SELECT unix_seconds(TIMESTAMP'1970-01-01 00:00:01Z')",
+        "1"
+    ),
+    plain!(
+        "unix_millis",
+        Accept::Timestamp,
+        SimpleType::Long,
+        unix_millis,
+        Nulls::IfAny,
+        "unix_millis(timestamp) - Milliseconds since 1970-01-01 00:00:00 UTC.",
+        "SELECT unix_millis(TIMESTAMP'1970-01-01 00:00:01Z')",
+        "1000"
+    ),
+    plain!(
+        "unix_micros",
+        Accept::Timestamp,
+        SimpleType::Long,
+        same,
+        Nulls::IfAny,
+        "unix_micros(timestamp) - Microseconds since 1970-01-01 00:00:00 UTC.",
+        "SELECT unix_micros(TIMESTAMP'1970-01-01 00:00:01Z')",
+        "1000000"
+    ),
+    plain!(
+        "timestamp_seconds",
+        Accept::Numeric,
+        SimpleType::Timestamp,
+        timestamp_seconds,
+        Nulls::IfAny,
+        "timestamp_seconds(seconds) - The timestamp that many seconds after the epoch.",
+        "SELECT unix_micros(timestamp_seconds(1.5))",
+        "1500000"
+    ),
+    plain!(
+        "timestamp_millis",
+        Accept::Integral,
+        SimpleType::Timestamp,
+        timestamp_millis,
+        Nulls::IfAny,
+        "timestamp_millis(milliseconds) - The timestamp that many milliseconds after the epoch.",
+        "SELECT unix_micros(timestamp_millis(1))",
+        "1000"
+    ),
+    plain!(
+        "timestamp_micros",
+        Accept::Integral,
+        SimpleType::Timestamp,
+        same,
+        Nulls::IfAny,
+        "timestamp_micros(microseconds) - The timestamp that many microseconds after the epoch.",
+        "SELECT unix_micros(timestamp_micros(1))",
+        "1"
+    ),
+    plain!(
+        "date_from_unix_date",
+        Accept::Integer,
+        SimpleType::Date,
+        same,
+        Nulls::IfAny,
+        "date_from_unix_date(days) - The date that many days after 1970-01-01.",
+        "SELECT date_from_unix_date(1)",
+        "1970-01-02"
+    ),
 ];

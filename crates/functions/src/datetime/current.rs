@@ -22,9 +22,11 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
     let local = Zone::new(&context.eval.time_zone).to_local(context.eval.now_micros);
     let expr = match name.as_str() {
         "current_timestamp" | "now" => timestamp(context).with_sql(format!("{name}()")),
-        "localtimestamp" => {
-            TypedExpr::literal(ScalarValue::TimestampMicrosecond(Some(local), None), DataType::TimestampNtz, "localtimestamp()")
-        }
+        "localtimestamp" => TypedExpr::literal(
+            ScalarValue::TimestampMicrosecond(Some(local), None),
+            DataType::TimestampNtz,
+            "localtimestamp()",
+        ),
         "current_timezone" => TypedExpr::string(context.eval.time_zone_id.clone()).with_sql("current_timezone()"),
         _ => {
             let days = split_micros(local).0 as i32;
@@ -79,9 +81,44 @@ macro_rules! entry {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!("current_date", &["curdate"], "current_date() - The date at the start of the statement.", "SELECT current_date() = curdate()", "true", "1.5.0"),
-    entry!("current_timestamp", &["now"], "current_timestamp() - The time at the start of the statement.", "SELECT current_timestamp() = now()", "true", "1.5.0"),
-    entry!("localtimestamp", &[], "localtimestamp() - The wall-clock time at the start of the statement.", "SELECT typeof(localtimestamp())", "timestamp_ntz", "3.4.0"),
-    entry!("current_timezone", &[], "current_timezone() - The session's time zone.", "SELECT length(current_timezone()) > 0", "true", "3.1.0"),
-    entry!("current_time", &[], "current_time([precision]) - The time of day at the start of the statement.", "SELECT typeof(current_time(3))", "time(3)", "4.1.0"),
+    entry!(
+        "current_date",
+        &["curdate"],
+        "current_date() - The date at the start of the statement.",
+        "SELECT current_date() = curdate()",
+        "true",
+        "1.5.0"
+    ),
+    entry!(
+        "current_timestamp",
+        &["now"],
+        "current_timestamp() - The time at the start of the statement.",
+        "SELECT current_timestamp() = now()",
+        "true",
+        "1.5.0"
+    ),
+    entry!(
+        "localtimestamp",
+        &[],
+        "localtimestamp() - The wall-clock time at the start of the statement.",
+        "SELECT typeof(localtimestamp())",
+        "timestamp_ntz",
+        "3.4.0"
+    ),
+    entry!(
+        "current_timezone",
+        &[],
+        "current_timezone() - The session's time zone.",
+        "SELECT length(current_timezone()) > 0",
+        "true",
+        "3.1.0"
+    ),
+    entry!(
+        "current_time",
+        &[],
+        "current_time([precision]) - The time of day at the start of the statement.",
+        "SELECT typeof(current_time(3))",
+        "time(3)",
+        "4.1.0"
+    ),
 ];

@@ -176,7 +176,12 @@ static PARTS: &[Part] = &[
     Part { names: &["DAYOFWEEK_ISO", "DOW_ISO"], kernel: day_of_week_iso, result: DataType::Integer, of_date: true },
     Part { names: &["DOY"], kernel: day_of_year_kernel, result: DataType::Integer, of_date: true },
     Part { names: &["HOUR", "H", "HOURS", "HR", "HRS"], kernel: hour, result: DataType::Integer, of_date: false },
-    Part { names: &["MINUTE", "M", "MIN", "MINS", "MINUTES"], kernel: minute, result: DataType::Integer, of_date: false },
+    Part {
+        names: &["MINUTE", "M", "MIN", "MINS", "MINUTES"],
+        kernel: minute,
+        result: DataType::Integer,
+        of_date: false,
+    },
     Part {
         names: &["SECOND", "S", "SEC", "SECONDS", "SECS"],
         kernel: second_with_fraction,
@@ -187,12 +192,32 @@ static PARTS: &[Part] = &[
 
 /// As [`PARTS`] for intervals.
 static INTERVAL_PARTS: &[Part] = &[
-    Part { names: &["YEAR", "Y", "YEARS", "YR", "YRS"], kernel: interval_years, result: DataType::Integer, of_date: true },
+    Part {
+        names: &["YEAR", "Y", "YEARS", "YR", "YRS"],
+        kernel: interval_years,
+        result: DataType::Integer,
+        of_date: true,
+    },
     Part { names: &["MONTH", "MON", "MONS", "MONTHS"], kernel: interval_months, result: DataType::Byte, of_date: true },
     Part { names: &["DAY", "D", "DAYS"], kernel: interval_days, result: DataType::Integer, of_date: false },
-    Part { names: &["HOUR", "H", "HOURS", "HR", "HRS"], kernel: interval_hours, result: DataType::Byte, of_date: false },
-    Part { names: &["MINUTE", "M", "MIN", "MINS", "MINUTES"], kernel: interval_minutes, result: DataType::Byte, of_date: false },
-    Part { names: &["SECOND", "S", "SEC", "SECONDS", "SECS"], kernel: interval_seconds, result: SECONDS, of_date: false },
+    Part {
+        names: &["HOUR", "H", "HOURS", "HR", "HRS"],
+        kernel: interval_hours,
+        result: DataType::Byte,
+        of_date: false,
+    },
+    Part {
+        names: &["MINUTE", "M", "MIN", "MINS", "MINUTES"],
+        kernel: interval_minutes,
+        result: DataType::Byte,
+        of_date: false,
+    },
+    Part {
+        names: &["SECOND", "S", "SEC", "SECONDS", "SECS"],
+        kernel: interval_seconds,
+        result: SECONDS,
+        of_date: false,
+    },
 ];
 
 fn extract(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
@@ -218,7 +243,9 @@ fn extract(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built
     let upper = text.to_uppercase();
     let find = |parts: &'static [Part]| parts.iter().find(|p| p.names.contains(&upper.as_str())).ok_or_else(unknown);
     let (part, source) = match &source.data_type {
-        DataType::YearMonthInterval(..) => (find(INTERVAL_PARTS).and_then(|p| if p.of_date { Ok(p) } else { Err(unknown()) })?, source.clone()),
+        DataType::YearMonthInterval(..) => {
+            (find(INTERVAL_PARTS).and_then(|p| if p.of_date { Ok(p) } else { Err(unknown()) })?, source.clone())
+        }
         DataType::DayTimeInterval(start, end) => {
             let part = find(INTERVAL_PARTS)?;
             let wanted = match part.names.first() {
@@ -307,14 +334,70 @@ pub static FUNCTIONS: &[Function] = &[
     of_date!("month", &[], month, SimpleType::Integer, "The month, 1 to 12.", "7", "1.5.0"),
     of_date!("weekofyear", &[], week, SimpleType::Integer, "The ISO week of the year, 1 to 53.", "30", "1.5.0"),
     of_date!("day", &["dayofmonth"], day, SimpleType::Integer, "The day of the month.", "30", "1.5.0"),
-    of_date!("dayofyear", &[], day_of_year_kernel, SimpleType::Integer, "The day of the year, 1 to 366.", "212", "1.5.0"),
+    of_date!(
+        "dayofyear",
+        &[],
+        day_of_year_kernel,
+        SimpleType::Integer,
+        "The day of the year, 1 to 366.",
+        "212",
+        "1.5.0"
+    ),
     of_date!("dayofweek", &[], day_of_week, SimpleType::Integer, "The day of the week, Sunday is 1.", "7", "2.3.0"),
     of_date!("weekday", &[], weekday, SimpleType::Integer, "The day of the week, Monday is 0.", "5", "2.4.0"),
     of_date!("dayname", &[], dayname, SimpleType::String, "The name of the day in three letters.", "Sat", "4.0.0"),
-    of_date!("monthname", &[], monthname, SimpleType::String, "The name of the month in three letters.", "Jul", "4.0.0"),
-    custom!("hour", &[], time_field, "hour(expr) - The hour of a timestamp or time.", "SELECT hour('2018-02-14 12:58:59')", "12", "1.5.0"),
-    custom!("minute", &[], time_field, "minute(expr) - The minute of a timestamp or time.", "SELECT minute('2009-07-30 12:58:59')", "58", "1.5.0"),
-    custom!("second", &[], time_field, "second(expr) - The second of a timestamp or time.", "SELECT second('2018-02-14 12:58:59')", "59", "1.5.0"),
-    custom!("extract", &[], extract, "extract(field FROM source) - A field of a date, timestamp, time or interval.", "SELECT extract(YEAR FROM TIMESTAMP '2019-08-12 01:00:00.123456')", "2019", "3.0.0"),
-    custom!("date_part", &["datepart"], extract, "date_part(field, source) - A field of a date, timestamp, time or interval.", "SELECT date_part('doy', DATE'2019-08-12')", "224", "3.0.0"),
+    of_date!(
+        "monthname",
+        &[],
+        monthname,
+        SimpleType::String,
+        "The name of the month in three letters.",
+        "Jul",
+        "4.0.0"
+    ),
+    custom!(
+        "hour",
+        &[],
+        time_field,
+        "hour(expr) - The hour of a timestamp or time.",
+        "SELECT hour('2018-02-14 12:58:59')",
+        "12",
+        "1.5.0"
+    ),
+    custom!(
+        "minute",
+        &[],
+        time_field,
+        "minute(expr) - The minute of a timestamp or time.",
+        "SELECT minute('2009-07-30 12:58:59')",
+        "58",
+        "1.5.0"
+    ),
+    custom!(
+        "second",
+        &[],
+        time_field,
+        "second(expr) - The second of a timestamp or time.",
+        "SELECT second('2018-02-14 12:58:59')",
+        "59",
+        "1.5.0"
+    ),
+    custom!(
+        "extract",
+        &[],
+        extract,
+        "extract(field FROM source) - A field of a date, timestamp, time or interval.",
+        "SELECT extract(YEAR FROM TIMESTAMP '2019-08-12 01:00:00.123456')",
+        "2019",
+        "3.0.0"
+    ),
+    custom!(
+        "date_part",
+        &["datepart"],
+        extract,
+        "date_part(field, source) - A field of a date, timestamp, time or interval.",
+        "SELECT date_part('doy', DATE'2019-08-12')",
+        "224",
+        "3.0.0"
+    ),
 ];

@@ -37,8 +37,18 @@ fn days_of(year: i64, month: i64, day: i64) -> Result<i64> {
     field("DayOfMonth", day, 1, 31, "1 - 28/31")?;
     checked_days(year, month, day).ok_or_else(|| {
         const MONTHS: [&str; 12] = [
-            "JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY", "AUGUST", "SEPTEMBER", "OCTOBER",
-            "NOVEMBER", "DECEMBER",
+            "JANUARY",
+            "FEBRUARY",
+            "MARCH",
+            "APRIL",
+            "MAY",
+            "JUNE",
+            "JULY",
+            "AUGUST",
+            "SEPTEMBER",
+            "OCTOBER",
+            "NOVEMBER",
+            "DECEMBER",
         ];
         if day == 29 {
             return out_of_bounds(format!("Invalid date 'February 29' as '{year}' is not a leap year"));
@@ -259,7 +269,11 @@ fn time_unit(text: &str) -> Option<i64> {
 fn unknown_unit(function: &str, text: &str) -> SparkError {
     SparkError::new(
         "INVALID_PARAMETER_VALUE.TIME_UNIT",
-        [("functionName", quote::sql_id(function)), ("parameter", quote::sql_id("unit")), ("invalidValue", format!("'{text}'"))],
+        [
+            ("functionName", quote::sql_id(function)),
+            ("parameter", quote::sql_id("unit")),
+            ("invalidValue", format!("'{text}'")),
+        ],
     )
 }
 
@@ -392,20 +406,132 @@ macro_rules! entry {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!("make_date", build_make_date, "make_date(year, month, day) - The date of its parts.", "SELECT make_date(2013, 7, 15)", "2013-07-15", "3.0.0"),
-    entry!("make_time", build_make_time, "make_time(hour, minute, second) - The time of its parts.", "SELECT make_time(6, 30, 45.887)", "06:30:45.887", "4.1.0"),
-    entry!("make_timestamp", build_make_timestamp, "make_timestamp(year, month, day, hour, min, sec[, timezone]) - The timestamp of its parts, or of a date and a time.", "SELECT make_timestamp(2014, 12, 28, 6, 30, 45.887)", "2014-12-28 06:30:45.887", "3.0.0"),
-    entry!("make_timestamp_ltz", build_make_timestamp, "make_timestamp_ltz(year, month, day, hour, min, sec[, timezone]) - The timestamp with local time zone of its parts.", "SELECT make_timestamp_ltz(2014, 12, 28, 6, 30, 45.887)", "2014-12-28 06:30:45.887", "3.4.0"),
-    entry!("make_timestamp_ntz", build_make_timestamp, "make_timestamp_ntz(year, month, day, hour, min, sec) - The timestamp without time zone of its parts.", "SELECT make_timestamp_ntz(2014, 12, 28, 6, 30, 45.887)", "2014-12-28 06:30:45.887", "3.4.0"),
-    entry!("try_make_timestamp", build_make_timestamp, "try_make_timestamp(year, month, day, hour, min, sec[, timezone]) - As make_timestamp, with NULL for parts that do not fit.", "SELECT try_make_timestamp(2024, 13, 22, 15, 30, 0)", "NULL", "4.0.0"),
-    entry!("try_make_timestamp_ltz", build_make_timestamp, "try_make_timestamp_ltz(year, month, day, hour, min, sec[, timezone]) - As make_timestamp_ltz, with NULL for parts that do not fit.", "SELECT try_make_timestamp_ltz(2024, 13, 22, 15, 30, 0)", "NULL", "4.0.0"),
-    entry!("try_make_timestamp_ntz", build_make_timestamp, "try_make_timestamp_ntz(year, month, day, hour, min, sec) - As make_timestamp_ntz, with NULL for parts that do not fit.", "SELECT try_make_timestamp_ntz(2024, 13, 22, 15, 30, 0)", "NULL", "4.0.0"),
-    entry!("time_diff", build_time_unit, "time_diff(unit, start, end) - The whole units from start to end.", "SELECT time_diff('HOUR', TIME'20:30:29', TIME'21:30:29')", "1", "4.1.0"),
-    entry!("time_trunc", build_time_unit, "time_trunc(unit, time) - The time cut to a unit.", "SELECT time_trunc('HOUR', TIME'09:32:05.359')", "09:00:00", "4.1.0"),
-    entry!("time_from_seconds", build_time_number, "time_from_seconds(seconds) - The time that many seconds after midnight.", "SELECT time_from_seconds(0)", "00:00:00", "4.2.0"),
-    entry!("time_from_millis", build_time_number, "time_from_millis(millis) - The time that many milliseconds after midnight.", "SELECT time_from_millis(0)", "00:00:00", "4.2.0"),
-    entry!("time_from_micros", build_time_number, "time_from_micros(micros) - The time that many microseconds after midnight.", "SELECT time_from_micros(0)", "00:00:00", "4.2.0"),
-    entry!("time_to_seconds", build_time_number, "time_to_seconds(time) - The seconds since midnight, with a fraction.", "SELECT time_to_seconds(TIME'00:00:01')", "1.000000", "4.2.0"),
-    entry!("time_to_millis", build_time_number, "time_to_millis(time) - The milliseconds since midnight.", "SELECT time_to_millis(TIME'00:00:01')", "1000", "4.2.0"),
-    entry!("time_to_micros", build_time_number, "time_to_micros(time) - The microseconds since midnight.", "SELECT time_to_micros(TIME'00:00:01')", "1000000", "4.2.0"),
+    entry!(
+        "make_date",
+        build_make_date,
+        "make_date(year, month, day) - The date of its parts.",
+        "SELECT make_date(2013, 7, 15)",
+        "2013-07-15",
+        "3.0.0"
+    ),
+    entry!(
+        "make_time",
+        build_make_time,
+        "make_time(hour, minute, second) - The time of its parts.",
+        "SELECT make_time(6, 30, 45.887)",
+        "06:30:45.887",
+        "4.1.0"
+    ),
+    entry!(
+        "make_timestamp",
+        build_make_timestamp,
+        "make_timestamp(year, month, day, hour, min, sec[, timezone]) - The timestamp of its parts, or of a date and a time.",
+        "SELECT make_timestamp(2014, 12, 28, 6, 30, 45.887)",
+        "2014-12-28 06:30:45.887",
+        "3.0.0"
+    ),
+    entry!(
+        "make_timestamp_ltz",
+        build_make_timestamp,
+        "make_timestamp_ltz(year, month, day, hour, min, sec[, timezone]) - The timestamp with local time zone of its parts.",
+        "SELECT make_timestamp_ltz(2014, 12, 28, 6, 30, 45.887)",
+        "2014-12-28 06:30:45.887",
+        "3.4.0"
+    ),
+    entry!(
+        "make_timestamp_ntz",
+        build_make_timestamp,
+        "make_timestamp_ntz(year, month, day, hour, min, sec) - The timestamp without time zone of its parts.",
+        "SELECT make_timestamp_ntz(2014, 12, 28, 6, 30, 45.887)",
+        "2014-12-28 06:30:45.887",
+        "3.4.0"
+    ),
+    entry!(
+        "try_make_timestamp",
+        build_make_timestamp,
+        "try_make_timestamp(year, month, day, hour, min, sec[, timezone]) - As make_timestamp, with NULL for parts that do not fit.",
+        "SELECT try_make_timestamp(2024, 13, 22, 15, 30, 0)",
+        "NULL",
+        "4.0.0"
+    ),
+    entry!(
+        "try_make_timestamp_ltz",
+        build_make_timestamp,
+        "try_make_timestamp_ltz(year, month, day, hour, min, sec[, timezone]) - As make_timestamp_ltz, with NULL for parts that do not fit.",
+        "SELECT try_make_timestamp_ltz(2024, 13, 22, 15, 30, 0)",
+        "NULL",
+        "4.0.0"
+    ),
+    entry!(
+        "try_make_timestamp_ntz",
+        build_make_timestamp,
+        "try_make_timestamp_ntz(year, month, day, hour, min, sec) - As make_timestamp_ntz, with NULL for parts that do not fit.",
+        "SELECT try_make_timestamp_ntz(2024, 13, 22, 15, 30, 0)",
+        "NULL",
+        "4.0.0"
+    ),
+    entry!(
+        "time_diff",
+        build_time_unit,
+        "time_diff(unit, start, end) - The whole units from start to end.",
+        "SELECT time_diff('HOUR', TIME'20:30:29', TIME'21:30:29')",
+        "1",
+        "4.1.0"
+    ),
+    entry!(
+        "time_trunc",
+        build_time_unit,
+        "time_trunc(unit, time) - The time cut to a unit.",
+        "SELECT time_trunc('HOUR', TIME'09:32:05.359')",
+        "09:00:00",
+        "4.1.0"
+    ),
+    entry!(
+        "time_from_seconds",
+        build_time_number,
+        "time_from_seconds(seconds) - The time that many seconds after midnight.",
+        "SELECT time_from_seconds(0)",
+        "00:00:00",
+        "4.2.0"
+    ),
+    entry!(
+        "time_from_millis",
+        build_time_number,
+        "time_from_millis(millis) - The time that many milliseconds after midnight.",
+        "SELECT time_from_millis(0)",
+        "00:00:00",
+        "4.2.0"
+    ),
+    entry!(
+        "time_from_micros",
+        build_time_number,
+        "time_from_micros(micros) - The time that many microseconds after midnight.",
+        "SELECT time_from_micros(0)",
+        "00:00:00",
+        "4.2.0"
+    ),
+    entry!(
+        "time_to_seconds",
+        build_time_number,
+        "time_to_seconds(time) - The seconds since midnight, with a fraction.",
+        "SELECT time_to_seconds(TIME'00:00:01')",
+        "1.000000",
+        "4.2.0"
+    ),
+    entry!(
+        "time_to_millis",
+        build_time_number,
+        "time_to_millis(time) - The milliseconds since midnight.",
+        "SELECT time_to_millis(TIME'00:00:01')",
+        "1000",
+        "4.2.0"
+    ),
+    entry!(
+        "time_to_micros",
+        build_time_number,
+        "time_to_micros(time) - The microseconds since midnight.",
+        "SELECT time_to_micros(TIME'00:00:01')",
+        "1000000",
+        "4.2.0"
+    ),
 ];

@@ -66,10 +66,7 @@ pub fn longs(args: &ScalarArgs<'_>, index: usize) -> Result<Longs> {
 }
 
 /// Argument `index`, a legacy interval, by row.
-pub fn calendars(
-    args: &ScalarArgs<'_>,
-    index: usize,
-) -> Result<impl Fn(usize) -> Option<CalendarInterval> + use<>> {
+pub fn calendars(args: &ScalarArgs<'_>, index: usize) -> Result<impl Fn(usize) -> Option<CalendarInterval> + use<>> {
     let (array, constant) = fetch(args, index)?;
     let array = match array.data_type() {
         ArrowType::Interval(IntervalUnit::MonthDayNano) => array,
@@ -86,19 +83,21 @@ fn narrow<T: ArrowPrimitiveType>(values: Int64Array) -> Result<PrimitiveArray<T>
 where
     T::Native: TryFrom<i64>,
 {
-    values.try_unary(|v| {
-        T::Native::try_from(v).map_err(|_| {
-            let error = SparkError::new(
-                "ARITHMETIC_OVERFLOW",
-                [
-                    ("message", "integer overflow".to_string()),
-                    ("alternative", String::new()),
-                    ("config", crate::quote::sql_config("spark.sql.ansi.enabled")),
-                ],
-            );
-            crate::external(error)
+    values
+        .try_unary(|v| {
+            T::Native::try_from(v).map_err(|_| {
+                let error = SparkError::new(
+                    "ARITHMETIC_OVERFLOW",
+                    [
+                        ("message", "integer overflow".to_string()),
+                        ("alternative", String::new()),
+                        ("config", crate::quote::sql_config("spark.sql.ansi.enabled")),
+                    ],
+                );
+                crate::external(error)
+            })
         })
-    }).map_err(|e: datafusion::error::DataFusionError| from_datafusion(e))
+        .map_err(|e: datafusion::error::DataFusionError| from_datafusion(e))
 }
 
 /// Integers as the type of the result.

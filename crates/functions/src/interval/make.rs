@@ -124,8 +124,32 @@ macro_rules! entry {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!("make_interval", "make_interval([years[, months[, weeks[, days[, hours[, mins[, secs]]]]]]]) - The interval of its parts.", "SELECT make_interval(100, 11, 1, 1, 12, 30, 01.001001)", "100 years 11 months 8 days 12 hours 30 minutes 1.001001 seconds", "3.0.0"),
-    entry!("try_make_interval", "try_make_interval([years[, months[, weeks[, days[, hours[, mins[, secs]]]]]]]) - As make_interval, with NULL for what does not fit.", "SELECT try_make_interval(2147483647)", "NULL", "4.0.0"),
-    entry!("make_dt_interval", "make_dt_interval([days[, hours[, mins[, secs]]]]) - The day-time interval of its parts.", "SELECT make_dt_interval(1, 12, 30, 01.001001)", "1 12:30:01.001001000", "3.2.0"),
-    entry!("make_ym_interval", "make_ym_interval([years[, months]]) - The year-month interval of its parts.", "SELECT make_ym_interval(1, 2)", "1-2", "3.2.0"),
+    entry!(
+        "make_interval",
+        "make_interval([years[, months[, weeks[, days[, hours[, mins[, secs]]]]]]]) - The interval of its parts.",
+        "SELECT make_interval(100, 11, 1, 1, 12, 30, 01.001001)",
+        "100 years 11 months 8 days 12 hours 30 minutes 1.001001 seconds",
+        "3.0.0"
+    ),
+    entry!(
+        "try_make_interval",
+        "try_make_interval([years[, months[, weeks[, days[, hours[, mins[, secs]]]]]]]) - As make_interval, with NULL for what does not fit.",
+        "SELECT try_make_interval(2147483647)",
+        "NULL",
+        "4.0.0"
+    ),
+    entry!(
+        "make_dt_interval",
+        "make_dt_interval([days[, hours[, mins[, secs]]]]) - The day-time interval of its parts.",
+        "SELECT make_dt_interval(1, 12, 30, 01.001001)",
+        "1 12:30:01.001001000",
+        "3.2.0"
+    ),
+    entry!(
+        "make_ym_interval",
+        "make_ym_interval([years[, months]]) - The year-month interval of its parts.",
+        "SELECT make_ym_interval(1, 2)",
+        "1-2",
+        "3.2.0"
+    ),
 ];

@@ -12,7 +12,9 @@ use crate::coerce;
 use crate::datetime::arithmetic::{add_to_timestamp, date_add};
 use crate::datetime::calendar::{MICROS_PER_DAY, NANOS_PER_DAY, add_months};
 use crate::datetime::fields::extract_days;
-use crate::datetime::vector::{binary as binary_longs, calendars, finish, long_overflow, longs, overflow, unary as unary_longs};
+use crate::datetime::vector::{
+    binary as binary_longs, calendars, finish, long_overflow, longs, overflow, unary as unary_longs,
+};
 use crate::datetime::zone::Zone;
 use crate::quote;
 use crate::registry::BuildContext;
@@ -96,7 +98,9 @@ fn add(op: &Operation<'_, '_>, left: &TypedExpr, right: &TypedExpr) -> Result<Op
     match (&left.data_type, &right.data_type) {
         (l, r) if l.is_interval() && (r.is_datetime() || matches!(r, T::Time(_))) => add(op, right, left),
         (l, T::Date) if !l.is_interval() && !is_temporal(l) => add(op, right, left),
-        (T::Date, r) if r.is_integral() || r.is_string() || *r == T::Null || r.is_fractional() => date_plus(op, "date_add", left, right),
+        (T::Date, r) if r.is_integral() || r.is_string() || *r == T::Null || r.is_fractional() => {
+            date_plus(op, "date_add", left, right)
+        }
         (T::String(_), r) | (r, T::String(_)) if r.is_interval() => with_text(op, left, right),
         (T::Null, r) | (r, T::Null) if r.is_interval() => with_text(op, left, right),
         _ => add_interval(op, left, right),
@@ -110,7 +114,12 @@ fn with_text(op: &Operation<'_, '_>, left: &TypedExpr, right: &TypedExpr) -> Res
     add_interval(op, &left, &right)
 }
 
-fn date_plus(op: &Operation<'_, '_>, name: &'static str, date: &TypedExpr, days: &TypedExpr) -> Result<Option<TypedExpr>> {
+fn date_plus(
+    op: &Operation<'_, '_>,
+    name: &'static str,
+    date: &TypedExpr,
+    days: &TypedExpr,
+) -> Result<Option<TypedExpr>> {
     let sql = format!("{name}({}, {})", date.sql, days.sql);
     let days = match &days.data_type {
         DataType::Byte | DataType::Short | DataType::Integer => days.clone(),
@@ -176,9 +185,14 @@ fn subtract(op: &Operation<'_, '_>, left: &TypedExpr, right: &TypedExpr) -> Resu
         (l, T::Date) if *l == T::Date || reads(l) => date_difference(op, left, right, sql),
         (T::Date, r) if r.is_string() => date_difference(op, left, right, sql),
         (T::Date, r) if r.is_integral() || r.is_fractional() || *r == T::Null => date_plus(op, "date_sub", left, right),
-        (l, r) if (timestamp_like(l) || timestamp_like(r)) && (l.is_datetime() || reads(l)) && (r.is_datetime() || reads(r)) => {
+        (l, r)
+            if (timestamp_like(l) || timestamp_like(r))
+                && (l.is_datetime() || reads(l))
+                && (r.is_datetime() || reads(r)) =>
+        {
             let ntz = [l, r].iter().all(|t| matches!(t, T::TimestampNtz | T::Date) || reads(t));
-            let to = if ntz && (*l == T::TimestampNtz || *r == T::TimestampNtz) { T::TimestampNtz } else { T::Timestamp };
+            let to =
+                if ntz && (*l == T::TimestampNtz || *r == T::TimestampNtz) { T::TimestampNtz } else { T::Timestamp };
             let args = vec![op.implicit(left.clone(), &to)?, op.implicit(right.clone(), &to)?];
             Ok(Some(op.call("subtracttimestamps", timestamp_difference, args, T::DAY_TIME, sql)))
         }
@@ -223,7 +237,9 @@ fn interval_and_number(
     };
     let (number, result) = match &interval.data_type {
         DataType::CalendarInterval => (op.implicit(number, &DataType::Double)?, DataType::CalendarInterval),
-        DataType::YearMonthInterval(..) => (number, DataType::YearMonthInterval(YearMonthField::Year, YearMonthField::Month)),
+        DataType::YearMonthInterval(..) => {
+            (number, DataType::YearMonthInterval(YearMonthField::Year, YearMonthField::Month))
+        }
         DataType::DayTimeInterval(..) => (number, DataType::DAY_TIME),
         _ => return Ok(None),
     };
@@ -302,10 +318,7 @@ fn micros_sum(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     binary_longs(args, |a, b| fits(args, if args.option(0) == "-" { a.checked_sub(b) } else { a.checked_add(b) }))
 }
 
-fn calendar_array(
-    rows: usize,
-    one: impl Fn(usize) -> Result<Option<CalendarInterval>>,
-) -> Result<ArrayRef> {
+fn calendar_array(rows: usize, one: impl Fn(usize) -> Result<Option<CalendarInterval>>) -> Result<ArrayRef> {
     let value = |row: usize| one(row)?.map(CalendarInterval::to_arrow).transpose();
     Ok(Arc::new((0..rows).map(value).collect::<Result<IntervalMonthDayNanoArray>>()?))
 }
@@ -480,8 +493,13 @@ fn scale(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
             let unit = 10i128.pow((*scale).max(0) as u32);
             let one = |row: usize| match intervals.get(row) {
                 Some(_) if numbers.is_null(row) => Ok(None),
-                Some(i) if divides && numbers.value(row) == 0 => { let _ = i; by_zero() }
-                Some(i) if divides => fit(i128::from(i).checked_mul(unit).and_then(|v| divide_half_up(v, numbers.value(row)))),
+                Some(i) if divides && numbers.value(row) == 0 => {
+                    let _ = i;
+                    by_zero()
+                }
+                Some(i) if divides => {
+                    fit(i128::from(i).checked_mul(unit).and_then(|v| divide_half_up(v, numbers.value(row))))
+                }
                 Some(i) => fit(i128::from(i).checked_mul(numbers.value(row)).and_then(|v| divide_half_up(v, unit))),
                 None => Ok(None),
             };

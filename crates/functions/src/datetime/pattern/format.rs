@@ -47,7 +47,13 @@ impl Moment<'_> {
         Ok(match field {
             Field::Era => i64::from(date.year > 0),
             Field::Year => date.year,
-            Field::YearOfEra => if date.year > 0 { date.year } else { 1 - date.year },
+            Field::YearOfEra => {
+                if date.year > 0 {
+                    date.year
+                } else {
+                    1 - date.year
+                }
+            }
             Field::Quarter => i64::from((date.month - 1) / 3 + 1),
             Field::Month => i64::from(date.month),
             Field::DayOfMonth => i64::from(date.day),
@@ -56,9 +62,21 @@ impl Moment<'_> {
             Field::AlignedDay => i64::from((date.day - 1) % 7 + 1),
             Field::AmPm => hour / 12,
             Field::HourOfDay => hour,
-            Field::ClockHourOfDay => if hour == 0 { 24 } else { hour },
+            Field::ClockHourOfDay => {
+                if hour == 0 {
+                    24
+                } else {
+                    hour
+                }
+            }
             Field::HourOfAmPm => hour % 12,
-            Field::ClockHourOfAmPm => if hour % 12 == 0 { 12 } else { hour % 12 },
+            Field::ClockHourOfAmPm => {
+                if hour % 12 == 0 {
+                    12
+                } else {
+                    hour % 12
+                }
+            }
             Field::Minute => i64::from(time.minute),
             Field::Second => i64::from(time.second),
             Field::Nano => i64::from(time.nano),

@@ -59,14 +59,30 @@ enum Item {
         reserved: usize,
     },
     /// Two digits of a year from 2000 on
-    TwoDigitYear { field: Field, reserved: usize },
-    Text { field: Field, full: bool },
-    Fraction { min: usize, max: usize },
+    TwoDigitYear {
+        field: Field,
+        reserved: usize,
+    },
+    Text {
+        field: Field,
+        full: bool,
+    },
+    Fraction {
+        min: usize,
+        max: usize,
+    },
     ZoneId,
-    ZoneName { full: bool },
+    ZoneName {
+        full: bool,
+    },
     /// `pattern`: 0 `+HHmm`, 1 `+HHMM`, 2 `+HH:MM`, 3 `+HHMMss`, 4 `+HH:MM:ss`
-    Offset { pattern: usize, zero: &'static str },
-    LocalizedOffset { full: bool },
+    Offset {
+        pattern: usize,
+        zero: &'static str,
+    },
+    LocalizedOffset {
+        full: bool,
+    },
     Optional(Vec<Item>),
 }
 
@@ -107,7 +123,11 @@ impl Pattern {
             Ok(items) => Ok(Self { items, lenient }),
             Err(_) if !lenient && compile::is_simple_date_format(text) => Err(SparkError::new(
                 "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION",
-                [("pattern", format!("'{text}'")), ("config", POLICY_KEY.to_string()), ("docroot", DOCROOT.to_string())],
+                [
+                    ("pattern", format!("'{text}'")),
+                    ("config", POLICY_KEY.to_string()),
+                    ("docroot", DOCROOT.to_string()),
+                ],
             )),
             Err(error) => Err(error),
         }

@@ -39,13 +39,7 @@ pub fn parse(items: &[Item], text: &str, lenient: bool) -> Result<Fields, String
     }
 }
 
-fn sequence(
-    items: &[Item],
-    text: &[char],
-    mut at: usize,
-    lenient: bool,
-    fields: &mut Fields,
-) -> Result<usize, usize> {
+fn sequence(items: &[Item], text: &[char], mut at: usize, lenient: bool, fields: &mut Fields) -> Result<usize, usize> {
     for item in items {
         at = one(item, text, at, lenient, fields)?;
     }
@@ -87,9 +81,8 @@ fn one(item: &Item, text: &[char], at: usize, lenient: bool, fields: &mut Fields
             }
             number(text, at, 2, 2, Sign::NotNegative, 0, false, fields, |value| (*field, 2000 + value))
         }
-        Item::Text { field, .. } => names_of(*field, text, at).map_or(Err(at), |(value, end)| {
-            if fields.set(*field, value) { Ok(end) } else { Err(at) }
-        }),
+        Item::Text { field, .. } => names_of(*field, text, at)
+            .map_or(Err(at), |(value, end)| if fields.set(*field, value) { Ok(end) } else { Err(at) }),
         Item::Fraction { min, max } => {
             let digits = text[at.min(text.len())..].iter().take(*max).take_while(|c| c.is_ascii_digit()).count();
             if digits < *min {

@@ -4,8 +4,7 @@ use arrow::array::timezone::Tz;
 use super::parse::Fields;
 use super::{Field, format::java_name, names};
 use crate::datetime::calendar::{
-    checked_days, checked_nanos, civil_from_days, days_from_civil, is_leap, NANOS_PER_DAY,
-    NANOS_PER_SECOND,
+    NANOS_PER_DAY, NANOS_PER_SECOND, checked_days, checked_nanos, civil_from_days, days_from_civil, is_leap,
 };
 
 /// A date (1970-01-01 where the text has none), a time of day (midnight) and a zone.
@@ -72,13 +71,7 @@ fn checked_date(year: i64, month: i64, day: i64) -> Result<i64, String> {
     })
 }
 
-fn by_day_of_year(
-    year: i64,
-    number: i64,
-    month: Option<i64>,
-    day: Option<i64>,
-    given: bool,
-) -> Result<i64, String> {
+fn by_day_of_year(year: i64, number: i64, month: Option<i64>, day: Option<i64>, given: bool) -> Result<i64, String> {
     if number == 366 && !is_leap(year) {
         return Err(format!("Invalid date 'DayOfYear 366' as '{year}' is not a leap year"));
     }
@@ -88,7 +81,9 @@ fn by_day_of_year(
     let conflict = |field: Field, derived: i64, read: i64| {
         if given {
             let name = java_name(field);
-            return Err(format!("Conflict found: Field {name} {derived} differs from {name} {read} derived from {shown}"));
+            return Err(format!(
+                "Conflict found: Field {name} {derived} differs from {name} {read} derived from {shown}"
+            ));
         }
         let name = java_name(field);
         Err(format!("Conflict found: Field {name} {read} differs from {name} {derived} derived from {shown}."))
@@ -128,8 +123,7 @@ fn time(fields: &Fields) -> Result<i64, String> {
         (None, None, None) => 12 * half.unwrap_or(0),
     };
     let at = |field| fields.get(field).unwrap_or(0);
-    checked_nanos(hour, at(Field::Minute), at(Field::Second), at(Field::Nano))
-        .ok_or_else(|| "Invalid time".to_string())
+    checked_nanos(hour, at(Field::Minute), at(Field::Second), at(Field::Nano)).ok_or_else(|| "Invalid time".to_string())
 }
 
 /// The old parser lets values overflow into the next larger field.
