@@ -5,6 +5,7 @@ import pathlib
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SUITES = {
     "cases": "Statements compared with real Spark (`tests/cases`)",
+    "properties": "Expressions over edge values (casts, arithmetic, dates, strings)",
     "functions": "Examples of Spark's own function descriptions",
     "function-names": "Functions of Spark's list that exist",
     "doctests": "PySpark's doctests",

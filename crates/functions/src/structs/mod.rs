@@ -24,7 +24,8 @@ const GROUP: &str = "struct_funcs";
 pub fn field_name(argument: &TypedExpr) -> Option<String> {
     match &argument.expr {
         Expr::Alias(alias) => Some(alias.name.clone()),
-        Expr::Column(_) | Expr::OuterReferenceColumn(..) => Some(argument.sql.clone()),
+        Expr::Column(_) => Some(argument.sql.clone()),
+        Expr::OuterReferenceColumn(_, column) => Some(written_name(&column.name).to_string()),
         Expr::LambdaVariable(variable) => Some(written_name(&variable.name).to_string()),
         other => extracted_name(other).map(str::to_string),
     }
