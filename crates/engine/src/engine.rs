@@ -11,6 +11,7 @@ use firesteel_plan::{Result, SparkError};
 use crate::jobs::{Jobs, RETAINED_JOBS};
 use crate::runtime::{self, MemoryBudget};
 use crate::session::Session;
+use crate::views::GlobalViews;
 
 /// How an engine starts.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub runtime: Arc<RuntimeEnv>,
     pub catalog: Arc<dyn Catalog>,
     pub jobs: Arc<Jobs>,
+    pub global_views: GlobalViews,
     pub started: SystemTime,
     /// Removed with the engine.
     _scratch: Option<tempfile::TempDir>,
@@ -72,6 +74,7 @@ impl Engine {
             runtime: runtime::build(&conf, budget)?,
             catalog: Arc::new(catalog),
             jobs: Jobs::new(retained),
+            global_views: GlobalViews::default(),
             started: SystemTime::now(),
             conf: Arc::new(conf),
             _scratch: scratch,

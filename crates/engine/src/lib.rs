@@ -29,14 +29,27 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod artifacts;
+mod cache;
+mod catalog_calls;
+mod commands;
 mod conf;
+mod context;
 mod engine;
 pub mod error;
 mod exec;
 mod execution;
+mod explain;
+mod functions;
 pub mod jobs;
+mod literal;
+mod names;
+mod rows;
+mod run;
 mod runtime;
 mod session;
+mod state;
+mod variables;
+mod views;
 
 pub use artifacts::Artifacts;
 pub use conf::SessionConf;

@@ -1,14 +1,28 @@
 //! A session: one user's configuration, temporary objects and running work.
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use firesteel_analyze::AnalyzedPlan;
+use firesteel_functions::EvalContext;
+use firesteel_functions::context::time_zone_or_utc;
 use firesteel_plan::command::ExplainMode;
-use firesteel_plan::{Plan, Relation, Result, SparkError, StructType};
+use firesteel_plan::{Plan, Relation, RelationKind, Result, SparkError, StructType};
+use firesteel_sql::ParseOptions;
+use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::Artifacts;
+use crate::cache::{Cache, Cached};
+use crate::commands::Statement;
 use crate::conf::SessionConf;
+use crate::context::StatementContext;
 use crate::engine::Engine;
 use crate::execution::{ExecuteOptions, Execution};
+use crate::functions::TemporaryFunctions;
+use crate::run::{self, Parameters};
+use crate::variables::{Scopes, Variables};
+use crate::views::{Namespace, Views};
 
 /// Uploads that one session may keep.
 const ARTIFACT_BYTES_MAX: usize = 2 << 30;
@@ -18,27 +32,38 @@ pub struct Session {
     user_id: String,
     session_id: String,
     pub(crate) conf: SessionConf,
+    namespace: RwLock<Namespace>,
+    pub(crate) views: Views,
+    pub(crate) variables: Variables,
+    pub(crate) functions: TemporaryFunctions,
+    pub(crate) cache: Cache,
     artifacts: Artifacts,
-    /// Fires when the session closes; every operation's token is a child of it.
+    /// Fires when the session closes; what outlives a statement watches it.
     closed: CancellationToken,
 }
 
 /// A relation that was analyzed, for the questions of AnalyzePlan.
 #[derive(Clone)]
 pub struct Analyzed {
-    pub(crate) session: Arc<Session>,
-    pub(crate) relation: Relation,
-    pub(crate) schema: StructType,
+    context: StatementContext,
+    relation: Relation,
+    plan: AnalyzedPlan,
 }
 
 impl Session {
     pub(crate) fn new(engine: Engine, user_id: &str, session_id: &str) -> Arc<Self> {
         let conf = SessionConf::new(Arc::clone(engine.conf()));
+        let database = conf.get("spark.sql.catalog.spark_catalog.defaultDatabase").unwrap_or_else(|| "default".into());
         Arc::new(Self {
             engine,
             user_id: user_id.into(),
             session_id: session_id.into(),
             conf,
+            namespace: RwLock::new(Namespace { catalog: firesteel_catalog::SESSION_CATALOG.into(), database }),
+            views: Views::default(),
+            variables: Variables::default(),
+            functions: TemporaryFunctions::default(),
+            cache: Cache::default(),
             artifacts: Artifacts::new(ARTIFACT_BYTES_MAX),
             closed: CancellationToken::new(),
         })
@@ -50,6 +75,11 @@ impl Session {
             user_id: user_id.into(),
             session_id: session_id.into(),
             conf: self.conf.fork(),
+            namespace: RwLock::new(self.namespace()),
+            views: self.views.fork(),
+            variables: self.variables.fork(),
+            functions: self.functions.fork(),
+            cache: Cache::default(),
             artifacts: self.artifacts.fork(),
             closed: CancellationToken::new(),
         })
@@ -72,44 +102,164 @@ impl Session {
         &self.artifacts
     }
 
+    pub(crate) fn namespace(&self) -> Namespace {
+        self.namespace.read().clone()
+    }
+    pub(crate) fn use_database(&self, database: &str) {
+        self.namespace.write().database = database.to_string();
+    }
+    pub(crate) fn closed_token(&self) -> CancellationToken {
+        self.closed.child_token()
+    }
+
+    pub(crate) fn eval_context(&self, namespace: &Namespace) -> EvalContext {
+        eval_of_conf(self.conf.all(), namespace, &self.user_id)
+    }
+
+    /// How SQL text is read in this session.
+    pub fn parse_options(&self) -> ParseOptions {
+        parse_options(&self.conf.all())
+    }
+
+    pub(crate) fn parse_query(&self, text: &str, eval: &EvalContext) -> Result<Relation> {
+        firesteel_sql::parse_query(text, &parse_options(&eval.conf))
+    }
+
+    fn context(self: &Arc<Self>, cancel: CancellationToken) -> StatementContext {
+        StatementContext::new(self, cancel, Scopes::default())
+    }
+
     /// Resolves names and types; runs nothing (but what pivot and its like need to know their columns).
-    pub async fn analyze(self: &Arc<Self>, _relation: &Relation) -> Result<Analyzed> {
-        Err(SparkError::internal("the analyzer is not wired yet"))
+    pub async fn analyze(self: &Arc<Self>, relation: &Relation) -> Result<Analyzed> {
+        let context = self.context(self.closed_token());
+        let plan = run::analyze(&context, &Arc::default(), relation).await?;
+        Ok(Analyzed { context, relation: relation.clone(), plan })
     }
 
     /// Runs a query or a statement. A statement's effect has happened when this returns; a query's rows are computed as
     /// the stream is read. SQL text that holds a statement (`RelationKind::Sql`) is run as that statement.
-    pub async fn execute(self: &Arc<Self>, _plan: Plan, _options: ExecuteOptions) -> Result<Execution> {
-        Err(SparkError::internal("the analyzer is not wired yet"))
+    pub async fn execute(self: &Arc<Self>, plan: Plan, options: ExecuteOptions) -> Result<Execution> {
+        let statement = self.statement(options);
+        if let Plan::Query(relation) = &plan
+            && let RelationKind::Sql { query, named_arguments, positional_arguments } = &*relation.kind
+            && let plan @ Plan::Command(_) = firesteel_sql::parse_statement(query, &self.parse_options())?
+        {
+            let parameters = Parameters { named: named_arguments.clone(), positional: positional_arguments.clone() };
+            return statement.with_parameters(parameters).run(plan).await;
+        }
+        statement.run(plan).await
     }
 
     /// What `spark.sql(text)` does: a statement runs now and answers its rows; a query only parses, and stays as it was.
-    pub async fn sql(self: &Arc<Self>, _relation: Relation, _options: ExecuteOptions) -> Result<SqlOutcome> {
-        Err(SparkError::internal("the analyzer is not wired yet"))
+    pub async fn sql(self: &Arc<Self>, relation: Relation, options: ExecuteOptions) -> Result<SqlOutcome> {
+        let RelationKind::Sql { query, named_arguments, positional_arguments } = &*relation.kind else {
+            return Ok(SqlOutcome::Query(relation));
+        };
+        match firesteel_sql::parse_statement(query, &self.parse_options())? {
+            Plan::Query(_) => Ok(SqlOutcome::Query(relation)),
+            command => {
+                let parameters =
+                    Parameters { named: named_arguments.clone(), positional: positional_arguments.clone() };
+                let statement = self.statement(options).with_parameters(parameters);
+                statement.run(command).await.map(SqlOutcome::Rows)
+            }
+        }
+    }
+
+    fn statement(self: &Arc<Self>, options: ExecuteOptions) -> Statement {
+        // An operation ends with its session.
+        let cancel = options.cancel.child_token();
+        let (closed, linked) = (self.closed.clone(), cancel.clone());
+        let guard = cancel.clone().drop_guard();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = closed.cancelled() => linked.cancel(),
+                () = linked.cancelled() => {}
+            }
+        });
+        Statement::new(self.context(cancel), options, Arc::new(guard))
     }
 
     /// `df.persist`: rows are kept from their first use on.
-    pub async fn persist(self: &Arc<Self>, _relation: &Relation, _storage_level: Option<StorageLevel>) -> Result<()> {
-        Err(SparkError::internal("the analyzer is not wired yet"))
+    pub async fn persist(self: &Arc<Self>, relation: &Relation, storage_level: Option<StorageLevel>) -> Result<()> {
+        if self.cache.relation(relation).is_some() {
+            return Ok(());
+        }
+        let analyzed = self.analyze(relation).await?;
+        let level = storage_level.unwrap_or(StorageLevel::MEMORY_AND_DISK_DESERIALIZED);
+        let cached = Arc::new(Cached::new(&analyzed.context, analyzed.plan, level));
+        self.cache.put_relation(relation.clone(), cached)
     }
 
     /// `df.unpersist`
-    pub async fn unpersist(self: &Arc<Self>, _relation: &Relation) -> Result<()> {
-        Err(SparkError::internal("the analyzer is not wired yet"))
+    pub async fn unpersist(self: &Arc<Self>, relation: &Relation) -> Result<()> {
+        self.cache.remove_relation(relation);
+        Ok(())
     }
 
     /// The level a relation is persisted at; [`StorageLevel::NONE`] where it is not.
-    pub async fn storage_level(self: &Arc<Self>, _relation: &Relation) -> Result<StorageLevel> {
-        Err(SparkError::internal("the analyzer is not wired yet"))
+    pub async fn storage_level(self: &Arc<Self>, relation: &Relation) -> Result<StorageLevel> {
+        Ok(self.cache.relation(relation).map_or(StorageLevel::NONE, |cached| cached.level))
     }
 
     /// Drops a checkpoint or another relation kept by id.
-    pub fn remove_cached_remote(&self, _relation_id: &str) {}
+    pub fn remove_cached_remote(&self, relation_id: &str) {
+        self.cache.remove_checkpoint(relation_id);
+    }
 
     /// Stops what runs and frees what is kept.
     pub fn close(&self) {
         self.closed.cancel();
+        self.views.clear();
+        self.variables.clear();
+        self.functions.clear();
+        self.cache.clear();
         self.artifacts.clear();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.closed.cancel();
+    }
+}
+
+/// The values that expressions depend on, from a configuration.
+pub(crate) fn eval_of_conf(conf: Arc<BTreeMap<String, String>>, namespace: &Namespace, user: &str) -> EvalContext {
+    let get = |key: &str| conf.get(key).map(String::as_str);
+    let time_zone_id = get("spark.sql.session.timeZone").unwrap_or("UTC").to_string();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
+    EvalContext {
+        ansi: !get("spark.sql.ansi.enabled").is_some_and(|v| v.trim().eq_ignore_ascii_case("false")),
+        time_zone: time_zone_or_utc(&time_zone_id),
+        time_zone_id,
+        now_micros: i64::try_from(now).unwrap_or(i64::MAX),
+        current_user: if user.is_empty() { "firesteel".into() } else { user.to_string() },
+        current_catalog: namespace.catalog.clone(),
+        current_database: namespace.database.clone(),
+        conf,
+    }
+}
+
+/// How the parser reads text under a configuration.
+pub(crate) fn parse_options(conf: &BTreeMap<String, String>) -> ParseOptions {
+    let flag =
+        |key: &str, default: bool| conf.get(key).map_or(default, |value| value.trim().eq_ignore_ascii_case("true"));
+    let ansi = flag("spark.sql.ansi.enabled", true);
+    ParseOptions {
+        ansi,
+        enforce_reserved_keywords: ansi && flag("spark.sql.ansi.enforceReservedKeywords", false),
+        double_quoted_identifiers: ansi && flag("spark.sql.ansi.doubleQuotedIdentifiers", false),
+        escaped_string_literals: flag("spark.sql.parser.escapedStringLiterals", false),
+        consecutive_string_literals: flag("spark.sql.legacy.consecutiveStringLiterals.enabled", false),
+        exponent_literal_as_decimal: flag("spark.sql.legacy.exponentLiteralAsDecimal.enabled", false),
+        legacy_set_operation_precedence: flag("spark.sql.legacy.setopsPrecedence.enabled", false),
+        having_without_group_by_as_where: flag("spark.sql.legacy.parser.havingWithoutGroupByAsWhere", false),
+        quoted_regex_column_names: flag("spark.sql.parser.quotedRegexColumnNames", false),
+        legacy_interval: flag("spark.sql.legacy.interval.enabled", false),
+        timestamp_ntz: conf.get("spark.sql.timestampType").is_some_and(|v| v.eq_ignore_ascii_case("TIMESTAMP_NTZ")),
+        session_time_zone: conf.get("spark.sql.session.timeZone").cloned().unwrap_or_else(|| "UTC".into()),
+        ..ParseOptions::default()
     }
 }
 
@@ -134,34 +284,74 @@ impl StorageLevel {
     pub const NONE: Self =
         Self { use_disk: false, use_memory: false, use_off_heap: false, deserialized: false, replication: 1 };
     pub const MEMORY_AND_DISK: Self =
-        Self { use_disk: true, use_memory: true, use_off_heap: false, deserialized: true, replication: 1 };
+        Self { use_disk: true, use_memory: true, use_off_heap: false, deserialized: false, replication: 1 };
+    pub const MEMORY_AND_DISK_DESERIALIZED: Self = Self { deserialized: true, ..Self::MEMORY_AND_DISK };
+
+    /// Spark's name of a level: `MEMORY_AND_DISK`, `DISK_ONLY_2`, …
+    pub fn of_name(name: &str) -> Result<Self> {
+        let upper = name.trim().to_uppercase();
+        let (base, replication) = match upper.rsplit_once('_') {
+            Some((base, count)) if count.len() == 1 => (base, count.parse().unwrap_or(1)),
+            _ => (upper.as_str(), 1),
+        };
+        let level = |use_disk, use_memory, use_off_heap, deserialized| Self {
+            use_disk,
+            use_memory,
+            use_off_heap,
+            deserialized,
+            replication,
+        };
+        Ok(match base {
+            "NONE" => Self::NONE,
+            "DISK_ONLY" => level(true, false, false, false),
+            "MEMORY_ONLY" => level(false, true, false, true),
+            "MEMORY_ONLY_SER" => level(false, true, false, false),
+            "MEMORY_AND_DISK" | "MEMORY_AND_DISK_DESER" => level(true, true, false, true),
+            "MEMORY_AND_DISK_SER" => level(true, true, false, false),
+            "OFF_HEAP" => level(true, true, true, false),
+            _ => {
+                return Err(SparkError::new("INVALID_STORAGE_LEVEL", [("storageLevel", name)])
+                    .with_message(format!("{name} is no storage level.")));
+            }
+        })
+    }
 }
 
 impl Analyzed {
     pub fn schema(&self) -> &StructType {
-        &self.schema
+        &self.plan.schema
     }
 
     /// The text of `df.explain` in that mode.
-    pub async fn explain(&self, _mode: ExplainMode) -> Result<String> {
-        Err(SparkError::internal("the analyzer is not wired yet"))
+    pub async fn explain(&self, mode: ExplainMode) -> Result<String> {
+        crate::explain::query(&self.context, &Arc::default(), &self.relation, &self.plan, mode).await
     }
 
     /// The files the plan reads, as URLs, sorted.
     pub async fn input_files(&self) -> Result<Vec<String>> {
-        Err(SparkError::internal("the analyzer is not wired yet"))
+        crate::explain::input_files(&self.plan.plan)
     }
 
     /// Whether `collect` needs no executor: rows that are in the plan already.
     pub fn is_local(&self) -> bool {
-        false
+        let mut relation = &self.relation;
+        loop {
+            match &*relation.kind {
+                RelationKind::LocalRelation { .. } | RelationKind::Catalog(_) | RelationKind::OneRow => return true,
+                RelationKind::SubqueryAlias { input, .. } | RelationKind::ToSchema { input, .. } => relation = input,
+                _ => return false,
+            }
+        }
     }
 
     pub fn same_semantics(&self, other: &Analyzed) -> bool {
-        self.relation == other.relation
+        crate::explain::canonical(&self.plan) == crate::explain::canonical(&other.plan)
     }
 
     pub fn semantic_hash(&self) -> i32 {
-        0
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        crate::explain::canonical(&self.plan).hash(&mut hasher);
+        hasher.finish() as i32
     }
 }

@@ -44,6 +44,7 @@ pub mod mismatch;
 pub mod nested;
 pub mod ordering;
 pub mod predicates;
+pub mod partition_dependent;
 pub mod quote;
 pub mod random;
 pub mod regex;

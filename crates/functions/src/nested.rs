@@ -231,10 +231,7 @@ pub fn conform(array: &ArrayRef, to: &ArrowType) -> Result<ArrayRef> {
         (ArrowType::Struct(from), ArrowType::Struct(fields)) if from.len() == fields.len() => {
             let source = array.as_struct();
             let nulls = source.nulls().cloned();
-            let columns = fields.iter().zip(source.columns()).map(|(f, c)| {
-                let column = conform(c, f.data_type())?;
-                Ok(if f.is_nullable() { column } else { mask_nulls(&column, nulls.as_ref()) })
-            });
+            let columns = fields.iter().zip(source.columns()).map(|(f, c)| conform(c, f.data_type()));
             let columns = columns.collect::<Result<Vec<_>>>()?;
             if fields.is_empty() {
                 return Ok(Arc::new(StructArray::new_empty_fields(array.len(), nulls)));
@@ -244,22 +241,6 @@ pub fn conform(array: &ArrayRef, to: &ArrowType) -> Result<ArrayRef> {
         (ArrowType::Null, _) => Ok(new_null_array(to, array.len())),
         _ => arrow::compute::cast(array, to).map_err(from_arrow),
     }
-}
-
-/// Drops a child's null buffer where it only repeats its parent's, so that a NOT NULL field may hold it.
-fn mask_nulls(column: &ArrayRef, parent: Option<&NullBuffer>) -> ArrayRef {
-    match (column.nulls(), parent) {
-        (Some(own), Some(parent)) if parent.contains(own) => {
-            let data = column.to_data().into_builder().nulls(None).build();
-            data.map_or_else(|_| Arc::clone(column), make_array)
-        }
-        _ => Arc::clone(column),
-    }
-}
-
-/// Validity of rows where every array is valid.
-pub fn union_nulls(arrays: &[&ArrayRef]) -> Option<NullBuffer> {
-    arrays.iter().fold(None, |nulls, array| NullBuffer::union(nulls.as_ref(), array.logical_nulls().as_ref()))
 }
 
 /// A struct's child with the struct's own NULLs.

@@ -174,6 +174,11 @@ impl Function {
         self
     }
 
+    pub const fn with_parameters(mut self, parameters: &'static [&'static str]) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
     pub const fn with_kind(mut self, kind: FunctionKind) -> Self {
         self.kind = kind;
         self
@@ -216,6 +221,7 @@ static FAMILIES: &[&[Function]] = &[
     crate::json::csv::FUNCTIONS,
     crate::json::structs::FUNCTIONS,
     crate::json::text::FUNCTIONS,
+    crate::partition_dependent::FUNCTIONS,
     crate::regex::functions::FUNCTIONS,
     crate::regex::like::FUNCTIONS,
     crate::regex::like::INTERNAL,

@@ -149,22 +149,27 @@ impl AggregateParts {
     }
 
     fn aggregate_plan(&self) -> Result<LogicalPlan> {
-        let mut plan = self.input.plan.clone();
+        let groups = self.groups.iter().map(|g| g.typed.expr.clone());
+        let functions = self.functions.iter().map(|(f, _)| f.clone());
+        let (mut plan, rewritten) =
+            super::partition::partition_below(self.input.plan.clone(), groups.chain(functions).collect())?;
+        let (groups, functions) = rewritten.split_at(self.groups.len());
         let group_exprs = match &self.sets {
-            None => self.groups.iter().map(|g| named(&g.typed.expr, &g.id)).collect(),
+            None => groups.iter().zip(&self.groups).map(|(e, g)| named(e, &g.id)).collect(),
             Some(sets) => {
                 // Each grouping column becomes a column of its own: it is nulled in some sets, while aggregate
                 // functions still see the input's.
                 let mut columns: Vec<DfExpr> =
                     self.input.output.iter().chain(&self.input.hidden).map(Attribute::column).collect();
-                columns.extend(self.groups.iter().map(|g| g.typed.expr.clone().alias(&g.id)));
+                columns.extend(groups.iter().zip(&self.groups).map(|(e, g)| e.clone().alias(&g.id)));
                 plan = project(plan, columns)?;
                 let column = |index: &usize| DfExpr::Column(Column::from_name(&self.groups[*index].id));
                 let sets = sets.iter().map(|set| set.iter().map(column).collect()).collect();
                 vec![DfExpr::GroupingSet(GroupingSet::GroupingSets(sets))]
             }
         };
-        let mut functions: Vec<DfExpr> = self.functions.iter().map(|(f, id)| f.clone().alias(id)).collect();
+        let mut functions: Vec<DfExpr> =
+            functions.iter().zip(&self.functions).map(|(f, (_, id))| f.clone().alias(id)).collect();
         if group_exprs.is_empty() && functions.is_empty() {
             let count = datafusion::functions_aggregate::expr_fn::count(lit(1_i64));
             functions.push(count.alias(fresh_id("_a")));

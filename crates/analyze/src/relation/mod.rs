@@ -1,9 +1,11 @@
 //! Operators: one file per family.
 pub mod aggregate;
+mod asof;
 mod cte;
 mod generate;
 mod join;
 mod leaf;
+mod partition;
 mod pivot;
 mod project;
 mod reshape;

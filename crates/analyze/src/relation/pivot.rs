@@ -156,7 +156,7 @@ impl Analyzer<'_> {
     }
 
     /// The pivot column's distinct values in order, for pivots that name none.
-    fn distinct_values(&self, input: &Resolved, column: &TypedExpr) -> Result<Vec<TypedExpr>> {
+    pub(super) fn distinct_values(&self, input: &Resolved, column: &TypedExpr) -> Result<Vec<TypedExpr>> {
         let max: usize =
             self.eval.get("spark.sql.pivotMaxValues").and_then(|v| v.parse().ok()).unwrap_or(PIVOT_VALUES_MAX);
         let attribute = Attribute::new("value", column.data_type.clone(), true);

@@ -57,6 +57,12 @@ impl Analyzer<'_> {
     }
 
     pub(crate) fn filter_typed(&self, input: Resolved, condition: DfExpr) -> Result<Resolved> {
+        let (below, mut conditions) = super::partition::partition_below(input.plan.clone(), vec![condition.clone()])?;
+        let rewritten = conditions.pop().ok_or_else(|| SparkError::internal("no condition"))?;
+        if rewritten != condition {
+            let plan = filter_plan(below, rewritten)?;
+            return input.closed(plan).sealed();
+        }
         let plan = filter_plan(input.plan.clone(), condition.clone())?;
         let extend = input.extend.as_ref().map(|extend| {
             let mut extend = extend.as_ref().clone();

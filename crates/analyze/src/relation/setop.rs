@@ -304,20 +304,31 @@ fn select(side: Resolved, columns: Vec<(TypedExpr, Attribute)>) -> Result<Resolv
 /// Adds `row_number() OVER (PARTITION BY all columns)`.
 fn number_equals(plan: LogicalPlan, columns: &[Attribute]) -> Result<(LogicalPlan, TypedExpr)> {
     let id = fresh_id("_n");
-    let function = WindowFunctionDefinition::WindowUDF(datafusion::functions_window::row_number::row_number_udwf());
-    let mut call = WindowFunction::new(function, vec![]);
-    call.params.partition_by = columns.iter().map(Attribute::column).collect();
-    call.params.window_frame = datafusion::logical_expr::WindowFrame::new_bounds(
-        datafusion::logical_expr::WindowFrameUnits::Rows,
-        datafusion::logical_expr::WindowFrameBound::Preceding(datafusion::common::ScalarValue::UInt64(None)),
-        datafusion::logical_expr::WindowFrameBound::CurrentRow,
-    );
-    let plan = super::window::window_plan(plan, vec![DfExpr::from(call).alias(&id)])?;
+    let plan = row_number(plan, &id, columns.iter().map(Attribute::column).collect(), vec![])?;
     let column = datafusion::logical_expr::cast(
         DfExpr::Column(datafusion::common::Column::from_name(&id)),
         arrow::datatypes::DataType::Int64,
     );
     Ok((plan, TypedExpr::new(column, DataType::Long, false, id)))
+}
+
+/// Adds the column `id`: `row_number()`, an unsigned number from 1.
+pub(super) fn row_number(
+    plan: LogicalPlan,
+    id: &str,
+    partition_by: Vec<DfExpr>,
+    order_by: Vec<datafusion::logical_expr::SortExpr>,
+) -> Result<LogicalPlan> {
+    let function = WindowFunctionDefinition::WindowUDF(datafusion::functions_window::row_number::row_number_udwf());
+    let mut call = WindowFunction::new(function, vec![]);
+    call.params.partition_by = partition_by;
+    call.params.order_by = order_by;
+    call.params.window_frame = datafusion::logical_expr::WindowFrame::new_bounds(
+        datafusion::logical_expr::WindowFrameUnits::Rows,
+        datafusion::logical_expr::WindowFrameBound::Preceding(datafusion::common::ScalarValue::UInt64(None)),
+        datafusion::logical_expr::WindowFrameBound::CurrentRow,
+    );
+    super::window::window_plan(plan, vec![DfExpr::from(call).alias(id)])
 }
 
 pub(crate) fn has_map(data_type: &DataType) -> bool {

@@ -26,8 +26,7 @@ impl Analyzer<'_> {
         plan: LogicalPlan,
         expressions: Vec<DfExpr>,
     ) -> Result<(LogicalPlan, Vec<DfExpr>)> {
-        let mut plan = plan;
-        let mut expressions = expressions;
+        let (mut plan, mut expressions) = super::partition::partition_below(plan, expressions)?;
         // Windows over windows need a pass for each level.
         while expressions.iter().any(has_window) {
             let mut found: Vec<(DfExpr, String)> = vec![];

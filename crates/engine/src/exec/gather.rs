@@ -43,6 +43,13 @@ impl GatherExec {
     }
 }
 
+impl GatherExec {
+    /// The row limit, if there is one.
+    pub fn fetch_rows(&self) -> Option<usize> {
+        self.fetch
+    }
+}
+
 impl DisplayAs for GatherExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.fetch {

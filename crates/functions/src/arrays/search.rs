@@ -17,7 +17,7 @@ fn build_contains(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resul
     let name = "array_contains";
     let sql = sql_of(context, &arguments.values);
     let (array, value) = arguments.two(context.called_as)?;
-    if value.data_type == DataType::Null {
+    if array.data_type == DataType::Null || value.data_type == DataType::Null {
         return Err(mismatch::null_type(name, &sql));
     }
     let (array, value) = array_and_element(context, name, &sql, array, value)?;

@@ -256,7 +256,8 @@ pub static FUNCTIONS: &[Function] = &[
         "explode(collection) - Makes a row of each element of an array, or of each key and value of a map.",
         &[("explode(array(10, 20))", "10\n20")],
     )
-    .with_kind(FunctionKind::Generator),
+    .with_kind(FunctionKind::Generator)
+    .with_parameters(&["collection"]),
     Function::custom(
         "explode_outer",
         GROUP,
@@ -265,7 +266,8 @@ pub static FUNCTIONS: &[Function] = &[
         "explode_outer(collection) - Like explode, with a row of NULLs for an empty or NULL collection.",
         &[("explode_outer(array(10, 20))", "10\n20")],
     )
-    .with_kind(FunctionKind::Generator),
+    .with_kind(FunctionKind::Generator)
+    .with_parameters(&["collection"]),
     Function::custom(
         "posexplode",
         GROUP,
@@ -274,7 +276,8 @@ pub static FUNCTIONS: &[Function] = &[
         "posexplode(collection) - Like explode, with the position from 0 as a first column.",
         &[("posexplode(array(10, 20))", "0\t10\n1\t20")],
     )
-    .with_kind(FunctionKind::Generator),
+    .with_kind(FunctionKind::Generator)
+    .with_parameters(&["collection"]),
     Function::custom(
         "posexplode_outer",
         GROUP,
@@ -283,7 +286,8 @@ pub static FUNCTIONS: &[Function] = &[
         "posexplode_outer(collection) - Like posexplode, with a row of NULLs for an empty or NULL collection.",
         &[("posexplode_outer(array(10, 20))", "0\t10\n1\t20")],
     )
-    .with_kind(FunctionKind::Generator),
+    .with_kind(FunctionKind::Generator)
+    .with_parameters(&["collection"]),
     Function::custom(
         "inline",
         GROUP,
@@ -292,7 +296,8 @@ pub static FUNCTIONS: &[Function] = &[
         "inline(array) - Makes a row of each struct of an array, a column of each field.",
         &[("inline(array(struct(1, 'a'), struct(2, 'b')))", "1\ta\n2\tb")],
     )
-    .with_kind(FunctionKind::Generator),
+    .with_kind(FunctionKind::Generator)
+    .with_parameters(&["input"]),
     Function::custom(
         "inline_outer",
         GROUP,
@@ -301,7 +306,8 @@ pub static FUNCTIONS: &[Function] = &[
         "inline_outer(array) - Like inline, with a row of NULLs for an empty or NULL array.",
         &[("inline_outer(array(struct(1, 'a'), struct(2, 'b')))", "1\ta\n2\tb")],
     )
-    .with_kind(FunctionKind::Generator),
+    .with_kind(FunctionKind::Generator)
+    .with_parameters(&["input"]),
     Function::custom(
         "stack",
         GROUP,

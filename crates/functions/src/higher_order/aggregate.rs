@@ -9,8 +9,7 @@ use arrow::compute::{concat, take};
 use firesteel_plan::{DataType, Result};
 
 use super::lambda::{LambdaArgs, LambdaCall};
-use super::{GROUP, call_text, in_order, lambda_sql, value_of};
-use crate::arrays::array_argument;
+use super::{GROUP, call_text, in_order, lambda_sql, typed_array, value_of};
 use crate::mismatch;
 use crate::nested::{Gather, Lists, conform};
 use crate::registry::{Arguments, BuildContext, Built, Function, ResolvedLambda, wrong_num_args};
@@ -25,7 +24,7 @@ fn build_aggregate(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resu
     };
     let (array, zero) = (value_of(context, array, 0)?, value_of(context, zero, 1)?);
     let sql = call_text(context, &[&array.sql, &zero.sql, "lambdafunction"]);
-    let array = array_argument(&sql, 0, array)?;
+    let array = typed_array(&sql, 0, array)?;
     let state = (zero.data_type.clone(), true);
     let (merge, merge_given) = merge.resolve(&[state.clone(), (array.element.clone(), array.contains_null)], 2)?;
     let state =

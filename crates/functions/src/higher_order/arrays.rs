@@ -8,9 +8,9 @@ use arrow::datatypes::Int32Type;
 use firesteel_plan::{DataType, Result, SparkError};
 
 use super::lambda::{LambdaArgs, LambdaCall};
-use super::{Body, Elements, GROUP, call_text, in_order, lambda_sql, require_boolean, value_of};
+use super::{Body, Elements, GROUP, call_text, in_order, lambda_sql, require_boolean, typed_array, value_of};
 use crate::arrays::order::sort_rows;
-use crate::arrays::{ArrayArgument, array_argument, kernel_call};
+use crate::arrays::{ArrayArgument, kernel_call};
 use crate::mismatch;
 use crate::nested::{Gather, Lists, RowEnds, element_type, list_array};
 use crate::registry::{Arguments, BuildContext, Built, Function, wrong_num_args};
@@ -25,7 +25,7 @@ fn array_and_lambda<'a>(context: &BuildContext<'_>, arguments: Arguments<'a>) ->
     };
     let array = value_of(context, array, 0)?;
     let sql = call_text(context, &[&array.sql, "lambdafunction"]);
-    Ok((array_argument(&sql, 0, array)?, body))
+    Ok((typed_array(&sql, 0, array)?, body))
 }
 
 fn build_transform(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
@@ -137,7 +137,7 @@ fn build_zip_with(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resul
     };
     let (left, right) = (value_of(context, left, 0)?, value_of(context, right, 1)?);
     let sql = call_text(context, &[&left.sql, &right.sql, "lambdafunction"]);
-    let (left, right) = (array_argument(&sql, 0, left)?, array_argument(&sql, 1, right)?);
+    let (left, right) = (typed_array(&sql, 0, left)?, typed_array(&sql, 1, right)?);
     let (lambda, given) = body.resolve(&[(left.element.clone(), true), (right.element.clone(), true)], 2)?;
     let sql = call_text(context, &[&left.expr.sql, &right.expr.sql, &lambda_sql(&lambda)]);
     let data_type = DataType::array(lambda.body.data_type.clone(), lambda.body.nullable);
@@ -184,7 +184,7 @@ fn build_sort(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Bu
     let Some(array) = parts.next() else { return Err(wrong_num_args(context.called_as, 1, 2, 0)) };
     let array = value_of(context, array, 0)?;
     let sql = call_text(context, &[&array.sql, DEFAULT_COMPARATOR]);
-    let array = array_argument(&sql, 0, array)?;
+    let array = typed_array(&sql, 0, array)?;
     let (data_type, nullable) = (array.expr.data_type.clone(), array.expr.nullable);
     let Some(body) = parts.next() else {
         if !array.element.is_orderable() {

@@ -2,7 +2,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use firesteel_plan::{DataType, Result};
 
 use super::lambda::{LambdaArgs, LambdaCall, LambdaKernel};
@@ -80,7 +80,7 @@ fn map_filter(args: &LambdaArgs<'_>) -> Result<ArrayRef> {
     let (mut rows, mut total) = (RowEnds::with_capacity(args.values.rows), 0);
     for row in 0..args.values.rows {
         for i in elements.range(row) {
-            if keep.is_some_and(|k| k.iter().nth(i).flatten() == Some(true)) {
+            if keep.is_some_and(|k| k.is_valid(i) && k.value(i)) {
                 keys.push(0, i);
                 values.push(0, i);
                 total += 1;

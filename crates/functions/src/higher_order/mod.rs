@@ -10,6 +10,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::take;
 use firesteel_plan::{DataType, Result, SparkError};
 
+use crate::arrays::{ArrayArgument, array_argument};
 use crate::mismatch;
 use crate::nested::{Lists, RowEnds};
 use crate::registry::{Arguments, BuildContext, LambdaArgument, ResolvedLambda};
@@ -69,6 +70,14 @@ fn in_order<'a>(arguments: Arguments<'a>) -> Vec<Body<'a>> {
     }
     out.extend(lambdas.map(|(_, lambda)| Body::Lambda(lambda)));
     out
+}
+
+/// An argument that is an array; unlike in other functions, an untyped NULL is not one.
+fn typed_array(sql: &str, index: usize, argument: TypedExpr) -> Result<ArrayArgument> {
+    match argument.data_type {
+        DataType::Null => Err(mismatch::unexpected_input(sql, index, &argument, "\"ARRAY\"")),
+        _ => array_argument(sql, index, argument),
+    }
 }
 
 /// The value at a position where no lambda may stand.

@@ -223,9 +223,8 @@ fn str_to_map(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
             continue;
         }
         let mut size = 0;
-        let separator = pattern(separators.value(row))?;
-        let between = pattern(pairs.value(row))?;
-        for entry in split(&between, texts.value(row), usize::MAX) {
+        let (pair, separator) = (pattern(pairs.value(row))?, pattern(separators.value(row))?);
+        for entry in split(&pair, texts.value(row), usize::MAX) {
             let mut parts = split(&separator, entry, 2).into_iter();
             keys.append_value(parts.next().unwrap_or(""));
             values.append_option(parts.next());

@@ -1,0 +1,172 @@
+//! SET, RESET, SET TIME ZONE, USE, and resources.
+use firesteel_functions::context::time_zone_or_utc;
+use firesteel_plan::identifier::quote_identifier;
+use firesteel_plan::statement::{SetConf, TimeZoneSetting};
+use firesteel_plan::{SparkError, TableName};
+
+use super::{Answer, Statement};
+use crate::execution::Execution;
+use crate::names::is_session_catalog;
+use crate::rows::Rows;
+
+const TIME_ZONE: &str = "spark.sql.session.timeZone";
+
+fn key_value() -> Rows {
+    Rows::texts(&["key", "value"])
+}
+
+pub fn set(st: &Statement, set: SetConf) -> Answer {
+    let conf = &st.session().conf;
+    let rows = match set {
+        SetConf::All => {
+            key_value().with(conf.explicit().into_iter().map(|(k, v)| vec![k.clone().into(), redacted(&k, v).into()]))
+        }
+        SetConf::AllVerbose => {
+            let mut rows = Rows::texts(&["key", "value", "meaning", "Since version"]);
+            for (key, value) in conf.all().iter() {
+                rows.push(vec![key.as_str().into(), redacted(key, value.clone()).into(), "".into(), "".into()]);
+            }
+            rows
+        }
+        SetConf::Get(key) => {
+            let value = conf.get(&key).unwrap_or_else(|| "<undefined>".into());
+            key_value().with([vec![key.clone().into(), redacted(&key, value).into()]])
+        }
+        SetConf::Value(key, value) => {
+            check(&key, &value)?;
+            conf.set(&key, &value);
+            key_value().with([vec![key.into(), value.into()]])
+        }
+    };
+    rows.into_execution()
+}
+
+/// Values of keys that name a secret are not shown.
+fn redacted(key: &str, value: String) -> String {
+    let key = key.to_lowercase();
+    let secret = ["secret", "password", "token", "access.key", "accesskey"].iter().any(|word| key.contains(word));
+    if secret { "*********(redacted)".into() } else { value }
+}
+
+fn check(key: &str, value: &str) -> Result<(), SparkError> {
+    if key == TIME_ZONE && !is_time_zone(value) {
+        return Err(SparkError::new("INVALID_CONF_VALUE.TIME_ZONE", [("confName", TIME_ZONE), ("confValue", value)]));
+    }
+    Ok(())
+}
+
+fn is_time_zone(id: &str) -> bool {
+    // An id that is no zone reads as UTC.
+    let parsed = time_zone_or_utc(id);
+    let is_utc = |id: &str| {
+        ["utc", "gmt", "ut", "z", "zulu", "etc/utc", "+00:00", "-00:00", "+00", "0"]
+            .contains(&id.to_lowercase().as_str())
+    };
+    is_utc(id) || format!("{parsed:?}") != format!("{:?}", time_zone_or_utc("+00:00"))
+}
+
+pub fn reset(st: &Statement, key: Option<String>) -> Answer {
+    match key {
+        Some(key) => st.session().conf.unset(&key),
+        None => st.session().conf.reset(),
+    }
+    Ok(Execution::empty())
+}
+
+pub async fn set_time_zone(st: &Statement, zone: TimeZoneSetting) -> Answer {
+    let id = match zone {
+        TimeZoneSetting::Local => "UTC".to_string(),
+        TimeZoneSetting::Id(id) => id,
+        TimeZoneSetting::Interval(expr) => {
+            let origin = expr.origin.clone();
+            let (value, _) = st.evaluate(&expr).await?;
+            let micros = match value {
+                datafusion::common::ScalarValue::DurationMicrosecond(Some(micros)) => micros,
+                datafusion::common::ScalarValue::IntervalMonthDayNano(Some(v)) if v.months == 0 && v.days == 0 => {
+                    v.nanoseconds / 1000
+                }
+                _ => return Err(invalid_offset().with_origin(origin.as_ref())),
+            };
+            let seconds = micros / 1_000_000;
+            if micros % 1_000_000 != 0 || seconds.abs() > 18 * 3600 {
+                return Err(invalid_offset().with_origin(origin.as_ref()));
+            }
+            let sign = if seconds < 0 { '-' } else { '+' };
+            let (hours, minutes, rest) = (seconds.abs() / 3600, seconds.abs() / 60 % 60, seconds.abs() % 60);
+            if rest == 0 {
+                format!("{sign}{hours:02}:{minutes:02}")
+            } else {
+                format!("{sign}{hours:02}:{minutes:02}:{rest:02}")
+            }
+        }
+    };
+    check(TIME_ZONE, &id)?;
+    st.session().conf.set(TIME_ZONE, &id);
+    key_value().with([vec![TIME_ZONE.into(), id.into()]]).into_execution()
+}
+
+fn invalid_offset() -> SparkError {
+    SparkError::of("INVALID_TIMEZONE")
+        .with_message("A time zone interval lies between -18 and +18 hours, in whole seconds.")
+}
+
+pub async fn set_catalog(st: &Statement, name: TableName) -> Answer {
+    let parts = st.name(&name).await?;
+    match parts.as_slice() {
+        [catalog] if is_session_catalog(catalog) => Ok(Execution::empty()),
+        _ => Err(catalog_not_found(&parts.join("."))),
+    }
+}
+
+pub fn catalog_not_found(name: &str) -> SparkError {
+    SparkError::new(
+        "CATALOG_NOT_FOUND",
+        [("catalogName", quote_identifier(name)), ("config", format!("\"spark.sql.catalog.{name}\""))],
+    )
+}
+
+pub async fn use_namespace(st: &Statement, name: TableName) -> Answer {
+    let parts = st.name(&name).await?;
+    if let [catalog] = parts.as_slice()
+        && is_session_catalog(catalog)
+    {
+        return Ok(Execution::empty());
+    }
+    let database = st.session().database_name(&parts)?;
+    use_database(st, &database).await?;
+    Ok(Execution::empty())
+}
+
+pub async fn use_database(st: &Statement, database: &str) -> Result<(), SparkError> {
+    match st.catalog().get_database(database).await? {
+        Some(found) => {
+            st.session().use_database(&found.name);
+            Ok(())
+        }
+        None => Err(firesteel_catalog::errors::schema_not_found(database)),
+    }
+}
+
+/// ADD and LIST of files; jars and archives need Java.
+pub fn resource(st: &Statement, action: &str, kind: &str, values: Vec<String>) -> Answer {
+    let kind_upper = kind.to_uppercase();
+    match (action.to_uppercase().as_str(), kind_upper.trim_end_matches('S')) {
+        ("LIST", _) => {
+            let prefix = format!("{}s/", kind_upper.trim_end_matches('S').to_lowercase());
+            let names = st.session().artifacts().names().into_iter().filter(|name| name.starts_with(&prefix));
+            let wanted = |name: &String| values.is_empty() || values.iter().any(|v| name.ends_with(v.as_str()));
+            Rows::texts(&["Results"]).with(names.filter(wanted).map(|name| vec![name.into()])).into_execution()
+        }
+        ("ADD", "FILE") => {
+            for value in values {
+                let path = value.strip_prefix("file:").unwrap_or(&value);
+                let data = std::fs::read(path)
+                    .map_err(|e| SparkError::new("PATH_NOT_FOUND", [("path", value.as_str())]).with_cause(e))?;
+                let name = path.rsplit('/').next().unwrap_or(path);
+                st.session().artifacts().put(format!("files/{name}"), data.into())?;
+            }
+            Ok(Execution::empty())
+        }
+        _ => Err(SparkError::unsupported(format!("{action} {kind_upper}: it needs a Java virtual machine"))),
+    }
+}

@@ -1,0 +1,199 @@
+//! Session variables and EXECUTE IMMEDIATE.
+use datafusion::common::ScalarValue;
+use firesteel_plan::identifier::{quote_identifier, quoted_name};
+use firesteel_plan::statement::{SetVariableSource, SqlExpr};
+use firesteel_plan::{DataType, Expr, ExprKind, Plan, Relation, RelationKind, Result, SparkError, TableName};
+
+use super::{Answer, Statement};
+use crate::execution::Execution;
+use crate::run::Parameters;
+use crate::variables::{Variable, not_found, session_name};
+
+pub async fn declare(
+    st: &Statement,
+    names: Vec<TableName>,
+    data_type: Option<DataType>,
+    default: Option<SqlExpr>,
+    replace: bool,
+) -> Answer {
+    let (value, data_type) = match (default, data_type) {
+        (Some(default), Some(wanted)) => {
+            let cast = Expr::from(ExprKind::Cast {
+                child: default.expr,
+                to: wanted.clone(),
+                mode: firesteel_plan::expression::EvalMode::Session,
+            });
+            (st.evaluate(&cast).await?.0, wanted)
+        }
+        (Some(default), None) => st.evaluate(&default.expr).await?,
+        (None, Some(wanted)) => (firesteel_functions::types::null_value(&wanted), wanted),
+        (None, None) => return Err(SparkError::parse("DECLARE")),
+    };
+    for name in names {
+        let parts = st.name(&name).await?;
+        let local = st.context.scopes.is_script();
+        let declared = match (&parts[..], local) {
+            ([one], true) => one.clone(),
+            _ => session_name(&parts).ok_or_else(|| {
+                SparkError::new(
+                    "UNRESOLVED_VARIABLE",
+                    [("variableName", quoted_name(&parts)), ("searchPath", "`SYSTEM`.`SESSION`".into())],
+                )
+            })?,
+        };
+        let variable = Variable {
+            name: declared.clone(),
+            data_type: data_type.clone(),
+            value: value.clone(),
+            default: value.clone(),
+        };
+        let added = if local {
+            st.context.scopes.declare(variable, replace)
+        } else {
+            st.session().variables.declare(variable, replace)
+        };
+        if !added {
+            let shown =
+                if local { quote_identifier(&declared) } else { quoted_name(&["system", "session", &declared]) };
+            return Err(SparkError::new("VARIABLE_ALREADY_EXISTS", [("variableName", shown)]));
+        }
+    }
+    Ok(Execution::empty())
+}
+
+pub async fn drop(st: &Statement, name: TableName, if_exists: bool) -> Answer {
+    let parts = st.name(&name).await?;
+    if !st.session().variables.drop(&parts) && !if_exists {
+        return Err(SparkError::new(
+            "VARIABLE_NOT_FOUND",
+            [("variableName", quoted_name(&["system", "session", parts.last().map_or("", String::as_str)]))],
+        ));
+    }
+    Ok(Execution::empty())
+}
+
+fn lookup(st: &Statement, parts: &[String]) -> Result<Variable> {
+    let found = st.context.scopes.get(parts).or_else(|| st.session().variables.get(parts));
+    found.ok_or_else(|| not_found(parts))
+}
+
+fn assign(st: &Statement, parts: &[String], value: ScalarValue) -> Result<()> {
+    if st.context.scopes.set(parts, value.clone()) || st.session().variables.set(parts, value) {
+        return Ok(());
+    }
+    Err(not_found(parts))
+}
+
+/// Casts to the variable's type and sets it.
+async fn store(st: &Statement, parts: &[String], expr: Expr) -> Result<()> {
+    let variable = lookup(st, parts)?;
+    if matches!(&*expr.kind, ExprKind::Default) {
+        return assign(st, parts, variable.default);
+    }
+    let cast = Expr::from(ExprKind::Cast {
+        child: expr,
+        to: variable.data_type,
+        mode: firesteel_plan::expression::EvalMode::Session,
+    });
+    let (value, _) = st.evaluate(&cast).await?;
+    assign(st, parts, value)
+}
+
+pub async fn set(st: &Statement, targets: Vec<TableName>, source: SetVariableSource) -> Answer {
+    let mut names = vec![];
+    for target in &targets {
+        let parts = st.name(target).await?;
+        lookup(st, &parts)?;
+        if names.contains(&parts) {
+            return Err(SparkError::new("DUPLICATE_ASSIGNMENTS", [("nameList", quoted_name(&parts))]));
+        }
+        names.push(parts);
+    }
+    match source {
+        SetVariableSource::Values(values) => {
+            for (parts, value) in names.iter().zip(values) {
+                store(st, parts, value).await?;
+            }
+        }
+        SetVariableSource::Query(query) => assign_row(st, &names, &query).await?,
+    }
+    Ok(Execution::empty())
+}
+
+/// Sets variables to the one row of a query; NULLs where it has none.
+pub async fn assign_row(st: &Statement, names: &[Vec<String>], query: &Relation) -> Result<()> {
+    let limited = Relation::new(RelationKind::Limit { input: Box::new(query.clone()), limit: Expr::int(2) });
+    let (schema, batches) = st.collect(&limited).await?;
+    if schema.fields.len() != names.len() {
+        return Err(SparkError::new(
+            "ASSIGNMENT_ARITY_MISMATCH",
+            [("numExpr", schema.fields.len().to_string()), ("numTarget", names.len().to_string())],
+        ));
+    }
+    let rows: usize = batches.iter().map(|b| b.num_rows()).sum();
+    if rows > 1 {
+        return Err(SparkError::of("ROW_SUBQUERY_TOO_MANY_ROWS"));
+    }
+    let batch = batches.iter().find(|b| b.num_rows() > 0);
+    for (index, (parts, field)) in names.iter().zip(schema.fields.iter()).enumerate() {
+        let literal = match batch {
+            Some(batch) => crate::literal::cell(batch.column(index).as_ref(), 0, &field.data_type),
+            None => firesteel_plan::Literal::Null(field.data_type.clone()),
+        };
+        store(st, parts, Expr::literal(literal)).await?;
+    }
+    Ok(())
+}
+
+pub async fn execute_immediate(
+    st: &Statement,
+    query: Expr,
+    into: Vec<TableName>,
+    arguments: Vec<(Expr, Option<String>)>,
+) -> Answer {
+    let (text, data_type) = st.evaluate(&query).await?;
+    if !data_type.is_string() {
+        return Err(SparkError::new(
+            "INVALID_EXPR_TYPE_FOR_QUERY_EXECUTE_IMMEDIATE",
+            [("exprType", format!("\"{}\"", data_type.sql()))],
+        ));
+    }
+    let Some(text) = text.try_as_str().flatten().map(str::to_string) else {
+        return Err(SparkError::new("NULL_QUERY_STRING_EXECUTE_IMMEDIATE", [("varName", "the query")]));
+    };
+    let named = arguments.iter().filter(|(_, name)| name.is_some()).count();
+    let is_named = named == arguments.len();
+    let mut parameters = Parameters::default();
+    for (expr, name) in arguments {
+        let (value, data_type) = st.evaluate(&expr).await?;
+        let literal = Expr::literal(crate::literal::literal(&value, &data_type));
+        match name {
+            Some(name) => parameters.named.push((name, literal)),
+            None if named > 0 && !is_named => {
+                return Err(SparkError::new("ALL_PARAMETERS_MUST_BE_NAMED", [("exprs", "the arguments")]));
+            }
+            None => parameters.positional.push(literal),
+        }
+    }
+    let plan = firesteel_sql::parse_statement(&text, &st.session().parse_options())?;
+    if let Plan::Command(firesteel_plan::Command::Sql(inner)) = &plan
+        && matches!(**inner, firesteel_plan::statement::SqlStatement::ExecuteImmediate { .. })
+    {
+        return Err(SparkError::new("NESTED_EXECUTE_IMMEDIATE", [("sqlString", text)]));
+    }
+    let inner = st.clone().with_parameters(parameters);
+    if into.is_empty() {
+        return inner.run(plan).await;
+    }
+    let Plan::Query(relation) = plan else {
+        return Err(SparkError::new("INVALID_STATEMENT_FOR_EXECUTE_INTO", [("sqlString", text)]));
+    };
+    let mut names = vec![];
+    for name in &into {
+        let parts = st.name(name).await?;
+        lookup(st, &parts)?;
+        names.push(parts);
+    }
+    assign_row(&inner, &names, &relation).await?;
+    Ok(Execution::empty())
+}

@@ -1,0 +1,568 @@
+//! `df.write` and `df.writeTo`: files and tables.
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use firesteel_analyze::{AnalyzedPlan, Attribute};
+use firesteel_catalog::{BucketSpec, Partition, Table, TableKind};
+use firesteel_functions::cast::{CastMode, can_store_assign, can_up_cast, cast};
+use firesteel_lake::{Conf, SourceOptions, WriteRequest, WriteSummary};
+use firesteel_plan::command::{SaveMode, Write, WriteTarget, WriteV2, WriteV2Mode};
+use firesteel_plan::identifier::{quote_identifier, quoted_name};
+use firesteel_plan::relation::Options;
+use firesteel_plan::{Expr, ExprKind, Relation, Result, SparkError, StructType, TableName, parse_multipart_identifier};
+use futures::TryStreamExt;
+
+use super::table::{default_location, ensure_directory, remove_files};
+use super::{Answer, Statement};
+use crate::context::bucketing;
+use crate::error::from_datafusion;
+use crate::execution::Execution;
+use crate::names::{Resolved, quote_id};
+
+pub async fn write(st: &Statement, write: Write) -> Answer {
+    let observed = match &write.target {
+        WriteTarget::Path(path) => save(st, &write, Some(path.clone())).await?,
+        WriteTarget::None => {
+            let path = write.options.iter().find(|(key, _)| key.eq_ignore_ascii_case("path")).map(|(_, v)| v.clone());
+            save(st, &write, path).await?
+        }
+        WriteTarget::SaveAsTable(name) => save_as_table(st, &write, name).await?,
+        WriteTarget::InsertInto(name) => {
+            let name = TableName::Parts(parse_multipart_identifier(name)?);
+            let table = st.existing_non_view(&name, "INSERT").await?;
+            if !write.partition_columns.is_empty() {
+                return Err(SparkError::new(
+                    "CANNOT_USE_PARTITION_BY_WITH_INSERT_INTO",
+                    Vec::<(String, String)>::new(),
+                )
+                .with_message("insertInto takes the table's own partitioning: leave partitionBy out."));
+            }
+            let overwrite = write.mode == SaveMode::Overwrite;
+            let rows = Rows { relation: write.input.clone(), by_name: false, options: write.options.clone() };
+            insert_rows(st, &table, rows, vec![], overwrite).await?
+        }
+    };
+    Ok(with_observed(observed))
+}
+
+pub type Observed = Vec<crate::execution::ObservedMetrics>;
+
+fn with_observed(observed: Observed) -> Execution {
+    let execution = Execution::empty();
+    *execution.observed.lock() = observed;
+    execution
+}
+
+fn default_format(st: &Statement) -> String {
+    st.context.eval.get("spark.sql.sources.default").unwrap_or("parquet").to_string()
+}
+
+pub fn check_format(format: &str) -> Result<()> {
+    if firesteel_lake::is_file_format(format) {
+        return Ok(());
+    }
+    Err(SparkError::new("DATA_SOURCE_NOT_FOUND", [("provider", format)]))
+}
+
+async fn save(st: &Statement, write: &Write, path: Option<String>) -> Result<Observed> {
+    let format = write.source.clone().unwrap_or_else(|| default_format(st));
+    let analyzed = st.analyze(&write.input).await?;
+    if format.eq_ignore_ascii_case("noop") {
+        return run_all(st, &analyzed).await;
+    }
+    check_format(&format)?;
+    if write.bucket_by.is_some() || !write.sort_columns.is_empty() {
+        let operation = if write.bucket_by.is_some() { "bucketBy" } else { "sortBy" };
+        return Err(SparkError::new("_LEGACY_ERROR_TEMP_1312", [("operation", operation)])
+            .with_message(format!("'save' does not support {operation} right now.")));
+    }
+    let Some(path) = path else {
+        return Err(SparkError::new("_LEGACY_ERROR_TEMP_2046", Vec::<(String, String)>::new())
+            .with_message("'path' is not specified."));
+    };
+    let request = WriteRequest {
+        format,
+        path,
+        mode: write.mode,
+        schema: analyzed.schema.clone(),
+        partition_by: write.partition_columns.clone(),
+        bucketing: None,
+        options: SourceOptions::new(write.options.clone()),
+        static_partitions: vec![],
+        conf: Conf::new((*st.context.eval.conf).clone()),
+        storage: st.context.storage(),
+    };
+    let (_, observed) = write_files(st, &analyzed, request).await?;
+    st.session().cache.invalidate_relations();
+    Ok(observed)
+}
+
+/// Computes all rows and drops them (`format("noop")`).
+async fn run_all(st: &Statement, analyzed: &AnalyzedPlan) -> Result<Observed> {
+    let ((), observed) = crate::run::run_job(&st.context, analyzed, st.job(), async |planned| {
+        for partition in 0..planned.plan.output_partitioning().partition_count() {
+            let mut rows =
+                planned.plan.execute(partition, std::sync::Arc::clone(&planned.task)).map_err(from_datafusion)?;
+            while rows.try_next().await.map_err(from_datafusion)?.is_some() {}
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(observed)
+}
+
+/// Writes a query's rows, as a job.
+pub async fn write_files(
+    st: &Statement,
+    analyzed: &AnalyzedPlan,
+    request: WriteRequest,
+) -> Result<(Option<WriteSummary>, Observed)> {
+    crate::run::run_job(&st.context, analyzed, st.job(), async |planned| {
+        // The gathering of rows for a client has no place in a write: each partition is a task of its own.
+        let plan = match planned.plan.downcast_ref::<crate::exec::GatherExec>() {
+            Some(gather) if gather.fetch_rows().is_none() => std::sync::Arc::clone(gather.children()[0]),
+            _ => std::sync::Arc::clone(&planned.plan),
+        };
+        firesteel_lake::write(plan, std::sync::Arc::clone(&planned.task), request).await
+    })
+    .await
+}
+
+async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Observed> {
+    let parts = parse_multipart_identifier(name)?;
+    let id = st.session().table_id(&parts, &st.context.namespace)?;
+    let existing = st.catalog().get_table(&id).await?;
+    match (&existing, write.mode) {
+        (Some(_), SaveMode::Ignore) => return Ok(vec![]),
+        (Some(_), SaveMode::ErrorIfExists) => {
+            return Err(firesteel_catalog::errors::table_already_exists(&id));
+        }
+        (Some(table), SaveMode::Append) => {
+            if let Some(source) = &write.source
+                && table
+                    .provider
+                    .as_ref()
+                    .is_some_and(|p| firesteel_lake::short_name(p) != firesteel_lake::short_name(source))
+            {
+                return Err(SparkError::new("_LEGACY_ERROR_TEMP_1159", [("tableName", quote_id(&id))])
+                    .with_message(format!("The format of the existing table {} is not {source}.", quote_id(&id))));
+            }
+            let rows = Rows { relation: write.input.clone(), by_name: true, options: write.options.clone() };
+            return insert_rows(st, table, rows, vec![], false).await;
+        }
+        _ => {}
+    }
+    let analyzed = st.analyze(&write.input).await?;
+    let mut table = Table::new(id, TableKind::Managed, partitions_last(&analyzed.schema, &write.partition_columns)?);
+    table.provider = Some(write.source.clone().unwrap_or_else(|| default_format(st)));
+    table.partition_columns = write.partition_columns.clone();
+    table.bucket_spec = write.bucket_by.as_ref().map(|(columns, count)| BucketSpec {
+        num_buckets: u32::try_from(*count).unwrap_or(0),
+        columns: columns.clone(),
+        sort_columns: write.sort_columns.clone(),
+    });
+    table.clustering_columns = write.clustering_columns.clone();
+    table.options = write.options.clone();
+    if let Some(key) = table.options.keys().find(|k| k.eq_ignore_ascii_case("path")).cloned() {
+        table.location = table.options.remove(&key);
+        table.kind = TableKind::External;
+    }
+    create_with_rows(st, table, &analyzed, existing, false).await
+}
+
+/// Columns with the partition columns moved to the end, in their order.
+pub fn partitions_last(schema: &StructType, partitions: &[String]) -> Result<StructType> {
+    let same = |field: &firesteel_plan::StructField, name: &String| field.name.eq_ignore_ascii_case(name);
+    let mut fields: Vec<_> = schema.fields.iter().filter(|f| !partitions.iter().any(|p| same(f, p))).cloned().collect();
+    for partition in partitions {
+        let field = schema.fields.iter().find(|f| same(f, partition)).ok_or_else(|| {
+            let names: Vec<_> = schema.fields.iter().map(|f| quote_identifier(&f.name)).collect();
+            SparkError::new(
+                "COLUMN_NOT_DEFINED_IN_TABLE",
+                [
+                    ("colType", "partition".to_string()),
+                    ("colName", quote_identifier(partition)),
+                    ("tableName", String::new()),
+                    ("tableCols", names.join(", ")),
+                ],
+            )
+        })?;
+        fields.push(field.clone());
+    }
+    Ok(StructType::new(fields))
+}
+
+/// Makes a table and fills it: CTAS, RTAS, saveAsTable. The rows are on disk before the catalog knows the table.
+pub async fn create_with_rows(
+    st: &Statement,
+    mut table: Table,
+    analyzed: &AnalyzedPlan,
+    replaced: Option<Table>,
+    if_not_exists: bool,
+) -> Result<Observed> {
+    let format = table.provider.clone().unwrap_or_else(|| default_format(st));
+    check_format(&format)?;
+    if let Some(old) = &replaced
+        && old.is_view()
+    {
+        return Err(SparkError::new(
+            "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE",
+            [("viewName", quote_id(&old.id)), ("operation", "saveAsTable".to_string())],
+        ));
+    }
+    if st.catalog().get_database(&table.id.database).await?.is_none() {
+        return Err(firesteel_catalog::errors::schema_not_found(&table.id.database));
+    }
+    if table.location.is_none() {
+        table.location = Some(default_location(st, &table.id).await?);
+    }
+    table.owner = st.user();
+    table.tracks_partitions = !table.partition_columns.is_empty();
+    let aligned = aligned(analyzed, &table.schema)?;
+    // What the files hold is nullable, as Spark makes its tables.
+    table.schema = table.schema.as_nullable();
+    let request = WriteRequest {
+        format,
+        path: table.location.clone().unwrap_or_default(),
+        mode: if replaced.is_some() || table.kind == TableKind::External {
+            SaveMode::Overwrite
+        } else {
+            SaveMode::ErrorIfExists
+        },
+        schema: aligned.schema.clone(),
+        partition_by: table.partition_columns.clone(),
+        bucketing: bucketing(&table),
+        options: SourceOptions::new(table.options.clone()),
+        static_partitions: vec![],
+        conf: Conf::new((*st.context.eval.conf).clone()),
+        storage: st.context.storage(),
+    };
+    let location = request.path.clone();
+    // An empty directory that is there already is no obstacle; one with files is, unless the table is replaced.
+    let mode = match request.mode {
+        SaveMode::ErrorIfExists if super::table::is_empty_place(st, &location).await? => SaveMode::Overwrite,
+        SaveMode::ErrorIfExists => {
+            return Err(SparkError::new(
+                "LOCATION_ALREADY_EXISTS",
+                [("location", location.clone()), ("identifier", quote_id(&table.id))],
+            ));
+        }
+        mode => mode,
+    };
+    let (summary, observed) = write_files(st, &aligned, WriteRequest { mode, ..request }).await?;
+    ensure_directory(st, &location).await?;
+    let partitions = summary.map(|s| s.partitions).unwrap_or_default();
+    let id = table.id.clone();
+    let columns = table.partition_columns.clone();
+    let moved = replaced.as_ref().filter(|old| old.kind == TableKind::Managed && old.location != table.location);
+    let result = match &replaced {
+        Some(_) => st.catalog().create_or_replace_table(table).await.map(|_| ()),
+        None => st.catalog().create_table(table, if_not_exists).await,
+    };
+    if let (Err(error), None) = (&result, &replaced) {
+        let error = error.clone();
+        remove_files(st, &location).await?;
+        return Err(error);
+    }
+    result?;
+    if let Some(old) = moved.and_then(|old| old.location.clone()) {
+        remove_files(st, &old).await?;
+    }
+    add_partitions(st, &id, &columns, partitions).await?;
+    st.session().cache.invalidate_table(&id);
+    Ok(observed)
+}
+
+/// Registers the partitions that a write made.
+async fn add_partitions(
+    st: &Statement,
+    id: &firesteel_catalog::TableId,
+    columns: &[String],
+    made: Vec<std::collections::BTreeMap<String, Option<String>>>,
+) -> Result<()> {
+    if made.is_empty() {
+        return Ok(());
+    }
+    let spec = |values: std::collections::BTreeMap<String, Option<String>>| {
+        let value = |column: &String| {
+            let found = values.iter().find(|(key, _)| key.eq_ignore_ascii_case(column));
+            (column.clone(), found.and_then(|(_, value)| value.clone()))
+        };
+        Partition::new(columns.iter().map(value).collect(), None)
+    };
+    st.catalog().create_partitions(id, made.into_iter().map(spec).collect(), true).await
+}
+
+/// The query's columns in the order of `schema` (which has the same names).
+fn aligned(analyzed: &AnalyzedPlan, schema: &StructType) -> Result<AnalyzedPlan> {
+    let columns = schema.fields.iter().map(|field| {
+        let found = analyzed.output.iter().find(|a| a.name.eq_ignore_ascii_case(&field.name));
+        let attribute = found.ok_or_else(|| SparkError::internal(format!("no column {}", field.name)))?;
+        Ok((attribute.typed(), field.clone()))
+    });
+    project(analyzed, columns.collect::<Result<Vec<_>>>()?)
+}
+
+/// A projection of typed columns under the given fields.
+pub fn project(
+    analyzed: &AnalyzedPlan,
+    columns: Vec<(firesteel_functions::TypedExpr, firesteel_plan::StructField)>,
+) -> Result<AnalyzedPlan> {
+    let mut output = vec![];
+    let mut exprs = vec![];
+    for (typed, mut field) in columns {
+        field.nullable = typed.nullable;
+        let attribute = Attribute::of_field(&field);
+        exprs.push(typed.expr.alias(&attribute.id));
+        output.push(attribute);
+    }
+    let plan = LogicalPlanBuilder::from(analyzed.plan.clone()).project(exprs).and_then(|b| b.build());
+    Ok(AnalyzedPlan {
+        plan: plan.map_err(from_datafusion)?,
+        schema: StructType::new(output.iter().map(Attribute::to_field).collect()),
+        output,
+        observed: analyzed.observed.clone(),
+    })
+}
+
+/// Rows to insert.
+pub struct Rows {
+    pub relation: Relation,
+    pub by_name: bool,
+    pub options: Options,
+}
+
+/// Casts rows to a table's columns by the store assignment policy. `columns` are the target columns, in the rows' order.
+pub fn store_assign(
+    st: &Statement,
+    table: &Table,
+    analyzed: &AnalyzedPlan,
+    targets: &[firesteel_plan::StructField],
+    by_name: bool,
+) -> Result<AnalyzedPlan> {
+    let name = quote_id(&table.id);
+    let show = |names: Vec<String>| names.join(", ");
+    if targets.len() != analyzed.output.len() {
+        let reason = if analyzed.output.len() > targets.len() { "TOO_MANY" } else { "NOT_ENOUGH" };
+        return Err(SparkError::new(
+            format!("INSERT_COLUMN_ARITY_MISMATCH.{reason}_DATA_COLUMNS"),
+            [
+                ("tableName", name),
+                ("tableColumns", show(targets.iter().map(|f| quote_identifier(&f.name)).collect())),
+                ("dataColumns", show(analyzed.output.iter().map(|a| quote_identifier(&a.name)).collect())),
+            ],
+        ));
+    }
+    let policy = st.context.eval.get("spark.sql.storeAssignmentPolicy").unwrap_or("ANSI").to_uppercase();
+    let mut columns = vec![];
+    for (position, field) in targets.iter().enumerate() {
+        let attribute = if by_name {
+            analyzed.output.iter().find(|a| a.name.eq_ignore_ascii_case(&field.name)).ok_or_else(|| {
+                SparkError::new(
+                    "INCOMPATIBLE_DATA_FOR_TABLE.CANNOT_FIND_DATA",
+                    [("tableName", name.clone()), ("colName", quote_identifier(&field.name))],
+                )
+            })?
+        } else {
+            &analyzed.output[position]
+        };
+        let typed = attribute.typed();
+        let from = &attribute.data_type;
+        let allowed = match policy.as_str() {
+            "LEGACY" => true,
+            "STRICT" => can_up_cast(from, &field.data_type),
+            _ => can_store_assign(from, &field.data_type),
+        };
+        if !allowed {
+            return Err(SparkError::new(
+                "INCOMPATIBLE_DATA_FOR_TABLE.CANNOT_SAFELY_CAST",
+                [
+                    ("tableName", name),
+                    ("colName", quote_identifier(&field.name)),
+                    ("srcType", format!("\"{}\"", from.sql())),
+                    ("targetType", format!("\"{}\"", field.data_type.sql())),
+                ],
+            ));
+        }
+        let mode = if policy == "LEGACY" { CastMode::Legacy } else { CastMode::Ansi };
+        columns.push((cast(typed, &field.data_type, mode, &st.context.eval)?, field.clone()));
+    }
+    project(analyzed, columns)
+}
+
+/// Inserts a query's rows, matched by position or name. `static_partitions` are values of partition columns that the
+/// rows do not hold.
+pub async fn insert_rows(
+    st: &Statement,
+    table: &Table,
+    rows: Rows,
+    static_partitions: Vec<(String, Option<String>)>,
+    overwrite: bool,
+) -> Result<Observed> {
+    let analyzed = st.analyze(&rows.relation).await?;
+    let is_static = |name: &str| static_partitions.iter().any(|(column, _)| column.eq_ignore_ascii_case(name));
+    let targets: Vec<_> = table.schema.fields.iter().filter(|f| !is_static(&f.name)).cloned().collect();
+    let stored = store_assign(st, table, &analyzed, &targets, rows.by_name)?;
+    write_stored(st, table, stored, static_partitions, overwrite, rows.options).await
+}
+
+/// Writes rows that have the table's types already; static partition values are added as columns.
+pub async fn write_stored(
+    st: &Statement,
+    table: &Table,
+    stored: AnalyzedPlan,
+    static_partitions: Vec<(String, Option<String>)>,
+    overwrite: bool,
+    options: Options,
+) -> Result<Observed> {
+    let stored = with_static(st, table, stored, &static_partitions)?;
+    let mut all_options = table.options.clone();
+    all_options.extend(options);
+    let dynamic = st
+        .context
+        .eval
+        .get("spark.sql.sources.partitionOverwriteMode")
+        .is_some_and(|mode| mode.eq_ignore_ascii_case("DYNAMIC"));
+    let request = WriteRequest {
+        format: table.provider.clone().unwrap_or_else(|| "parquet".into()),
+        path: table.location.clone().unwrap_or_default(),
+        mode: if overwrite { SaveMode::Overwrite } else { SaveMode::Append },
+        schema: stored.schema.clone(),
+        partition_by: table.partition_columns.clone(),
+        bucketing: bucketing(table),
+        options: SourceOptions::new(all_options),
+        static_partitions: if overwrite { leading(table, &static_partitions) } else { vec![] },
+        conf: Conf::new((*st.context.eval.conf).clone()),
+        storage: st.context.storage(),
+    };
+    let (summary, observed) = write_files(st, &stored, request).await?;
+    if overwrite && table.tracks_partitions && !dynamic {
+        // The partitions that the overwrite removed are gone from the catalog too.
+        let old = st.catalog().list_partitions(&table.id, &static_partitions).await?;
+        let specs = old.into_iter().map(|p| p.spec).collect();
+        st.catalog().drop_partitions(&table.id, specs, true).await?;
+    }
+    if table.tracks_partitions
+        && let Some(summary) = summary
+    {
+        add_partitions(st, &table.id, &table.partition_columns, summary.partitions).await?;
+    }
+    st.session().cache.invalidate_table(&table.id);
+    Ok(observed)
+}
+
+/// The static values of the table's first partition columns, in order.
+fn leading(table: &Table, values: &[(String, Option<String>)]) -> Vec<(String, Option<String>)> {
+    let find = |column: &String| {
+        values.iter().find(|(name, _)| name.eq_ignore_ascii_case(column)).map(|(_, v)| (column.clone(), v.clone()))
+    };
+    table.partition_columns.iter().map_while(find).collect()
+}
+
+fn with_static(
+    st: &Statement,
+    table: &Table,
+    stored: AnalyzedPlan,
+    values: &[(String, Option<String>)],
+) -> Result<AnalyzedPlan> {
+    if values.is_empty() {
+        return Ok(stored);
+    }
+    let mut columns = vec![];
+    for field in table.schema.fields.iter() {
+        let fixed = values.iter().find(|(name, _)| name.eq_ignore_ascii_case(&field.name));
+        let typed = match fixed {
+            Some((_, Some(text))) => {
+                let text = firesteel_functions::TypedExpr::string(text.clone());
+                cast(text, &field.data_type, CastMode::Ansi, &st.context.eval)?
+            }
+            Some((_, None)) => firesteel_functions::TypedExpr::null(field.data_type.clone()),
+            None => {
+                let found = stored.output.iter().find(|a| a.name.eq_ignore_ascii_case(&field.name));
+                found.ok_or_else(|| SparkError::internal(format!("no column {}", field.name)))?.typed()
+            }
+        };
+        columns.push((typed, field.clone()));
+    }
+    project(&stored, columns)
+}
+
+pub async fn write_v2(st: &Statement, write: WriteV2) -> Answer {
+    let parts = parse_multipart_identifier(&write.table)?;
+    let name = TableName::Parts(parts.clone());
+    let observed = match &write.mode {
+        WriteV2Mode::Append => {
+            let table = existing(st, &name).await?;
+            let rows = Rows { relation: write.input, by_name: true, options: write.options };
+            insert_rows(st, &table, rows, vec![], false).await?
+        }
+        WriteV2Mode::OverwritePartitions => {
+            let table = existing(st, &name).await?;
+            let mut dynamic = st.clone();
+            let mut conf = (*st.context.eval.conf).clone();
+            conf.insert("spark.sql.sources.partitionOverwriteMode".into(), "DYNAMIC".into());
+            dynamic.context = st.context.nested(st.context.namespace.clone(), &conf, true);
+            let rows = Rows { relation: write.input, by_name: true, options: write.options };
+            insert_rows(&dynamic, &table, rows, vec![], true).await?
+        }
+        WriteV2Mode::Overwrite(condition) => {
+            let table = existing(st, &name).await?;
+            if !is_always_true(condition) {
+                return Err(super::insert::unsupported_operation(&table.id, "overwrite by filter in batch mode"));
+            }
+            let rows = Rows { relation: write.input, by_name: true, options: write.options };
+            insert_rows(st, &table, rows, vec![], true).await?
+        }
+        mode => {
+            let id = st.session().table_id(&parts, &st.context.namespace)?;
+            let existing = st.catalog().get_table(&id).await?;
+            match (mode, &existing) {
+                (WriteV2Mode::Create, Some(_)) => return Err(firesteel_catalog::errors::table_already_exists(&id)),
+                (WriteV2Mode::Replace, None) => return Err(crate::names::table_not_found(&parts)),
+                _ => {}
+            }
+            let partition_columns = write.partition_by.iter().map(partition_name).collect::<Result<Vec<_>>>()?;
+            let analyzed = st.analyze(&write.input).await?;
+            let schema = partitions_last(&analyzed.schema, &partition_columns)?;
+            let mut table = Table::new(id, TableKind::Managed, schema);
+            table.provider = Some(write.provider.clone().unwrap_or_else(|| default_format(st)));
+            table.partition_columns = partition_columns;
+            table.clustering_columns = write.clustering_columns.clone();
+            table.options = write.options.clone();
+            table.properties = write.table_properties.clone();
+            create_with_rows(st, table, &analyzed, existing, false).await?
+        }
+    };
+    Ok(with_observed(observed))
+}
+
+async fn existing(st: &Statement, name: &TableName) -> Result<Table> {
+    let (parts, resolved) = st.resolve(name).await?;
+    match resolved {
+        Resolved::Table(_) => st.existing_non_view(name, "writeTo").await,
+        _ => Err(SparkError::new(
+            "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE",
+            [("viewName", quoted_name(&parts)), ("operation", "writeTo".to_string())],
+        )),
+    }
+}
+
+fn is_always_true(condition: &Expr) -> bool {
+    match &*condition.kind {
+        ExprKind::Literal(firesteel_plan::Literal::Boolean(flag)) => *flag,
+        ExprKind::SqlText(text) => text.trim().eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+/// The column that an identity partitioning names; other transforms need a format that has them.
+pub fn partition_name(transform: &Expr) -> Result<String> {
+    match &*transform.kind {
+        ExprKind::Attribute { name, .. } if name.len() == 1 => Ok(name[0].clone()),
+        ExprKind::Function(call) => Err(SparkError::new(
+            "UNSUPPORTED_FEATURE.PARTITION_WITH_NESTED_COLUMN_IS_UNSUPPORTED",
+            [("cols", call.name.join("."))],
+        )
+        .with_message(format!("File tables are partitioned by columns, not by {}.", call.name.join(".")))),
+        _ => Err(SparkError::unsupported("partitioning by an expression")),
+    }
+}

@@ -1,0 +1,256 @@
+//! The session as the analyzer sees it.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use firesteel_analyze::context::AnalyzedQuery;
+use firesteel_analyze::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction, TableSource};
+use firesteel_catalog::{SESSION_CATALOG, Table, TableId};
+use firesteel_functions::{EvalContext, TypedExpr};
+use firesteel_lake::{Bucketing, Conf, ScanRequest, SourceOptions};
+use firesteel_plan::relation::{CatalogCall, TimeTravel};
+use firesteel_plan::{Relation, Result, SparkError, StructType};
+use firesteel_storage::Storage;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::names::quote_id;
+use crate::session::Session;
+use crate::variables::Scopes;
+use crate::views::{Namespace, TempView, ViewDefinition};
+
+/// One statement's view of its session. Values that may change under it are frozen.
+#[derive(Clone)]
+pub struct StatementContext {
+    pub session: Arc<Session>,
+    pub eval: Arc<EvalContext>,
+    pub namespace: Namespace,
+    pub cancel: CancellationToken,
+    /// Local variables of a running script.
+    pub scopes: Scopes,
+    /// Temporary views are out of sight in the text of a persistent view.
+    sees_temporary: bool,
+    handle: Handle,
+}
+
+impl StatementContext {
+    /// Must be called inside a Tokio runtime.
+    pub fn new(session: &Arc<Session>, cancel: CancellationToken, scopes: Scopes) -> Self {
+        let namespace = session.namespace();
+        let eval = Arc::new(session.eval_context(&namespace));
+        let handle = Handle::current();
+        Self { session: Arc::clone(session), eval, namespace, cancel, scopes, sees_temporary: true, handle }
+    }
+
+    /// The same statement, inside the text of a view or function.
+    pub fn nested(&self, namespace: Namespace, conf: &BTreeMap<String, String>, sees_temporary: bool) -> Self {
+        let mut merged = (*self.eval.conf).clone();
+        merged.extend(conf.iter().map(|(k, v)| (k.clone(), v.clone())));
+        let mut eval = crate::session::eval_of_conf(Arc::new(merged), &namespace, &self.eval.current_user);
+        eval.now_micros = self.eval.now_micros;
+        Self { eval: Arc::new(eval), namespace, sees_temporary, scopes: Scopes::default(), ..self.clone() }
+    }
+
+    /// Waits for asynchronous work. Analysis runs on a thread where that is allowed.
+    pub fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.handle.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => Err(crate::execution::cancelled()),
+                result = work => result,
+            }
+        })
+    }
+
+    fn lake_conf(&self) -> Conf {
+        Conf::new((*self.eval.conf).clone())
+    }
+
+    fn view_source(&self, view: &TempView, qualifier: Vec<String>) -> TableSource {
+        match &view.definition {
+            ViewDefinition::Plan { plan, output, .. } => {
+                TableSource::Analyzed { plan: plan.clone(), output: output.clone(), qualifier }
+            }
+            ViewDefinition::Sql { query, conf, namespace, .. } => TableSource::View {
+                context: Arc::new(self.nested(namespace.clone(), conf, true)),
+                query: (**query).clone(),
+                schema: Some(view.schema.clone()),
+                qualifier,
+            },
+            ViewDefinition::Files { request, .. } => match self.files(request) {
+                Ok(TableSource::Provider { provider, schema, metadata, .. }) => {
+                    TableSource::Provider { provider, schema, metadata, qualifier }
+                }
+                Ok(other) => other,
+                // The error comes out where the view is read.
+                Err(error) => TableSource::View {
+                    context: Arc::new(self.clone()),
+                    query: Relation::new(firesteel_plan::RelationKind::UserDefined {
+                        inputs: vec![],
+                        kind: error.message().to_string(),
+                    }),
+                    schema: None,
+                    qualifier,
+                },
+            },
+        }
+    }
+
+    fn table_source(&self, table: &Table, options: &BTreeMap<String, String>) -> Result<TableSource> {
+        let id = &table.id;
+        let qualifier = vec![SESSION_CATALOG.to_string(), id.database.clone(), id.name.clone()];
+        if let Some(view) = &table.view {
+            let namespace = Namespace {
+                catalog: view.current_catalog.clone(),
+                database: view.current_namespace.last().cloned().unwrap_or_else(|| "default".into()),
+            };
+            let context = self.nested(namespace, &view.conf, false);
+            let query = context.session.parse_query(&view.text, &context.eval)?;
+            return Ok(TableSource::View {
+                context: Arc::new(context),
+                query,
+                schema: Some(table.schema.clone()),
+                qualifier,
+            });
+        }
+        if let Some(cached) = self.session.cache.table(id) {
+            return Ok(cached.source(qualifier));
+        }
+        let scan = self.block_on(firesteel_lake::scan(self.scan_request(table, options)?))?;
+        let metadata = StructType::new(vec![scan.metadata_column()]);
+        Ok(TableSource::Provider { provider: scan.table(), schema: table.schema.clone(), metadata, qualifier })
+    }
+
+    /// How a catalog table's files are read.
+    pub fn scan_request(&self, table: &Table, options: &BTreeMap<String, String>) -> Result<ScanRequest> {
+        let format = table.provider.clone().unwrap_or_else(|| "parquet".into());
+        let location = table
+            .location
+            .clone()
+            .ok_or_else(|| SparkError::internal(format!("the table {} has no location", quote_id(&table.id))))?;
+        let mut all = table.options.clone();
+        all.extend(options.clone());
+        Ok(ScanRequest {
+            format,
+            paths: vec![location],
+            options: SourceOptions::new(all),
+            user_schema: Some(table.schema.clone()),
+            partition_columns: Some(table.partition_columns.clone()),
+            bucketing: bucketing(table),
+            conf: self.lake_conf(),
+            storage: self.storage(),
+        })
+    }
+
+    pub fn storage(&self) -> Storage {
+        Storage::new((*self.eval.conf).clone())
+    }
+}
+
+pub fn bucketing(table: &Table) -> Option<Bucketing> {
+    table.bucket_spec.as_ref().map(|spec| Bucketing {
+        num_buckets: spec.num_buckets,
+        columns: spec.columns.clone(),
+        sort_columns: spec.sort_columns.clone(),
+    })
+}
+
+impl AnalyzerContext for StatementContext {
+    fn eval(&self) -> Arc<EvalContext> {
+        Arc::clone(&self.eval)
+    }
+
+    fn table(
+        &self,
+        name: &[String],
+        options: &BTreeMap<String, String>,
+        time_travel: Option<&TimeTravel>,
+    ) -> Result<Option<TableSource>> {
+        if self.cancel.is_cancelled() {
+            return Err(crate::execution::cancelled());
+        }
+        if let [view] = name
+            && self.sees_temporary
+            && let Some(view) = self.session.views.get(view)
+        {
+            return Ok(Some(self.view_source(&view, vec![view.name.clone()])));
+        }
+        if let Some(view) = self.session.global_view(name) {
+            return Ok(Some(self.view_source(&view, name.to_vec())));
+        }
+        // A path in place of a table (`parquet.`/tmp/x``), or a namespace that cannot be: no table.
+        let Ok(id) = self.session.table_id(name, &self.namespace) else { return Ok(None) };
+        let Some(table) = self.block_on(self.session.engine.shared.catalog.get_table(&id))? else { return Ok(None) };
+        if time_travel.is_some() {
+            return Err(SparkError::new(
+                "UNSUPPORTED_FEATURE.TIME_TRAVEL",
+                [("relationId", quote_id(&TableId::new(&id.database, &id.name)))],
+            ));
+        }
+        self.table_source(&table, options).map(Some)
+    }
+
+    fn files(&self, request: &FileScanRequest) -> Result<TableSource> {
+        let format = match &request.format {
+            Some(format) => format.clone(),
+            None => self.eval.get("spark.sql.sources.default").unwrap_or("parquet").to_string(),
+        };
+        let request = ScanRequest {
+            format,
+            paths: request.paths.clone(),
+            options: SourceOptions::new(request.options.clone()),
+            user_schema: request.schema.clone(),
+            partition_columns: None,
+            bucketing: None,
+            conf: self.lake_conf(),
+            storage: self.storage(),
+        };
+        let scan = self.block_on(firesteel_lake::scan(request))?;
+        Ok(TableSource::Provider {
+            provider: scan.table(),
+            schema: scan.schema().clone(),
+            metadata: StructType::new(vec![scan.metadata_column()]),
+            qualifier: vec![],
+        })
+    }
+
+    fn is_data_source(&self, name: &str) -> bool {
+        firesteel_lake::is_file_format(name)
+    }
+
+    fn sql_function(&self, name: &[String]) -> Result<Option<SqlFunction>> {
+        crate::commands::function::lookup(self, name)
+    }
+
+    fn variable(&self, name: &[String]) -> Result<Option<TypedExpr>> {
+        Ok(self.scopes.get(name).or_else(|| self.session.variables.get(name)).map(|v| v.typed(name)))
+    }
+
+    fn cached_remote(&self, relation_id: &str) -> Result<TableSource> {
+        self.session.cache.checkpoint(relation_id).map(|cached| cached.source(vec![])).ok_or_else(|| {
+            SparkError::new("INVALID_HANDLE.OPERATION_NOT_FOUND", [("handle", relation_id)])
+                .with_message(format!("The session keeps no relation of id {relation_id}."))
+        })
+    }
+
+    fn persisted(&self, relation: &Relation) -> Option<TableSource> {
+        self.session.cache.relation(relation).map(|cached| cached.source(vec![]))
+    }
+
+    fn catalog_call(&self, call: &CatalogCall) -> Result<RowsWithSchema> {
+        self.block_on(crate::catalog_calls::run(self, call))
+    }
+
+    fn infer_schema(
+        &self,
+        format: &str,
+        _columns: &[arrow::array::ArrayRef],
+        _options: &BTreeMap<String, String>,
+    ) -> Result<StructType> {
+        Err(SparkError::unsupported(format!("inferring the schema of {format} records in a column: give a schema")))
+    }
+
+    fn collect(&self, query: &AnalyzedQuery) -> Result<Vec<RecordBatch>> {
+        self.block_on(crate::run::collect_plan(self, &query.plan, &query.schema))
+    }
+}

@@ -1,0 +1,141 @@
+//! `EXPLAIN`: the plans as text, and what a plan reads.
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::source_as_provider;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use firesteel_analyze::AnalyzedPlan;
+use firesteel_lake::FileTable;
+use firesteel_plan::command::ExplainMode;
+use firesteel_plan::{Relation, Result};
+
+use crate::context::StatementContext;
+use crate::error::from_datafusion;
+use crate::run::{self, Parameters};
+
+/// `EXPLAIN [mode]` of a query.
+pub async fn query(
+    context: &StatementContext,
+    _parameters: &Arc<Parameters>,
+    relation: &Relation,
+    analyzed: &AnalyzedPlan,
+    mode: ExplainMode,
+) -> Result<String> {
+    let planned = run::physical(context, &analyzed.plan).await?;
+    let physical = displayable(planned.plan.as_ref()).indent(false).to_string();
+    let optimized = || {
+        let state = crate::state::of_session(&context.session);
+        state.optimize(&analyzed.plan).map(|plan| plan.display_indent().to_string()).map_err(from_datafusion)
+    };
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = match mode {
+        ExplainMode::Simple => write!(text, "== Physical Plan ==\n{physical}\n"),
+        ExplainMode::Extended => write!(
+            text,
+            "== Parsed Logical Plan ==\n{}\n\n== Analyzed Logical Plan ==\n{}\n{}\n\n== Optimized Logical Plan ==\n{}\n\n== \
+             Physical Plan ==\n{physical}",
+            unresolved(relation),
+            columns(analyzed),
+            analyzed.plan.display_indent(),
+            optimized()?
+        ),
+        ExplainMode::Cost => {
+            write!(
+                text,
+                "== Optimized Logical Plan ==\n{}\n\n== Physical Plan ==\n{}",
+                optimized()?,
+                costs(&planned.plan)
+            )
+        }
+        ExplainMode::Codegen => write!(
+            text,
+            "Found 0 WholeStageCodegen subtrees: Firesteel runs compiled operators and generates no code.\n\n== Physical \
+             Plan ==\n{physical}"
+        ),
+        ExplainMode::Formatted => write!(text, "== Physical Plan ==\n{}", formatted(&planned.plan)),
+    };
+    Ok(text)
+}
+
+fn columns(analyzed: &AnalyzedPlan) -> String {
+    let fields = analyzed.schema.fields.iter();
+    fields.map(|f| format!("{}: {}", f.name, f.data_type.simple_string())).collect::<Vec<_>>().join(", ")
+}
+
+/// The operators before analysis, by the name they have in the plan.
+fn unresolved(relation: &Relation) -> String {
+    let text = format!("{:?}", relation.kind);
+    let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
+    format!("'{name}")
+}
+
+fn costs(plan: &Arc<dyn ExecutionPlan>) -> String {
+    displayable(plan.as_ref()).set_show_statistics(true).indent(true).to_string()
+}
+
+/// A numbered tree of operators, then the details of each.
+fn formatted(plan: &Arc<dyn ExecutionPlan>) -> String {
+    fn walk(plan: &Arc<dyn ExecutionPlan>, depth: usize, next: &mut usize, tree: &mut String, details: &mut String) {
+        *next += 1;
+        let number = *next;
+        let indent = if depth == 0 { String::new() } else { format!("{}+- ", "   ".repeat(depth - 1)) };
+        let _ = writeln!(tree, "{indent}{} ({number})", plan.name());
+        let line = displayable(plan.as_ref()).one_line().to_string();
+        let output: Vec<String> = plan.schema().fields().iter().map(|f| f.name().clone()).collect();
+        let _ = write!(
+            details,
+            "\n({number}) {}\nOutput [{}]: [{}]\nArguments: {}\n",
+            plan.name(),
+            output.len(),
+            output.join(", "),
+            line.trim()
+        );
+        for child in plan.children() {
+            walk(child, depth + 1, next, tree, details);
+        }
+    }
+    let (mut next, mut tree, mut details) = (0, String::new(), String::new());
+    walk(plan, 0, &mut next, &mut tree, &mut details);
+    format!("{tree}\n{details}")
+}
+
+/// URLs of the files below a plan.
+pub fn input_files(plan: &LogicalPlan) -> Result<Vec<String>> {
+    let mut files = BTreeSet::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Ok(provider) = source_as_provider(&scan.source)
+            && let Some(table) = provider.downcast_ref::<FileTable>()
+        {
+            files.extend(table.scan().input_files());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(from_datafusion)?;
+    Ok(files.into_iter().collect())
+}
+
+/// The plan's text with column ids renumbered in order of appearance: equal for plans that mean the same.
+pub fn canonical(analyzed: &AnalyzedPlan) -> String {
+    let text = format!("{}\n{:?}", analyzed.plan.display_indent(), columns(analyzed));
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    let mut canonical = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('#') {
+        canonical.push_str(&rest[..=at]);
+        rest = &rest[at + 1..];
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if digits > 0 {
+            let next = numbers.len();
+            let number = *numbers.entry(rest[..digits].to_string()).or_insert(next);
+            canonical.push_str(&number.to_string());
+            rest = &rest[digits..];
+        }
+    }
+    canonical.push_str(rest);
+    canonical
+}

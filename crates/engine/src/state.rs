@@ -1,0 +1,100 @@
+//! DataFusion's session state for Spark's semantics.
+//!
+//! The analyzer has typed the plan and inserted every cast, so DataFusion's own analyzer rules do not run. Rows keep the
+//! order of their source: no round-robin repartitioning, and partitions are gathered in order.
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::config::ConfigOptions;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::SessionConfig;
+
+use crate::conf::parse_bytes;
+use crate::exec::GatherInOrder;
+use crate::session::Session;
+
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8192;
+/// The share of the pool that the build side of a hash join may hold before a sort-merge join is planned instead.
+const HASH_JOIN_POOL_SHARE: u64 = 3;
+
+/// Plans our own operators beside DataFusion's.
+#[derive(Debug)]
+struct Planner;
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn datafusion::catalog::Session,
+    ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+        let planner =
+            DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(firesteel_analyze::nodes::NodePlanner)]);
+        planner.create_physical_plan(plan, session).await
+    }
+}
+
+/// The state that one statement of the session is planned and run with.
+pub fn of_session(session: &Session) -> SessionState {
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![];
+    for rule in PhysicalOptimizer::new().rules {
+        // After every rule that may add an operator, before the last checks.
+        if rule.name() == "EnsureCooperative" {
+            rules.push(Arc::new(GatherInOrder));
+        }
+        rules.push(rule);
+    }
+    SessionStateBuilder::new_with_default_features()
+        .with_session_id(session.session_id().to_string())
+        .with_config(config(session))
+        .with_runtime_env(Arc::clone(&session.engine.shared.runtime))
+        .with_analyzer_rules(vec![])
+        .with_physical_optimizer_rules(rules)
+        .with_query_planner(Arc::new(Planner))
+        .build()
+}
+
+fn config(session: &Session) -> SessionConfig {
+    let conf = &session.conf;
+    let number = |key: &str| conf.get(key).and_then(|v| v.trim().parse::<usize>().ok()).filter(|n| *n > 0);
+    let cores = session.engine.shared.cores;
+    // More partitions than cores gain nothing in one process; fewer are what the user asks for.
+    let partitions = number("spark.sql.shuffle.partitions").map_or(cores, |n| n.min(cores));
+    let mut config = SessionConfig::new()
+        .with_batch_size(BATCH_ROWS)
+        .with_target_partitions(partitions)
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false);
+    let options: &mut ConfigOptions = config.options_mut();
+    options.sql_parser.enable_ident_normalization = false;
+    options.execution.time_zone = conf.get("spark.sql.session.timeZone");
+    options.execution.collect_statistics = true;
+    options.execution.skip_physical_aggregate_schema_check = true;
+    options.execution.parquet.schema_force_view_types = false;
+    options.execution.parquet.pushdown_filters = conf.flag("firesteel.sql.parquet.pushdownFilters", true);
+    options.execution.parquet.reorder_filters = true;
+    options.execution.spill_compression = datafusion::common::config::SpillCompression::Lz4Frame;
+    options.optimizer.enable_round_robin_repartition = false;
+    options.optimizer.prefer_existing_sort = true;
+    options.optimizer.filter_null_join_keys = true;
+    let broadcast = conf
+        .get("spark.sql.autoBroadcastJoinThreshold")
+        .map_or(Some(10 << 20), |text| if text.trim().starts_with('-') { Some(0) } else { parse_bytes(&text) });
+    if let Some(bytes) = broadcast {
+        options.optimizer.hash_join_single_partition_threshold = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+    options.optimizer.prefer_hash_join = true;
+    config
+}
+
+/// Bytes that the build side of a hash join may hold: what of it is known before it runs must be below this.
+pub fn hash_join_limit_bytes(session: &Session) -> u64 {
+    session.engine.shared.budget.pool_bytes / HASH_JOIN_POOL_SHARE
+}
