@@ -1,26 +1,8 @@
 //! Configuration of a session: the engine's values, and what the session has set on top.
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::RwLock;
-
-/// Keys with the values they have where nobody sets them. The full registry of keys belongs to the front door; these are
-/// what the engine itself reads.
-pub const DEFAULTS: &[(&str, &str)] = &[
-    ("spark.sql.adaptive.enabled", "true"),
-    ("spark.sql.ansi.enabled", "true"),
-    ("spark.sql.autoBroadcastJoinThreshold", "10485760b"),
-    ("spark.sql.caseSensitive", "false"),
-    ("spark.sql.catalog.spark_catalog.defaultDatabase", "default"),
-    ("spark.sql.defaultCatalog", "spark_catalog"),
-    ("spark.sql.globalTempDatabase", "global_temp"),
-    ("spark.sql.session.timeZone", "UTC"),
-    ("spark.sql.shuffle.partitions", "200"),
-    ("spark.sql.sources.default", "parquet"),
-    ("spark.sql.sources.partitionOverwriteMode", "STATIC"),
-    ("spark.sql.storeAssignmentPolicy", "ANSI"),
-    ("spark.sql.variable.substitute", "true"),
-];
 
 /// Values of `spark.*` and other keys. A value is looked up in the session, then in the engine, then in the defaults.
 #[derive(Debug)]
@@ -96,39 +78,16 @@ impl SessionConf {
     }
 }
 
+/// What the registry says of keys that nobody sets.
+static DEFAULTS: LazyLock<Arc<BTreeMap<String, String>>> = LazyLock::new(|| {
+    let default =
+        |key: &firesteel_conf::Key| Some((key.name.to_string(), firesteel_conf::default_value(key.name, &|_| None)?));
+    Arc::new(firesteel_conf::all().iter().filter_map(default).collect())
+});
+
 fn merge(base: &BTreeMap<String, String>, overrides: &BTreeMap<String, String>) -> Arc<BTreeMap<String, String>> {
-    let mut all: BTreeMap<_, _> = DEFAULTS.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    let mut all = (**DEFAULTS).clone();
     all.extend(base.clone());
     all.extend(overrides.clone());
     Arc::new(all)
-}
-
-/// A size as Spark writes it: `10485760`, `10m`, `1.5g`… Bare numbers are bytes.
-pub fn parse_bytes(text: &str) -> Option<u64> {
-    let text = text.trim().to_ascii_lowercase();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: f64 = digits.trim().parse().ok()?;
-    let scale = match &text[digits.len()..] {
-        "" | "b" => 1u64,
-        "k" | "kb" => 1 << 10,
-        "m" | "mb" => 1 << 20,
-        "g" | "gb" => 1 << 30,
-        "t" | "tb" => 1 << 40,
-        "p" | "pb" => 1 << 50,
-        _ => return None,
-    };
-    (number >= 0.0).then_some((number * scale as f64) as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_bytes;
-
-    #[test]
-    fn sizes() {
-        assert_eq!(parse_bytes("10485760b"), Some(10 << 20));
-        assert_eq!(parse_bytes(" 1g "), Some(1 << 30));
-        assert_eq!(parse_bytes("-1"), None);
-        assert_eq!(parse_bytes("é"), None);
-    }
 }

@@ -10,8 +10,8 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use firesteel_plan::{Result, SparkError};
 
-use crate::conf::parse_bytes;
 use crate::error::from_datafusion;
+use firesteel_conf::parse::bytes as parse_bytes;
 
 /// Share of the machine (or of `spark.driver.memory`) that operators may hold. The rest is for what is not accounted:
 /// batches in flight, caches, the allocator.

@@ -15,9 +15,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
-use crate::conf::parse_bytes;
 use crate::exec::GatherInOrder;
 use crate::session::Session;
+use firesteel_conf::parse::bytes as parse_bytes;
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!  firesteel server   Spark Connect on sc://127.0.0.1:15002
+//!  firesteel sql      a shell, embedded or against a server
 //! ```
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 mod server;
+mod sql;
 
 /// Programs allocate and free batches from many threads; the system's allocator holds on to too much of that.
 #[global_allocator]
@@ -25,11 +27,14 @@ struct Cli {
 enum Command {
     /// Serve Spark Connect
     Server(server::Arguments),
+    /// Run SQL statements, or a shell for them
+    Sql(sql::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Server(arguments) => server::run(arguments),
+        Command::Sql(arguments) => sql::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -217,14 +217,8 @@ fn bucket_information(table: &Table) -> Vec<(String, String)> {
 
 /// `[a=1, b=2]`, secrets hidden.
 fn bracketed(values: &std::collections::BTreeMap<String, String>) -> String {
-    let show = |(key, value): (&String, &String)| format!("{key}={}", redacted(key, value));
+    let show = |(key, value): (&String, &String)| format!("{key}={}", firesteel_conf::redact(key, value));
     format!("[{}]", values.iter().map(show).collect::<Vec<_>>().join(", "))
-}
-
-fn redacted(key: &str, value: &str) -> String {
-    let key = key.to_lowercase();
-    let is_secret = ["secret", "password", "token", "access.key", "accesskey"].iter().any(|word| key.contains(word));
-    if is_secret { "*********(redacted)".into() } else { value.into() }
 }
 
 fn statistics_text(statistics: &Statistics) -> String {
@@ -347,7 +341,7 @@ async fn json(
 
 fn table_json(table: &Table, put: &mut dyn FnMut(&str, serde_json::Value)) {
     let map = |values: &std::collections::BTreeMap<String, String>| {
-        let values = values.iter().map(|(k, v)| (k.clone(), serde_json::Value::from(redacted(k, v))));
+        let values = values.iter().map(|(k, v)| (k.clone(), serde_json::Value::from(firesteel_conf::redact(k, v))));
         serde_json::Value::Object(values.collect())
     };
     if !table.owner.is_empty() {
@@ -476,7 +470,8 @@ async fn namespace_of(st: &Statement, name: TableName, extended: bool) -> Answer
         rows.push(vec!["Collation".into(), collation.into()]);
     }
     if extended {
-        let pairs: Vec<_> = database.properties.iter().map(|(k, v)| format!("({k},{})", redacted(k, v))).collect();
+        let pairs: Vec<_> =
+            database.properties.iter().map(|(k, v)| format!("({k},{})", firesteel_conf::redact(k, v))).collect();
         let text = if pairs.is_empty() { String::new() } else { format!("({})", pairs.join(", ")) };
         rows.push(vec!["Properties".into(), text.into()]);
     }

@@ -1,5 +1,5 @@
 //! SET, RESET, SET TIME ZONE, USE, and resources.
-use firesteel_functions::context::time_zone_or_utc;
+use firesteel_conf as conf;
 use firesteel_plan::identifier::quote_identifier;
 use firesteel_plan::statement::{SetConf, TimeZoneSetting};
 use firesteel_plan::{SparkError, TableName};
@@ -16,58 +16,43 @@ fn key_value() -> Rows {
 }
 
 pub fn set(st: &Statement, set: SetConf) -> Answer {
-    let conf = &st.session().conf;
+    let values = &st.session().conf;
     let rows = match set {
-        SetConf::All => {
-            key_value().with(conf.explicit().into_iter().map(|(k, v)| vec![k.clone().into(), redacted(&k, v).into()]))
-        }
+        SetConf::All => key_value()
+            .with(values.explicit().into_iter().map(|(k, v)| vec![k.clone().into(), conf::redact(&k, &v).into()])),
         SetConf::AllVerbose => {
             let mut rows = Rows::texts(&["key", "value", "meaning", "Since version"]);
-            for (key, value) in conf.all().iter() {
-                rows.push(vec![key.as_str().into(), redacted(key, value.clone()).into(), "".into(), "".into()]);
+            for key in conf::all() {
+                let value = values.get(key.name).unwrap_or_else(|| key.default.to_string());
+                rows.push(vec![key.name.into(), conf::redact(key.name, &value).into(), "".into(), key.since.into()]);
             }
             rows
         }
         SetConf::Get(key) => {
-            let value = conf.get(&key).unwrap_or_else(|| "<undefined>".into());
-            key_value().with([vec![key.clone().into(), redacted(&key, value).into()]])
+            let value = values.get(&key).or_else(|| conf::default_value(&key, &|other| values.get(other)));
+            let value = value.unwrap_or_else(|| "<undefined>".into());
+            key_value().with([vec![key.clone().into(), conf::redact(&key, &value).into()]])
         }
         SetConf::Value(key, value) => {
             check(&key, &value)?;
-            conf.set(&key, &value);
+            values.set(&key, &value);
             key_value().with([vec![key.into(), value.into()]])
         }
     };
     rows.into_execution()
 }
 
-/// Values of keys that name a secret are not shown.
-fn redacted(key: &str, value: String) -> String {
-    let key = key.to_lowercase();
-    let secret = ["secret", "password", "token", "access.key", "accesskey"].iter().any(|word| key.contains(word));
-    if secret { "*********(redacted)".into() } else { value }
-}
-
 fn check(key: &str, value: &str) -> Result<(), SparkError> {
-    if key == TIME_ZONE && !is_time_zone(value) {
-        return Err(SparkError::new("INVALID_CONF_VALUE.TIME_ZONE", [("confName", TIME_ZONE), ("confValue", value)]));
-    }
-    Ok(())
-}
-
-fn is_time_zone(id: &str) -> bool {
-    // An id that is no zone reads as UTC.
-    let parsed = time_zone_or_utc(id);
-    let is_utc = |id: &str| {
-        ["utc", "gmt", "ut", "z", "zulu", "etc/utc", "+00:00", "-00:00", "+00", "0"]
-            .contains(&id.to_lowercase().as_str())
-    };
-    is_utc(id) || format!("{parsed:?}") != format!("{:?}", time_zone_or_utc("+00:00"))
+    conf::check_modifiable(key)?;
+    conf::check_value(key, value)
 }
 
 pub fn reset(st: &Statement, key: Option<String>) -> Answer {
     match key {
-        Some(key) => st.session().conf.unset(&key),
+        Some(key) => {
+            conf::check_modifiable(&key)?;
+            st.session().conf.unset(&key);
+        }
         None => st.session().conf.reset(),
     }
     Ok(Execution::empty())
