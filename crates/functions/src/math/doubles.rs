@@ -141,7 +141,10 @@ fn log(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
         _ => upper("log", &values.iter().map(|v| v.sql.clone()).collect::<Vec<_>>()),
     };
     if count == 1 {
-        values.insert(0, TypedExpr::literal(datafusion::common::ScalarValue::from(std::f64::consts::E), DataType::Double, "E()"));
+        values.insert(
+            0,
+            TypedExpr::literal(datafusion::common::ScalarValue::from(std::f64::consts::E), DataType::Double, "E()"),
+        );
     }
     let values = values
         .into_iter()
@@ -226,10 +229,22 @@ pub static FUNCTIONS: &[Function] = &[
     double!("cosh", f64::cosh, "cosh(expr) - The hyperbolic cosine.", "SELECT cosh(0)", "1.0"),
     double!("cot", |v| 1.0 / v.tan(), "cot(expr) - The cotangent.", "SELECT round(cot(1), 2)", "0.64"),
     double!("csc", |v| 1.0 / v.sin(), "csc(expr) - The cosecant.", "SELECT round(csc(1), 2)", "1.19"),
-    double!("degrees", |v| v * (180.0 / std::f64::consts::PI), "degrees(expr) - Radians as degrees.", "SELECT degrees(3.141592653589793)", "180.0"),
+    double!(
+        "degrees",
+        |v| v * (180.0 / std::f64::consts::PI),
+        "degrees(expr) - Radians as degrees.",
+        "SELECT degrees(3.141592653589793)",
+        "180.0"
+    ),
     double!("exp", f64::exp, "exp(expr) - e to the power of expr.", "SELECT exp(0)", "1.0"),
     double!("expm1", f64::exp_m1, "expm1(expr) - exp(expr) - 1.", "SELECT expm1(0)", "0.0"),
-    double!("radians", |v| v * (std::f64::consts::PI / 180.0), "radians(expr) - Degrees as radians.", "SELECT radians(180)", "3.141592653589793"),
+    double!(
+        "radians",
+        |v| v * (std::f64::consts::PI / 180.0),
+        "radians(expr) - Degrees as radians.",
+        "SELECT radians(180)",
+        "3.141592653589793"
+    ),
     double!("sec", |v| 1.0 / v.cos(), "sec(expr) - The secant.", "SELECT sec(0)", "1.0"),
     double!("sin", f64::sin, "sin(expr) - The sine.", "SELECT sin(0)", "0.0"),
     double!("sinh", f64::sinh, "sinh(expr) - The hyperbolic sine.", "SELECT sinh(0)", "0.0"),
@@ -238,7 +253,15 @@ pub static FUNCTIONS: &[Function] = &[
     double!("tanh", f64::tanh, "tanh(expr) - The hyperbolic tangent.", "SELECT tanh(0)", "0.0"),
     logarithm!("ln", 0.0, plain, f64::ln, "ln(expr) - The natural logarithm.", "SELECT ln(1)", "0.0"),
     logarithm!("log10", 0.0, upper, f64::log10, "log10(expr) - The logarithm to base 10.", "SELECT log10(10)", "1.0"),
-    logarithm!("log2", 0.0, upper, |v| v.ln() / std::f64::consts::LN_2, "log2(expr) - The logarithm to base 2.", "SELECT log2(2)", "1.0"),
+    logarithm!(
+        "log2",
+        0.0,
+        upper,
+        |v| v.ln() / std::f64::consts::LN_2,
+        "log2(expr) - The logarithm to base 2.",
+        "SELECT log2(2)",
+        "1.0"
+    ),
     logarithm!("log1p", -1.0, upper, f64::ln_1p, "log1p(expr) - ln(1 + expr).", "SELECT log1p(0)", "0.0"),
     entry(
         "rint",
@@ -250,11 +273,63 @@ pub static FUNCTIONS: &[Function] = &[
         &[("SELECT rint(12.3456)", "12.0")],
         "1.4.0",
     ),
-    entry("atan2", &[], &["exprY", "exprX"], pair(|args| two(args, |y, x| (y + 0.0).atan2(x + 0.0))).shown(upper), "atan2(y, x) - The angle of the point (x, y).", &[("SELECT atan2(0, 0)", "0.0")], "1.4.0"),
-    entry("hypot", &[], &["expr1", "expr2"], pair(|args| two(args, f64::hypot)).shown(upper), "hypot(a, b) - The square root of a² + b².", &[("SELECT hypot(3, 4)", "5.0")], "1.4.0"),
-    entry("pow", &["power"], &["expr1", "expr2"], pair(|args| two(args, power)).shown(pow_shown), "pow(a, b) - a to the power of b.", &[("SELECT pow(2, 3)", "8.0")], "1.4.0"),
-    custom!("log", &[], log, "log(base, expr) - The logarithm of expr; natural without a base.", "SELECT log(10, 100)", "2.0"),
-    custom!("sign", &["signum"], signum, "sign(expr) - -1.0, 0.0 or 1.0 by the sign of expr.", "SELECT sign(40)", "1.0"),
-    custom!("e", &[], |c, a| constant(c, a, std::f64::consts::E), "e() - Euler's number.", "SELECT e()", "2.718281828459045"),
-    custom!("pi", &[], |c, a| constant(c, a, std::f64::consts::PI), "pi() - The ratio of a circle to its diameter.", "SELECT pi()", "3.141592653589793"),
+    entry(
+        "atan2",
+        &[],
+        &["exprY", "exprX"],
+        pair(|args| two(args, |y, x| (y + 0.0).atan2(x + 0.0))).shown(upper),
+        "atan2(y, x) - The angle of the point (x, y).",
+        &[("SELECT atan2(0, 0)", "0.0")],
+        "1.4.0",
+    ),
+    entry(
+        "hypot",
+        &[],
+        &["expr1", "expr2"],
+        pair(|args| two(args, f64::hypot)).shown(upper),
+        "hypot(a, b) - The square root of a² + b².",
+        &[("SELECT hypot(3, 4)", "5.0")],
+        "1.4.0",
+    ),
+    entry(
+        "pow",
+        &["power"],
+        &["expr1", "expr2"],
+        pair(|args| two(args, power)).shown(pow_shown),
+        "pow(a, b) - a to the power of b.",
+        &[("SELECT pow(2, 3)", "8.0")],
+        "1.4.0",
+    ),
+    custom!(
+        "log",
+        &[],
+        log,
+        "log(base, expr) - The logarithm of expr; natural without a base.",
+        "SELECT log(10, 100)",
+        "2.0"
+    ),
+    custom!(
+        "sign",
+        &["signum"],
+        signum,
+        "sign(expr) - -1.0, 0.0 or 1.0 by the sign of expr.",
+        "SELECT sign(40)",
+        "1.0"
+    ),
+    custom!(
+        "e",
+        &[],
+        |c, a| constant(c, a, std::f64::consts::E),
+        "e() - Euler's number.",
+        "SELECT e()",
+        "2.718281828459045"
+    ),
+    custom!(
+        "pi",
+        &[],
+        |c, a| constant(c, a, std::f64::consts::PI),
+        "pi() - The ratio of a circle to its diameter.",
+        "SELECT pi()",
+        "3.141592653589793"
+    ),
 ];

@@ -77,17 +77,16 @@ fn bits_call(context: &BuildContext<'_>, arguments: Arguments<'_>, bits: Bits) -
         let error = crate::quote::mismatch(
             "BINARY_OP_DIFF_TYPES",
             &sql,
-            [
-                ("left", crate::quote::sql_type(&pair.0.data_type)),
-                ("right", crate::quote::sql_type(&pair.1.data_type)),
-            ],
+            [("left", crate::quote::sql_type(&pair.0.data_type)), ("right", crate::quote::sql_type(&pair.1.data_type))],
         );
         return Err(error.with_origin(context.origin.as_ref()));
     }
     coercion::check(&sql, &pair, DataType::is_integral, "\"INTEGRAL\"", context)?;
     let (left, right) = pair;
     let (to, nullable) = (left.data_type.clone(), left.nullable || right.nullable);
-    Ok(Built::Expr(SparkScalar::call(name, kernel, vec![left, right], to, nullable, context.eval).build().with_sql(sql)))
+    Ok(Built::Expr(
+        SparkScalar::call(name, kernel, vec![left, right], to, nullable, context.eval).build().with_sql(sql),
+    ))
 }
 
 fn bitwise_not(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
@@ -170,7 +169,14 @@ fn shift_call(context: &BuildContext<'_>, arguments: Arguments<'_>, kind: Shift)
     Ok(Built::Expr(SparkScalar::call(name, kernel, vec![value, by], to, nullable, context.eval).build().with_sql(sql)))
 }
 
-fn integral(value: TypedExpr, index: usize, required: &str, boolean: bool, sql: &str, context: &BuildContext<'_>) -> Result<TypedExpr> {
+fn integral(
+    value: TypedExpr,
+    index: usize,
+    required: &str,
+    boolean: bool,
+    sql: &str,
+    context: &BuildContext<'_>,
+) -> Result<TypedExpr> {
     match &value.data_type {
         t if t.is_integral() || boolean && *t == DataType::Boolean => Ok(value),
         DataType::Null => implicit(value, &DataType::Integer, context.eval, &context.origin),
@@ -204,7 +210,8 @@ fn bit_get(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built
     let value = integral(value, 0, "\"INTEGRAL\"", false, &sql, context)?;
     let position = argument(&sql, 1, Accept::Integer, position, context)?;
     let nullable = value.nullable || position.nullable;
-    let call = SparkScalar::call("bit_get", bit_get_kernel, vec![value, position], DataType::Byte, nullable, context.eval);
+    let call =
+        SparkScalar::call("bit_get", bit_get_kernel, vec![value, position], DataType::Byte, nullable, context.eval);
     let call = call.options(vec![context.called_as.to_string()]).origin(context.origin.clone());
     Ok(Built::Expr(call.build().with_sql(sql)))
 }
@@ -291,7 +298,8 @@ fn width_bucket_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let bucket = |row: usize| -> Option<i64> {
         let (value, low, high) = (columns[0][row]?, columns[1][row]?, columns[2][row]?);
         let count = counts.is_valid(row).then(|| counts.value(row))?;
-        let usable = count > 0 && count != i64::MAX && !value.is_nan() && low != high && low.is_finite() && high.is_finite();
+        let usable =
+            count > 0 && count != i64::MAX && !value.is_nan() && low != high && low.is_finite() && high.is_finite();
         usable.then_some(())?;
         let (below, above) = if low < high { (value < low, value >= high) } else { (value > low, value <= high) };
         Some(if below {
@@ -326,13 +334,72 @@ pub static FUNCTIONS: &[Function] = &[
     bitwise!("|", &[], |c, a| bits_call(c, a, Bits::Or), "a | b - Bits that one has.", "SELECT 3 | 5", "7"),
     bitwise!("^", &[], |c, a| bits_call(c, a, Bits::Xor), "a ^ b - Bits that only one has.", "SELECT 3 ^ 5", "6"),
     bitwise!("~", &[], bitwise_not, "~ a - Every bit turned.", "SELECT ~ 0", "-1"),
-    bitwise!("<<", &["shiftleft"], |c, a| shift_call(c, a, Shift::Left), "a << n - Bits moved to the left.", "SELECT shiftleft(2, 1)", "4"),
-    bitwise!(">>", &["shiftright"], |c, a| shift_call(c, a, Shift::Right), "a >> n - Bits moved to the right; the sign stays.", "SELECT shiftright(4, 1)", "2"),
-    bitwise!(">>>", &["shiftrightunsigned"], |c, a| shift_call(c, a, Shift::RightUnsigned), "a >>> n - Bits moved to the right; zeros come in.", "SELECT shiftrightunsigned(4, 1)", "2"),
+    bitwise!(
+        "<<",
+        &["shiftleft"],
+        |c, a| shift_call(c, a, Shift::Left),
+        "a << n - Bits moved to the left.",
+        "SELECT shiftleft(2, 1)",
+        "4"
+    ),
+    bitwise!(
+        ">>",
+        &["shiftright"],
+        |c, a| shift_call(c, a, Shift::Right),
+        "a >> n - Bits moved to the right; the sign stays.",
+        "SELECT shiftright(4, 1)",
+        "2"
+    ),
+    bitwise!(
+        ">>>",
+        &["shiftrightunsigned"],
+        |c, a| shift_call(c, a, Shift::RightUnsigned),
+        "a >>> n - Bits moved to the right; zeros come in.",
+        "SELECT shiftrightunsigned(4, 1)",
+        "2"
+    ),
     bitwise!("bit_count", &[], bit_count, "bit_count(expr) - How many bits are set.", "SELECT bit_count(3)", "2"),
-    bitwise!("bit_get", &["getbit"], bit_get, "bit_get(expr, pos) - The bit at a position, counted from the right.", "SELECT bit_get(11, 0)", "1"),
-    bitwise!("width_bucket", &[], width_bucket, "width_bucket(value, min, max, n) - The bucket of n equal ones that holds value.", "SELECT width_bucket(5.3, 0.2, 10.6, 5)", "3"),
-    entry("factorial", &[], &["expr"], Signature::new(&[Accept::Integer], Returns::Is(SimpleType::Long), factorial).nulls(Nulls::Always), "factorial(expr) - The product of 1 to expr, for 0 to 20.", &[("SELECT factorial(5)", "120")], "1.5.0"),
-    entry("bitmap_bit_position", &[], &["child"], Signature::new(&[Accept::Long], Returns::Is(SimpleType::Long), bit_position), "bitmap_bit_position(child) - The bit of a value in its bitmap.", &[("SELECT bitmap_bit_position(1)", "0")], "3.5.0"),
-    entry("bitmap_bucket_number", &[], &["child"], Signature::new(&[Accept::Long], Returns::Is(SimpleType::Long), bucket_number), "bitmap_bucket_number(child) - The number of the bitmap that holds a value.", &[("SELECT bitmap_bucket_number(123)", "1")], "3.5.0"),
+    bitwise!(
+        "bit_get",
+        &["getbit"],
+        bit_get,
+        "bit_get(expr, pos) - The bit at a position, counted from the right.",
+        "SELECT bit_get(11, 0)",
+        "1"
+    ),
+    bitwise!(
+        "width_bucket",
+        &[],
+        width_bucket,
+        "width_bucket(value, min, max, n) - The bucket of n equal ones that holds value.",
+        "SELECT width_bucket(5.3, 0.2, 10.6, 5)",
+        "3"
+    ),
+    entry(
+        "factorial",
+        &[],
+        &["expr"],
+        Signature::new(&[Accept::Integer], Returns::Is(SimpleType::Long), factorial).nulls(Nulls::Always),
+        "factorial(expr) - The product of 1 to expr, for 0 to 20.",
+        &[("SELECT factorial(5)", "120")],
+        "1.5.0",
+    ),
+    entry(
+        "bitmap_bit_position",
+        &[],
+        &["child"],
+        Signature::new(&[Accept::Long], Returns::Is(SimpleType::Long), bit_position),
+        "bitmap_bit_position(child) - The bit of a value in its bitmap.",
+        &[("SELECT bitmap_bit_position(1)", "0")],
+        "3.5.0",
+    ),
+    entry(
+        "bitmap_bucket_number",
+        &[],
+        &["child"],
+        Signature::new(&[Accept::Long], Returns::Is(SimpleType::Long), bucket_number),
+        "bitmap_bucket_number(child) - The number of the bitmap that holds a value.",
+        &[("SELECT bitmap_bucket_number(123)", "1")],
+        "3.5.0",
+    ),
 ];

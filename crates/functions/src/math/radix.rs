@@ -31,9 +31,7 @@ fn hex(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     let value = match &value.data_type {
         DataType::Long | DataType::Binary => value,
         t if t.is_string() => value,
-        t if t.is_numeric() || *t == DataType::Null => {
-            implicit(value, &DataType::Long, context.eval, &context.origin)?
-        }
+        t if t.is_numeric() || *t == DataType::Null => implicit(value, &DataType::Long, context.eval, &context.origin)?,
         t if t.is_atomic() && !t.is_interval() => implicit(value, &DataType::STRING, context.eval, &context.origin)?,
         t => {
             let required = "(\"BIGINT\" or \"BINARY\" or \"STRING\")".to_string();
@@ -185,7 +183,15 @@ fn conv(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry("bin", &[], &["expr"], Signature::new(&[Accept::Long], Returns::Is(SimpleType::String), bin), "bin(expr) - The binary digits of a whole number.", &[("SELECT bin(13)", "1101")], "1.5.0"),
+    entry(
+        "bin",
+        &[],
+        &["expr"],
+        Signature::new(&[Accept::Long], Returns::Is(SimpleType::String), bin),
+        "bin(expr) - The binary digits of a whole number.",
+        &[("SELECT bin(13)", "1101")],
+        "1.5.0",
+    ),
     Function {
         name: "hex",
         aliases: &[],
@@ -197,6 +203,23 @@ pub static FUNCTIONS: &[Function] = &[
         examples: &[("SELECT hex(17)", "11")],
         since: "1.5.0",
     },
-    entry("unhex", &[], &["expr"], Signature::new(&[Accept::String], Returns::Is(SimpleType::Binary), unhex).nulls(Nulls::Always), "unhex(expr) - The bytes that hexadecimal digits stand for.", &[("SELECT decode(unhex('5370'), 'UTF-8')", "Sp")], "1.5.0"),
-    entry("conv", &[], &["num", "from_base", "to_base"], Signature::new(&[Accept::String, Accept::Integer, Accept::Integer], Returns::Is(SimpleType::String), conv).nulls(Nulls::Always), "conv(num, from_base, to_base) - The number in another base.", &[("SELECT conv('100', 2, 10)", "4")], "1.5.0"),
+    entry(
+        "unhex",
+        &[],
+        &["expr"],
+        Signature::new(&[Accept::String], Returns::Is(SimpleType::Binary), unhex).nulls(Nulls::Always),
+        "unhex(expr) - The bytes that hexadecimal digits stand for.",
+        &[("SELECT decode(unhex('5370'), 'UTF-8')", "Sp")],
+        "1.5.0",
+    ),
+    entry(
+        "conv",
+        &[],
+        &["num", "from_base", "to_base"],
+        Signature::new(&[Accept::String, Accept::Integer, Accept::Integer], Returns::Is(SimpleType::String), conv)
+            .nulls(Nulls::Always),
+        "conv(num, from_base, to_base) - The number in another base.",
+        &[("SELECT conv('100', 2, 10)", "4")],
+        "1.5.0",
+    ),
 ];

@@ -1,7 +1,7 @@
 //! `round bround ceil floor`, with and without a scale.
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, PrimitiveArray};
+use arrow::array::{ArrayRef, PrimitiveArray};
 use arrow::datatypes::{
     ArrowPrimitiveType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
 };
@@ -118,9 +118,7 @@ fn round_kernel(args: &ScalarArgs<'_>, mode: Rounding) -> Result<ArrayRef> {
             let shortest = v.to_string().parse::<f64>().unwrap_or(f64::from(v));
             round_double(shortest, digits, mode) as f32
         })?),
-        DataType::Double => {
-            Arc::new(map_all::<Float64Type, Float64Type>(&array, |v| round_double(v, digits, mode))?)
-        }
+        DataType::Double => Arc::new(map_all::<Float64Type, Float64Type>(&array, |v| round_double(v, digits, mode))?),
         DataType::Decimal(p, s) => decimals(&array, args, (*p, *s), digits, mode)?,
         other => return Err(SparkError::internal(format!("no rounding of {other}"))),
     })
@@ -293,8 +291,36 @@ macro_rules! rounding {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    rounding!("round", &[], |c, a| round(c, a, false), "round(expr, d) - Rounded half up to d digits.", "SELECT round(2.5, 0)", "3"),
-    rounding!("bround", &[], |c, a| round(c, a, true), "bround(expr, d) - Rounded half to even to d digits.", "SELECT bround(2.5, 0)", "2"),
-    rounding!("ceil", &["ceiling"], |c, a| bound(c, a, Rounding::Ceiling), "ceil(expr[, scale]) - The least number not below expr.", "SELECT ceil(-0.1)", "0"),
-    rounding!("floor", &[], |c, a| bound(c, a, Rounding::Floor), "floor(expr[, scale]) - The greatest number not above expr.", "SELECT floor(-0.1)", "-1"),
+    rounding!(
+        "round",
+        &[],
+        |c, a| round(c, a, false),
+        "round(expr, d) - Rounded half up to d digits.",
+        "SELECT round(2.5, 0)",
+        "3"
+    ),
+    rounding!(
+        "bround",
+        &[],
+        |c, a| round(c, a, true),
+        "bround(expr, d) - Rounded half to even to d digits.",
+        "SELECT bround(2.5, 0)",
+        "2"
+    ),
+    rounding!(
+        "ceil",
+        &["ceiling"],
+        |c, a| bound(c, a, Rounding::Ceiling),
+        "ceil(expr[, scale]) - The least number not below expr.",
+        "SELECT ceil(-0.1)",
+        "0"
+    ),
+    rounding!(
+        "floor",
+        &[],
+        |c, a| bound(c, a, Rounding::Floor),
+        "floor(expr[, scale]) - The greatest number not above expr.",
+        "SELECT floor(-0.1)",
+        "-1"
+    ),
 ];
