@@ -180,7 +180,7 @@ impl Parser<'_> {
     pub(crate) fn parameter_marker(&mut self) -> Result<Option<Expr>> {
         let start = self.position();
         if self.eat(Kind::Question) {
-            let index = self.count_before(start, Kind::Question);
+            let index = self.markers_before(start);
             return Ok(Some(self.place(ExprKind::PositionalParameter(index), start)));
         }
         if self.at(Kind::Colon) && self.is_identifier_at(1, false) {

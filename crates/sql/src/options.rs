@@ -51,7 +51,7 @@ impl Default for ParseOptions {
             timestamp_ntz: false,
             session_time_zone: "UTC".to_string(),
             bang_equals_not: false,
-            max_depth: 500,
+            max_depth: 1000,
             max_chain: 2000,
         }
     }

@@ -21,10 +21,15 @@ pub(crate) struct Parser<'a> {
     pub(crate) text: Arc<str>,
     tokens: Vec<Token>,
     position: usize,
+    /// Where the `?` are, to number them.
+    markers: Vec<usize>,
     pub(crate) options: &'a ParseOptions,
     depth: usize,
     /// Labels in scope, of the script being parsed.
     pub(crate) labels: Vec<Label>,
+    /// Errors that are no syntax errors. They count when the whole text has none, as in Spark, which looks at the
+    /// meaning of literals and types after it has parsed all.
+    deferred: Vec<SparkError>,
     /// The syntax error furthest into the text: what is reported when no alternative fits.
     furthest: Option<(usize, SparkError)>,
 }
@@ -33,7 +38,19 @@ impl<'a> Parser<'a> {
     pub(crate) fn new(text: &str, options: &'a ParseOptions) -> Result<Self> {
         let text: Arc<str> = text.into();
         let tokens = tokenize(&text, options)?;
-        Ok(Self { text, tokens, position: 0, options, depth: 0, labels: vec![], furthest: None })
+        let is_marker = |(index, token): (usize, &Token)| (token.kind == Kind::Question).then_some(index);
+        let markers = tokens.iter().enumerate().filter_map(is_marker).collect();
+        Ok(Self {
+            text,
+            tokens,
+            position: 0,
+            markers,
+            options,
+            depth: 0,
+            labels: vec![],
+            deferred: vec![],
+            furthest: None,
+        })
     }
 
     /// Parses the whole text with `rule`.
@@ -42,10 +59,17 @@ impl<'a> Parser<'a> {
             self.expect(Kind::EndOfInput)?;
             Ok(value)
         });
-        result.map_err(|error| match self.furthest.take() {
-            Some((_, furthest)) if error.is("PARSE_SYNTAX_ERROR") => furthest,
-            _ => error,
-        })
+        match (result, self.furthest.take(), self.deferred.is_empty()) {
+            (Err(error), Some((_, furthest)), _) if error.is("PARSE_SYNTAX_ERROR") => Err(furthest),
+            (_, _, false) => Err(self.deferred.remove(0)),
+            (result, ..) => result,
+        }
+    }
+
+    /// Keeps an error for the end of the text and goes on with a stand-in.
+    pub(crate) fn defer<T>(&mut self, error: SparkError, stand_in: T) -> T {
+        self.deferred.push(error);
+        stand_in
     }
 
     // Looking
@@ -169,10 +193,12 @@ impl<'a> Parser<'a> {
     /// Tries a rule; where it fails with a syntax error, goes back and answers nothing.
     pub(crate) fn attempt<T>(&mut self, rule: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
         let start = self.position;
+        let deferred = self.deferred.len();
         match rule(self) {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.is("PARSE_SYNTAX_ERROR") => {
                 self.position = start;
+                self.deferred.truncate(deferred);
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -272,9 +298,9 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// How many tokens of this kind come before `position`.
-    pub(crate) fn count_before(&self, position: usize, kind: Kind) -> usize {
-        self.tokens.iter().take(position).filter(|token| token.kind == kind).count()
+    /// How many `?` come before the token at `position`.
+    pub(crate) fn markers_before(&self, position: usize) -> usize {
+        self.markers.partition_point(|marker| *marker < position)
     }
 
     // Errors

@@ -72,7 +72,7 @@ impl Parser<'_> {
             Kind::TIME => self.time_type(start),
             Kind::GEOMETRY => self.spatial_type().map(DataType::Geometry),
             Kind::GEOGRAPHY => self.spatial_type().map(DataType::Geography),
-            _ => Err(self.unknown_type(start)?),
+            _ => self.unknown_type(start),
         }
     }
 
@@ -80,7 +80,8 @@ impl Parser<'_> {
         self.advance();
         if !self.eat(Kind::Less) {
             let parameters = [("elementType", "<INT>")];
-            return Err(self.error_from(start, "INCOMPLETE_TYPE_DEFINITION.ARRAY", parameters));
+            let error = self.error_from(start, "INCOMPLETE_TYPE_DEFINITION.ARRAY", parameters);
+            return Ok(self.defer(error, DataType::Null));
         }
         let element = self.data_type()?;
         self.expect_greater()?;
@@ -90,7 +91,8 @@ impl Parser<'_> {
     fn map_type(&mut self, start: usize) -> Result<DataType> {
         self.advance();
         if !self.eat(Kind::Less) {
-            return Err(self.plain_error_from(start, "INCOMPLETE_TYPE_DEFINITION.MAP"));
+            let error = self.plain_error_from(start, "INCOMPLETE_TYPE_DEFINITION.MAP");
+            return Ok(self.defer(error, DataType::Null));
         }
         let key = self.data_type()?;
         self.expect(Kind::Comma)?;
@@ -105,7 +107,8 @@ impl Parser<'_> {
             return Ok(DataType::structure(vec![]));
         }
         if !self.eat(Kind::Less) {
-            return Err(self.plain_error_from(start, "INCOMPLETE_TYPE_DEFINITION.STRUCT"));
+            let error = self.plain_error_from(start, "INCOMPLETE_TYPE_DEFINITION.STRUCT");
+            return Ok(self.defer(error, DataType::Null));
         }
         let fields = match self.kind() {
             Kind::Greater => vec![],
@@ -152,11 +155,12 @@ impl Parser<'_> {
         let token = self.advance();
         let written = self.token_text(token).to_uppercase();
         if !self.at(Kind::LeftParen) {
-            return Err(self.error_from(start, "DATATYPE_MISSING_SIZE", [("type", format!("\"{written}\""))]));
+            let error = self.error_from(start, "DATATYPE_MISSING_SIZE", [("type", format!("\"{written}\""))]);
+            return Ok(self.defer(error, DataType::Null));
         }
         let size = self.parenthesized(Self::integer)?;
-        let size = u32::try_from(size).map_err(|_| self.unsupported_type(start))?;
         self.collation()?;
+        let Ok(size) = u32::try_from(size) else { return Ok(self.unsupported_type(start)) };
         Ok(if token.kind == Kind::VARCHAR { DataType::Varchar(size) } else { DataType::Char(size) })
     }
 
@@ -169,15 +173,16 @@ impl Parser<'_> {
         let precision = numbers.first().copied().unwrap_or(0);
         let scale = numbers.get(1).copied().unwrap_or(0);
         if numbers.len() > 2 {
-            return Err(self.unsupported_type(start));
+            return Ok(self.unsupported_type(start));
         }
         if precision > MAX_PRECISION {
             let parameters = [("precision", precision.to_string()), ("maxPrecision", MAX_PRECISION.to_string())];
-            return Err(self.error_from(start, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", parameters));
+            let error = self.error_from(start, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", parameters);
+            return Ok(self.defer(error, DataType::Null));
         }
         if scale > precision {
             let message = format!("Decimal scale ({scale}) cannot be greater than precision ({precision}).");
-            return Err(self.error_from(
+            let error = self.error_from(
                 start,
                 "_LEGACY_ERROR_TEMP_1229",
                 [
@@ -185,7 +190,8 @@ impl Parser<'_> {
                     ("decimalPrecision", precision.to_string()),
                     ("message", message),
                 ],
-            ));
+            );
+            return Ok(self.defer(error, DataType::Null));
         }
         let narrow = |value: i64| u8::try_from(value).unwrap_or(0);
         Ok(DataType::Decimal(narrow(precision), i8::try_from(scale).unwrap_or(0)))
@@ -217,7 +223,9 @@ impl Parser<'_> {
             _ => {
                 let word = |kind: Kind| format!("{kind:?}").to_lowercase();
                 let parameters = [("input", self.text_from(start)), ("from", word(from)), ("to", word(to))];
-                Err(self.error_from(start, "INVALID_INTERVAL_FORMAT.UNSUPPORTED_FROM_TO_EXPRESSION", parameters))
+                let error =
+                    self.error_from(start, "INVALID_INTERVAL_FORMAT.UNSUPPORTED_FROM_TO_EXPRESSION", parameters);
+                Ok(self.defer(error, DataType::Null))
             }
         }
     }
@@ -229,7 +237,8 @@ impl Parser<'_> {
             let value = self.parenthesized(Self::integer)?;
             if !(0..=MAX_TIME_PRECISION).contains(&value) {
                 let parameters = [("precision", value.to_string())];
-                return Err(self.error_from(start, "UNSUPPORTED_TIME_PRECISION", parameters));
+                let error = self.error_from(start, "UNSUPPORTED_TIME_PRECISION", parameters);
+                return Ok(self.defer(error, DataType::Null));
             }
             precision = u8::try_from(value).unwrap_or(TIME_PRECISION_DEFAULT);
         }
@@ -249,8 +258,8 @@ impl Parser<'_> {
         })
     }
 
-    /// The error for a name that is no type.
-    fn unknown_type(&mut self, start: usize) -> Result<firesteel_plan::SparkError> {
+    /// A name that is no type.
+    fn unknown_type(&mut self, start: usize) -> Result<DataType> {
         self.identifier()?;
         if self.at(Kind::LeftParen) && self.kind_at(1) == Kind::IntegerValue {
             self.paren_list(Self::integer)?;
@@ -258,9 +267,10 @@ impl Parser<'_> {
         Ok(self.unsupported_type(start))
     }
 
-    fn unsupported_type(&self, start: usize) -> firesteel_plan::SparkError {
+    fn unsupported_type(&mut self, start: usize) -> DataType {
         let name = self.text_from(start).to_uppercase();
-        self.error_from(start, "UNSUPPORTED_DATATYPE", [("typeName", format!("\"{name}\""))])
+        let error = self.error_from(start, "UNSUPPORTED_DATATYPE", [("typeName", format!("\"{name}\""))]);
+        self.defer(error, DataType::Null)
     }
 }
 

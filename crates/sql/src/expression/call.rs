@@ -36,6 +36,16 @@ impl Parser<'_> {
         })
     }
 
+    /// The rest of a call whose first argument is read.
+    pub(super) fn call_after_first(&mut self, name: String, first: Expr, start: usize) -> Result<Expr> {
+        let mut call = FunctionCall::new(vec![name], vec![first]);
+        while self.eat(Kind::Comma) {
+            call.arguments.push(self.function_argument()?);
+        }
+        self.expect(Kind::RightParen)?;
+        self.call_suffixes(call, start)
+    }
+
     /// An expression or `name => expression`.
     pub(crate) fn function_argument(&mut self) -> Result<Expr> {
         if self.is_identifier_at(0, false) && self.kind_at(1) == Kind::FatArrow {

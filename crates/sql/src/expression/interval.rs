@@ -1,7 +1,7 @@
 //! INTERVAL literals of every kind.
 use firesteel_plan::{DayTimeField, Expr, ExprKind, Literal, Result, SparkError, YearMonthField};
 
-use crate::interval_text::{IntervalError, literal_of_units, parse_day_time, parse_interval_text, parse_year_month};
+use crate::interval_text::{literal_of_units, parse_day_time, parse_interval_text, parse_year_month};
 use crate::parser::Parser;
 use crate::token::Kind;
 
@@ -106,9 +106,9 @@ impl Parser<'_> {
     fn unit_to_unit(&mut self, value: Value, from: &'static str, body: usize, start: usize) -> Result<Expr> {
         self.advance();
         let to = self.interval_unit()?;
-        let text_end_error = |p: &Self, error: IntervalError| p.error_from(body, error.condition, error.parameters);
         if !value.is_string {
-            return Err(self.plain_error_from(body, "_LEGACY_ERROR_TEMP_0027"));
+            let error = self.plain_error_from(body, "_LEGACY_ERROR_TEMP_0027");
+            return Ok(self.defer(error, Expr::null()));
         }
         let text = match (value.is_negated, value.text.strip_prefix('-')) {
             (true, Some(positive)) => positive.to_string(),
@@ -119,27 +119,34 @@ impl Parser<'_> {
         let fields = day_time_field(from).zip(day_time_field(to)).filter(|(from, to)| from < to);
         if !is_month_range && fields.is_none() {
             let parameters = [("input", text), ("from", from.to_string()), ("to", to.to_string())];
-            return Err(self.error_from(body, "INVALID_INTERVAL_FORMAT.UNSUPPORTED_FROM_TO_EXPRESSION", parameters));
+            let error = self.error_from(body, "INVALID_INTERVAL_FORMAT.UNSUPPORTED_FROM_TO_EXPRESSION", parameters);
+            return Ok(self.defer(error, Expr::null()));
         }
         let literal = match fields {
             Some((from, to)) => {
-                let micros = parse_day_time(&text, from, to).map_err(|error| text_end_error(self, error))?;
-                Literal::DayTimeInterval(micros, from, to)
+                parse_day_time(&text, from, to).map(|micros| Literal::DayTimeInterval(micros, from, to))
             }
-            None => {
-                let months = parse_year_month(&text).map_err(|error| text_end_error(self, error))?;
-                Literal::YearMonthInterval(months, YearMonthField::Year, YearMonthField::Month)
+            None => parse_year_month(&text)
+                .map(|months| Literal::YearMonthInterval(months, YearMonthField::Year, YearMonthField::Month)),
+        };
+        if self.second_interval(start)? {
+            return Ok(Expr::null());
+        }
+        let literal = match literal {
+            Ok(literal) => literal,
+            Err(error) => {
+                let error = self.error_from(body, error.condition, error.parameters);
+                return Ok(self.defer(error, Expr::null()));
             }
         };
-        self.refuse_second_interval(start)?;
         let literal = if self.options.legacy_interval { legacy(literal) } else { literal };
         Ok(self.place(ExprKind::Literal(literal), start))
     }
 
     /// `INTERVAL '1' YEAR TO MONTH '2' DAY` holds more than one range.
-    fn refuse_second_interval(&mut self, start: usize) -> Result<()> {
+    fn second_interval(&mut self, start: usize) -> Result<bool> {
         if !self.at_interval_part() {
-            return Ok(());
+            return Ok(false);
         }
         while self.at_interval_part() {
             self.interval_value()?;
@@ -148,7 +155,8 @@ impl Parser<'_> {
                 self.interval_unit()?;
             }
         }
-        Err(self.plain_error_from(start, "_LEGACY_ERROR_TEMP_0024"))
+        let error = self.plain_error_from(start, "_LEGACY_ERROR_TEMP_0024");
+        Ok(self.defer(error, true))
     }
 
     fn at_interval_part(&self) -> bool {
@@ -172,32 +180,43 @@ impl Parser<'_> {
                 let unit = self.interval_unit()?;
                 if self.at(Kind::TO) && unit_name(self.kind_at(1)).is_some() {
                     self.advance_by(2);
-                    return Err(self.plain_error_from(start, "_LEGACY_ERROR_TEMP_0024"));
+                    let error = self.plain_error_from(start, "_LEGACY_ERROR_TEMP_0024");
+                    return Ok(self.defer(error, Expr::null()));
                 }
                 next = Some((value, unit));
             }
         }
-        let interval = parse_interval_text(&text)
-            .map_err(|error: IntervalError| self.error_from(body, error.condition, error.parameters))?;
+        let interval = match parse_interval_text(&text) {
+            Ok(interval) => interval,
+            Err(error) => {
+                let error = self.error_from(body, error.condition, error.parameters);
+                return Ok(self.defer(error, Expr::null()));
+            }
+        };
         if self.options.legacy_interval {
             return Ok(self.place(ExprKind::Literal(calendar(interval)), start));
         }
         match literal_of_units(interval, &units) {
             Some(Some(literal)) => Ok(self.place(ExprKind::Literal(literal), start)),
-            Some(None) => Err(SparkError::of("INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION")),
+            Some(None) => {
+                let error = SparkError::of("INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION");
+                Ok(self.defer(error, Expr::null()))
+            }
             None => {
                 let literal = self.text_from(start);
-                Err(self.error_from(start, "_LEGACY_ERROR_TEMP_0029", [("literal", literal)]))
+                let error = self.error_from(start, "_LEGACY_ERROR_TEMP_0029", [("literal", literal)]);
+                Ok(self.defer(error, Expr::null()))
             }
         }
     }
 
-    fn number_and_unit(&self, value: &Value, unit: &str, body: usize) -> Result<String> {
+    fn number_and_unit(&mut self, value: &Value, unit: &str, body: usize) -> Result<String> {
         let text = value.text.trim();
         if value.is_string
             && text.chars().any(|c| c.is_alphabetic() || c.is_whitespace() && text.contains(char::is_alphabetic))
         {
-            return Err(self.error_from(body, "_LEGACY_ERROR_TEMP_0026", [("value", value.text.clone())]));
+            let error = self.error_from(body, "_LEGACY_ERROR_TEMP_0026", [("value", value.text.clone())]);
+            return Ok(self.defer(error, format!(" 0 {unit}")));
         }
         let number = match (value.is_negated, text.strip_prefix('-')) {
             (true, Some(positive)) => positive.to_string(),
@@ -210,7 +229,7 @@ impl Parser<'_> {
     /// `INTERVAL '1 day 2 hours'`
     pub(super) fn interval_text_literal(&mut self, text: &str, start: usize) -> Result<Expr> {
         let Ok(interval) = parse_interval_text(text) else {
-            return Err(self.invalid_typed_literal("INTERVAL", text, start));
+            return Ok(self.invalid_typed_literal("INTERVAL", text, start));
         };
         if self.options.legacy_interval {
             return Ok(self.place(ExprKind::Literal(calendar(interval)), start));
@@ -223,10 +242,11 @@ impl Parser<'_> {
             .collect();
         match literal_of_units(interval, &units) {
             Some(Some(literal)) => Ok(self.place(ExprKind::Literal(literal), start)),
-            Some(None) => Err(self.invalid_typed_literal("INTERVAL", text, start)),
+            Some(None) => Ok(self.invalid_typed_literal("INTERVAL", text, start)),
             None => {
                 let literal = self.text_from(start);
-                Err(self.error_from(start, "_LEGACY_ERROR_TEMP_0029", [("literal", literal)]))
+                let error = self.error_from(start, "_LEGACY_ERROR_TEMP_0029", [("literal", literal)]);
+                Ok(self.defer(error, Expr::null()))
             }
         }
     }

@@ -7,6 +7,8 @@ use crate::parser::Parser;
 use crate::token::Kind;
 
 const MAX_PRECISION: usize = 38;
+/// Stands in for a literal that has no value.
+const NULL: Literal = Literal::Null(firesteel_plan::DataType::Null);
 const SUPPORTED_TYPED_LITERALS: &str =
     "\"DATE\", \"TIMESTAMP_NTZ\", \"TIMESTAMP_LTZ\", \"TIMESTAMP\", \"INTERVAL\", \"X\", \"TIME\"";
 
@@ -76,7 +78,7 @@ impl Parser<'_> {
     }
 
     fn ranged(
-        &self,
+        &mut self,
         value: Option<Literal>,
         digits: String,
         type_name: &str,
@@ -84,19 +86,21 @@ impl Parser<'_> {
         maximum: impl ToString,
         start: usize,
     ) -> Result<Literal> {
-        value.ok_or_else(|| {
-            let parameters = [
-                ("rawStrippedQualifier", digits),
-                ("minValue", minimum.to_string()),
-                ("maxValue", maximum.to_string()),
-                ("typeName", type_name.to_string()),
-            ];
-            self.error_from(start, "INVALID_NUMERIC_LITERAL_RANGE", parameters)
-        })
+        if let Some(value) = value {
+            return Ok(value);
+        }
+        let parameters = [
+            ("rawStrippedQualifier", digits),
+            ("minValue", minimum.to_string()),
+            ("maxValue", maximum.to_string()),
+            ("typeName", type_name.to_string()),
+        ];
+        let error = self.error_from(start, "INVALID_NUMERIC_LITERAL_RANGE", parameters);
+        Ok(self.defer(error, NULL))
     }
 
     /// INT, else BIGINT, else DECIMAL.
-    fn whole_number(&self, digits: &str, start: usize) -> Result<Literal> {
+    fn whole_number(&mut self, digits: &str, start: usize) -> Result<Literal> {
         if let Ok(value) = digits.parse() {
             return Ok(Literal::Integer(value));
         }
@@ -106,10 +110,11 @@ impl Parser<'_> {
         self.decimal(digits, start)
     }
 
-    fn decimal(&self, text: &str, start: usize) -> Result<Literal> {
-        decimal_literal(text).map_err(|precision| {
+    fn decimal(&mut self, text: &str, start: usize) -> Result<Literal> {
+        decimal_literal(text).or_else(|precision| {
             let parameters = [("precision", precision.to_string()), ("maxPrecision", MAX_PRECISION.to_string())];
-            self.error_from(start, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", parameters)
+            let error = self.error_from(start, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", parameters);
+            Ok(self.defer(error, NULL))
         })
     }
 
@@ -132,23 +137,20 @@ impl Parser<'_> {
                     ("unsupportedType", format!("\"{type_name}\"")),
                     ("supportedTypes", SUPPORTED_TYPED_LITERALS.to_string()),
                 ];
-                return Err(self.error_from(start, "UNSUPPORTED_TYPED_LITERAL", parameters));
+                let error = self.error_from(start, "UNSUPPORTED_TYPED_LITERAL", parameters);
+                return Ok(self.defer(error, Expr::null()));
             }
         };
         match value {
             Some(value) => Ok(self.place(Expr::literal(value), start)),
-            None => Err(self.invalid_typed_literal(&type_name, &text, start)),
+            None => Ok(self.invalid_typed_literal(&type_name, &text, start)),
         }
     }
 
-    pub(super) fn invalid_typed_literal(
-        &self,
-        type_name: &str,
-        text: &str,
-        start: usize,
-    ) -> firesteel_plan::SparkError {
+    pub(super) fn invalid_typed_literal(&mut self, type_name: &str, text: &str, start: usize) -> Expr {
         let parameters = [("valueType", format!("\"{type_name}\"")), ("value", format!("'{text}'"))];
-        self.error_from(start, "INVALID_TYPED_LITERAL", parameters)
+        let error = self.error_from(start, "INVALID_TYPED_LITERAL", parameters);
+        self.defer(error, Expr::null())
     }
 
     /// A constant as PARTITION, OPTIONS and the like take it; any other expression is refused.

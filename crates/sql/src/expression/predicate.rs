@@ -1,6 +1,7 @@
 //! Predicates after a value: BETWEEN, IN, LIKE and its kin, IS.
 use firesteel_plan::{Expr, ExprKind, Literal, Result};
 
+use super::primary::Parenthesized;
 use super::{call, string};
 use crate::parser::Parser;
 use crate::token::Kind;
@@ -45,13 +46,19 @@ impl Parser<'_> {
 
     fn in_list(&mut self, value: Expr, start: usize) -> Result<Expr> {
         if self.at(Kind::LeftParen) && self.begins_query_at(1) {
-            if let Some(query) = self.attempt(|p| p.parenthesized(Self::query))? {
-                return Ok(ExprKind::InSubquery { values: row_values(value), query }.into());
-            }
+            return Ok(match self.parenthesized_either()? {
+                Parenthesized::Query(query) => ExprKind::InSubquery { values: row_values(value), query }.into(),
+                Parenthesized::Expression(list) => {
+                    let mut arguments = vec![value];
+                    arguments.extend(row_values(list));
+                    call("in", arguments)
+                }
+            });
         }
         self.expect(Kind::LeftParen)?;
         if self.eat(Kind::RightParen) {
-            return Err(self.plain_error_from(start, "INVALID_SQL_SYNTAX.EMPTY_IN_PREDICATE"));
+            let error = self.plain_error_from(start, "INVALID_SQL_SYNTAX.EMPTY_IN_PREDICATE");
+            return Ok(self.defer(error, Expr::null()));
         }
         let mut arguments = vec![value];
         arguments.extend(self.expressions()?);
@@ -74,7 +81,8 @@ impl Parser<'_> {
             let escape_start = self.position();
             let escape = self.string_literal()?;
             if escape.chars().count() != 1 {
-                return Err(self.error_from(start, "INVALID_ESC", [("invalidEscape", format!("'{escape}'"))]));
+                let error = self.error_from(start, "INVALID_ESC", [("invalidEscape", format!("'{escape}'"))]);
+                return Ok(self.defer(error, Expr::null()));
             }
             arguments.push(self.place(string(escape), escape_start));
         }
@@ -88,7 +96,8 @@ impl Parser<'_> {
         self.expect(Kind::LeftParen)?;
         if self.eat(Kind::RightParen) {
             let message = "Expected something between '(' and ')'.";
-            return Err(self.error_from(list_start, "_LEGACY_ERROR_TEMP_0064", [("msg", message)]));
+            let error = self.error_from(list_start, "_LEGACY_ERROR_TEMP_0064", [("msg", message)]);
+            return Ok(self.defer(error, Expr::null()));
         }
         let patterns = self.expressions()?;
         self.expect(Kind::RightParen)?;
@@ -143,7 +152,7 @@ impl Parser<'_> {
     }
 }
 
-/// `(a, b)` before IN (query) are two values.
+/// `(a, b)` before IN (query), or after IN, are two values.
 fn row_values(value: Expr) -> Vec<Expr> {
     match *value.kind {
         ExprKind::Function(call) if call.is_internal && call.name == ["struct"] => call.arguments,

@@ -48,12 +48,15 @@ impl Parser<'_> {
             Kind::TIMESTAMPDIFF | Kind::DATEDIFF | Kind::DATE_DIFF | Kind::TIMEDIFF if self.unit_follows() => {
                 self.with_unit("timestampdiff")?
             }
-            Kind::FIRST | Kind::LAST | Kind::ANY_VALUE => return self.attempt(Self::ignoring_nulls),
-            Kind::POSITION => return self.attempt(Self::position_form),
-            Kind::EXTRACT => return self.attempt(Self::extract),
-            Kind::SUBSTR | Kind::SUBSTRING => return self.attempt(Self::substring),
-            Kind::TRIM => return self.attempt(Self::trim),
-            Kind::OVERLAY => return self.attempt(Self::overlay),
+            Kind::EXTRACT if self.is_identifier_at(2, false) && self.kind_at(3) == Kind::FROM => self.extract()?,
+            Kind::FIRST
+            | Kind::LAST
+            | Kind::ANY_VALUE
+            | Kind::POSITION
+            | Kind::SUBSTR
+            | Kind::SUBSTRING
+            | Kind::TRIM
+            | Kind::OVERLAY => self.keyword_call()?,
             _ => return Ok(None),
         };
         Ok(Some(form))
@@ -151,12 +154,18 @@ impl Parser<'_> {
         let unit_start = self.position();
         if self.at_string() {
             let text = self.string_literal()?;
+            self.expect(Kind::Comma)?;
+            self.value_expression()?;
+            self.expect(Kind::Comma)?;
+            self.value_expression()?;
+            self.expect(Kind::RightParen)?;
             let parameters = [
                 ("functionName", format!("`{written}`")),
                 ("parameter", "`unit`".to_string()),
                 ("invalidValue", format!("'{text}'")),
             ];
-            return Err(self.error_from(start, "INVALID_PARAMETER_VALUE.DATETIME_UNIT", parameters));
+            let error = self.error_from(start, "INVALID_PARAMETER_VALUE.DATETIME_UNIT", parameters);
+            return Ok(self.defer(error, Expr::null()));
         }
         let token = self.advance();
         let unit = self.token_text(token).to_string();
@@ -169,29 +178,62 @@ impl Parser<'_> {
         Ok(self.place(call(function, vec![unit, first, second]), start))
     }
 
-    /// `FIRST(x IGNORE NULLS)`
-    fn ignoring_nulls(&mut self) -> Result<Expr> {
+    /// A call of a function that has a special form as well: which it is shows after the first argument.
+    fn keyword_call(&mut self) -> Result<Expr> {
         let start = self.position();
         let token = self.advance();
-        let name = self.token_text(token).to_lowercase();
-        self.expect(Kind::LeftParen)?;
-        let argument = self.expression()?;
-        self.expect_sequence(&[Kind::IGNORE, Kind::NULLS, Kind::RightParen])?;
-        let mut function = FunctionCall::new(vec![name], vec![argument]);
-        function.ignore_nulls = Some(true);
-        self.call_suffixes(function, start)
+        let name = self.token_text(token).to_string();
+        let is_plain = matches!(self.kind_at(1), Kind::RightParen | Kind::DISTINCT | Kind::ALL)
+            || self.kind_at(2) == Kind::FatArrow;
+        if is_plain {
+            return self.function_call(vec![name], start);
+        }
+        self.nested(|p| p.keyword_call_arguments(token.kind, name, start))
     }
 
-    /// `POSITION(part IN whole)`
-    fn position_form(&mut self) -> Result<Expr> {
-        let start = self.position();
-        self.advance();
-        let arguments = self.parenthesized(|p| {
-            let part = p.value_expression()?;
-            p.expect(Kind::IN)?;
-            Ok(vec![part, p.value_expression()?])
-        })?;
-        Ok(self.place(call("locate", arguments), start))
+    fn keyword_call_arguments(&mut self, kind: Kind, name: String, start: usize) -> Result<Expr> {
+        self.expect(Kind::LeftParen)?;
+        let is_name = matches!(self.kind_at(1), Kind::RightParen | Kind::Comma);
+        if kind == Kind::TRIM && !is_name {
+            let side = self.eat_any(&[Kind::BOTH, Kind::LEADING, Kind::TRAILING]);
+            if side.is_some() || self.at(Kind::FROM) {
+                let characters = if self.at(Kind::FROM) { None } else { Some(self.value_expression()?) };
+                return self.trim(side, characters, start);
+            }
+        }
+        let first_start = self.position();
+        if self.at_any(&[Kind::NOT, Kind::Bang, Kind::EXISTS]) {
+            let first = self.expression()?;
+            return self.call_after_first(name, first, start);
+        }
+        let first = self.value_expression()?;
+        match (kind, self.kind()) {
+            (Kind::POSITION, Kind::IN) => self.position_form(first, start),
+            (Kind::SUBSTR | Kind::SUBSTRING, Kind::FROM) => self.substring(first, start),
+            (Kind::TRIM, Kind::FROM) => self.trim(None, Some(first), start),
+            (Kind::OVERLAY, Kind::PLACING) => self.overlay(first, start),
+            _ => {
+                let first = self.predicate(first, first_start)?;
+                let first = self.resume_logical(first, first_start)?;
+                let ignores_nulls = matches!(kind, Kind::FIRST | Kind::LAST | Kind::ANY_VALUE)
+                    && self.eat_sequence(&[Kind::IGNORE, Kind::NULLS]);
+                if !ignores_nulls {
+                    return self.call_after_first(name, first, start);
+                }
+                self.expect(Kind::RightParen)?;
+                let mut function = FunctionCall::new(vec![name.to_lowercase()], vec![first]);
+                function.ignore_nulls = Some(true);
+                self.call_suffixes(function, start)
+            }
+        }
+    }
+
+    /// The rest of `POSITION(part IN whole)`
+    fn position_form(&mut self, part: Expr, start: usize) -> Result<Expr> {
+        self.expect(Kind::IN)?;
+        let whole = self.value_expression()?;
+        self.expect(Kind::RightParen)?;
+        Ok(self.place(call("locate", vec![part, whole]), start))
     }
 
     /// `EXTRACT(field FROM source)`
@@ -208,63 +250,42 @@ impl Parser<'_> {
         Ok(self.place(call("extract", arguments), start))
     }
 
-    /// `SUBSTRING(text FROM position FOR length)`, also with commas
-    fn substring(&mut self) -> Result<Expr> {
-        let start = self.position();
-        self.advance();
-        let arguments = self.parenthesized(|p| {
-            let mut arguments = vec![p.value_expression()?];
-            p.expect_any(&[Kind::FROM, Kind::Comma])?;
-            arguments.push(p.value_expression()?);
-            if p.eat_any(&[Kind::FOR, Kind::Comma]).is_some() {
-                arguments.push(p.value_expression()?);
-            }
-            Ok(arguments)
-        })?;
-        let form = self.place(call("substring", arguments), start);
-        if self.at_any(&[Kind::OVER, Kind::FILTER, Kind::WITHIN]) { Err(self.syntax_error()) } else { Ok(form) }
-    }
-
-    /// `TRIM([BOTH | LEADING | TRAILING] [characters] FROM text)`: `trim`, `ltrim` or `rtrim` of (characters, text)
-    fn trim(&mut self) -> Result<Expr> {
-        let start = self.position();
-        self.advance();
-        self.expect(Kind::LeftParen)?;
-        let side = if matches!(self.kind_at(1), Kind::RightParen | Kind::Comma) {
-            None
-        } else {
-            self.eat_any(&[Kind::BOTH, Kind::LEADING, Kind::TRAILING])
-        };
-        let mut arguments = vec![];
-        if !self.at(Kind::FROM) {
+    /// The rest of `SUBSTRING(text FROM position [FOR length])`
+    fn substring(&mut self, text: Expr, start: usize) -> Result<Expr> {
+        self.expect(Kind::FROM)?;
+        let mut arguments = vec![text, self.value_expression()?];
+        if self.eat_any(&[Kind::FOR, Kind::Comma]).is_some() {
             arguments.push(self.value_expression()?);
         }
+        self.expect(Kind::RightParen)?;
+        Ok(self.place(call("substring", arguments), start))
+    }
+
+    /// The rest of `TRIM([BOTH | LEADING | TRAILING] [characters] FROM text)`: `trim`, `ltrim` or `rtrim` of
+    /// (characters, text)
+    fn trim(&mut self, side: Option<Kind>, characters: Option<Expr>, start: usize) -> Result<Expr> {
         self.expect(Kind::FROM)?;
-        arguments.push(self.value_expression()?);
+        let text = self.value_expression()?;
         self.expect(Kind::RightParen)?;
         let function = match side {
             Some(Kind::LEADING) => "ltrim",
             Some(Kind::TRAILING) => "rtrim",
             _ => "trim",
         };
+        let arguments = characters.into_iter().chain([text]).collect();
         Ok(self.place(call(function, arguments), start))
     }
 
-    /// `OVERLAY(text PLACING part FROM position FOR length)`
-    fn overlay(&mut self) -> Result<Expr> {
-        let start = self.position();
-        self.advance();
-        let arguments = self.parenthesized(|p| {
-            let mut arguments = vec![p.value_expression()?];
-            p.expect(Kind::PLACING)?;
-            arguments.push(p.value_expression()?);
-            p.expect(Kind::FROM)?;
-            arguments.push(p.value_expression()?);
-            if p.eat(Kind::FOR) {
-                arguments.push(p.value_expression()?);
-            }
-            Ok(arguments)
-        })?;
+    /// The rest of `OVERLAY(text PLACING part FROM position [FOR length])`
+    fn overlay(&mut self, text: Expr, start: usize) -> Result<Expr> {
+        self.expect(Kind::PLACING)?;
+        let mut arguments = vec![text, self.value_expression()?];
+        self.expect(Kind::FROM)?;
+        arguments.push(self.value_expression()?);
+        if self.eat(Kind::FOR) {
+            arguments.push(self.value_expression()?);
+        }
+        self.expect(Kind::RightParen)?;
         Ok(self.place(call("overlay", arguments), start))
     }
 }

@@ -8,6 +8,12 @@ use crate::token::Kind;
 /// Hides the qualifiers inside a subquery without an alias, as Spark names it.
 const SUBQUERY_ALIAS: &str = "__auto_generated_subquery_name";
 
+/// What stands in parentheses in FROM.
+enum Source {
+    Query(Relation),
+    Relation(Relation),
+}
+
 /// `[AS] alias [(columns)]`
 pub(crate) struct TableAlias {
     pub alias: Option<String>,
@@ -80,7 +86,7 @@ impl Parser<'_> {
     pub(crate) fn relation_primary(&mut self) -> Result<Relation> {
         let start = self.position();
         match self.kind() {
-            Kind::LeftParen => self.nested(Self::parenthesized_relation),
+            Kind::LeftParen => self.parenthesized_relation(),
             Kind::VALUES if self.begins_query_at(0) => self.inline_table(),
             Kind::STREAM if self.is_identifier_at(1, true) || self.kind_at(1) == Kind::LeftParen => {
                 self.stream_relation()
@@ -142,27 +148,61 @@ impl Parser<'_> {
     }
 
     pub(crate) fn table_alias(&mut self) -> Result<TableAlias> {
-        let has_alias = self.eat(Kind::AS) || self.at_implicit_alias(true);
+        // `f() AS (a, b)`: the alias is the word AS, where that is no reserved word
+        let is_word_as = self.at_sequence(&[Kind::AS, Kind::LeftParen]) && !self.options.enforce_reserved_keywords;
+        let has_alias = is_word_as || self.eat(Kind::AS) || self.at_implicit_alias(true);
         let alias = if has_alias { Some(self.strict_identifier()?) } else { None };
         let has_columns = alias.is_some() && self.at(Kind::LeftParen);
         let columns = if has_columns { self.identifier_list()? } else { vec![] };
         Ok(TableAlias { alias, columns })
     }
 
-    /// `(query)` or `(relation with joins)`
+    /// `(query)` or `(relation with joins)`, with alias
     fn parenthesized_relation(&mut self) -> Result<Relation> {
         let start = self.position();
-        if self.begins_query_at(0) {
-            let query = self.attempt(|p| {
-                let query = p.parenthesized(Self::query)?;
-                p.sampled_and_aliased(query, Some(SUBQUERY_ALIAS), start)
-            })?;
-            if let Some(query) = query {
-                return Ok(query);
-            }
+        let source = self.parenthesized_source()?;
+        self.source_primary(source, start)
+    }
+
+    fn source_primary(&mut self, source: Source, start: usize) -> Result<Relation> {
+        match source {
+            Source::Query(query) => self.sampled_and_aliased(query, Some(SUBQUERY_ALIAS), start),
+            Source::Relation(relation) => self.sampled_and_aliased(relation, None, start),
         }
-        let relation = self.parenthesized(Self::relation)?;
-        self.sampled_and_aliased(relation, None, start)
+    }
+
+    /// What stands in parentheses. `((SELECT 1) UNION …)` and `((SELECT 1) a JOIN b)` begin alike, so the inner
+    /// parentheses are read once and what follows decides.
+    fn parenthesized_source(&mut self) -> Result<Source> {
+        self.nested(|p| {
+            p.expect(Kind::LeftParen)?;
+            let start = p.position();
+            if !p.begins_query_at(0) {
+                let relation = p.relation()?;
+                p.expect(Kind::RightParen)?;
+                return Ok(Source::Relation(relation));
+            }
+            let inner = match p.kind() {
+                Kind::LeftParen => p.parenthesized_source()?,
+                Kind::VALUES => Source::Query(p.inline_table()?),
+                _ => {
+                    let query = p.query()?;
+                    p.expect(Kind::RightParen)?;
+                    return Ok(Source::Query(query));
+                }
+            };
+            let source = match inner {
+                Source::Query(query) if p.at(Kind::RightParen) || p.at_query_continuation() => {
+                    Source::Query(p.query_after_primary(query, start)?)
+                }
+                inner => {
+                    let primary = p.source_primary(inner, start)?;
+                    Source::Relation(p.relation_after(primary, start)?)
+                }
+            };
+            p.expect(Kind::RightParen)?;
+            Ok(source)
+        })
     }
 
     /// `[FOR] VERSION | SYSTEM_VERSION AS OF v`, `[FOR] TIMESTAMP | SYSTEM_TIME AS OF t`

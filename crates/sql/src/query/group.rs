@@ -34,8 +34,7 @@ impl Parser<'_> {
     fn group_by_element(&mut self) -> Result<GroupingElement> {
         match self.grouping_analytics()? {
             Some(analytics) => Ok(analytics),
-            // an alias is accepted and has no effect
-            None => Ok(GroupingElement::Expression(without_alias(self.named_expression()?))),
+            None => Ok(GroupingElement::Expression(self.expression()?)),
         }
     }
 
@@ -84,13 +83,6 @@ fn plain(elements: Vec<GroupingElement>) -> Vec<Expr> {
         GroupingElement::KeyedSets { keys, .. } => keys,
     });
     expressions.collect()
-}
-
-fn without_alias(expression: Expr) -> Expr {
-    match *expression.kind {
-        ExprKind::Alias { child, .. } => child,
-        kind => Expr { kind: Box::new(kind), origin: expression.origin },
-    }
 }
 
 fn is_word_all(expression: &Expr) -> bool {

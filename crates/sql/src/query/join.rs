@@ -32,25 +32,30 @@ impl Parser<'_> {
                 p.advance();
             }
             let primary_start = p.position();
-            let mut result = p.relation_primary()?;
+            let primary = p.relation_primary()?;
             if is_lateral {
-                p.check_lateral(&result, primary_start)?;
+                p.check_lateral(&primary, primary_start)?;
             }
-            let mut length = 0;
-            loop {
-                length += 1;
-                p.check_chain(length)?;
-                if p.at_join() {
-                    result = p.join(result, start)?;
-                } else if p.at(Kind::PIVOT) && p.kind_at(1) == Kind::LeftParen {
-                    result = p.pivot_clause(result, start)?;
-                } else if p.at_unpivot() {
-                    result = p.unpivot_clause(result, start)?;
-                } else {
-                    return Ok(result);
-                }
-            }
+            p.relation_after(primary, start)
         })
+    }
+
+    /// The joins and pivots after the first relation.
+    pub(crate) fn relation_after(&mut self, mut result: Relation, start: usize) -> Result<Relation> {
+        let mut length = 0;
+        loop {
+            length += 1;
+            self.check_chain(length)?;
+            if self.at_join() {
+                result = self.join(result, start)?;
+            } else if self.at(Kind::PIVOT) && self.kind_at(1) == Kind::LeftParen {
+                result = self.pivot_clause(result, start)?;
+            } else if self.at_unpivot() {
+                result = self.unpivot_clause(result, start)?;
+            } else {
+                return Ok(result);
+            }
+        }
     }
 
     /// LATERAL goes before a subquery or a table function only.
@@ -96,7 +101,7 @@ impl Parser<'_> {
         }
         let (mut condition, mut using) = (None, vec![]);
         if natural && join_type == JoinType::Cross {
-            let parameters = [("joinType1", "NATURAL"), ("joinType2", "CROSS")];
+            let parameters = [("joinType", "CROSS")];
             return Err(self.error_from(start, "INCOMPATIBLE_JOIN_TYPES", parameters));
         }
         if !natural {

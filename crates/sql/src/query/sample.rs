@@ -64,7 +64,8 @@ impl Parser<'_> {
         let fraction = sign * token / 100.0;
         if !(-ROUNDING_EPSILON..=1.0 + ROUNDING_EPSILON).contains(&fraction) {
             let message = format!("Sampling fraction ({fraction}) must be on interval [0, 1]");
-            return Err(self.error_from(clause, "_LEGACY_ERROR_TEMP_0064", [("msg", message)]));
+            let error = self.error_from(clause, "_LEGACY_ERROR_TEMP_0064", [("msg", message)]);
+            self.defer(error, ());
         }
         Ok(SampleMethod::Fraction { lower: 0.0, upper: fraction, with_replacement: false })
     }
