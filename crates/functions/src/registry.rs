@@ -213,8 +213,10 @@ static FAMILIES: &[&[Function]] = &[
     crate::arrays::sequence::FUNCTIONS,
     crate::arrays::sets::FUNCTIONS,
     crate::collation::FUNCTIONS,
+    crate::connectors::FUNCTIONS,
     crate::crypto::FUNCTIONS,
     crate::generators::FUNCTIONS,
+    crate::geo::FUNCTIONS,
     crate::hashes::digests::FUNCTIONS,
     crate::hashes::values::FUNCTIONS,
     crate::higher_order::aggregate::FUNCTIONS,
@@ -265,6 +267,8 @@ static FAMILIES: &[&[Function]] = &[
     crate::datetime::make::FUNCTIONS,
     crate::interval::make::FUNCTIONS,
     crate::window_functions::FUNCTIONS,
+    crate::variant::functions::FUNCTIONS,
+    crate::xml::functions::FUNCTIONS,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {

@@ -34,6 +34,17 @@ impl Parser {
         }
     }
 
+    /// A text that is one JSON value and nothing else.
+    pub fn parse_whole(&mut self, text: &str) -> Option<Json> {
+        let json = self.parse(text)?;
+        let end = match self.tape.node(0) {
+            Node::Array { end_byte, .. } | Node::Object { end_byte, .. } => end_byte as usize,
+            // What follows a scalar is seen by a strict parser.
+            _ => return serde_json::from_str::<serde_json::Value>(text).ok().map(|_| json),
+        };
+        text.get(end..)?.trim().is_empty().then_some(json)
+    }
+
     fn value(&self, index: usize, source: &str) -> Json {
         match self.tape.node(index) {
             Node::Null => Json::Null,
