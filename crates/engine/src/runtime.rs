@@ -19,7 +19,7 @@ const POOL_FRACTION: f64 = 0.6;
 /// Never less: a query needs some room for its sort and aggregate buffers.
 const POOL_MIN_BYTES: u64 = 64 << 20;
 /// Consumers named in an out-of-memory error.
-const TOP_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
+const TOP_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 const METADATA_CACHE_BYTES_MAX: u64 = 512 << 20;
 
 /// How much memory the process may use and how much of it the pool hands out.
