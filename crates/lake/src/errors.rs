@@ -9,9 +9,10 @@ pub(crate) fn file_url(path: &Path) -> String {
     Location::parse(&format!("/{path}")).map_or_else(|_| path.to_string(), |location| location.url())
 }
 
-/// Wraps what went wrong with a file as Spark's scan does; an error that says so already stays.
+/// Wraps what went wrong with a file as Spark's scan does; an error that says so already stays, and so does a
+/// request that is refused.
 pub(crate) fn failed_read(place: &str, error: SparkError) -> SparkError {
-    if error.is("FAILED_READ_FILE") {
+    if error.is("FAILED_READ_FILE") || error.is("UNSUPPORTED_FEATURE") {
         return error;
     }
     let cause = error.to_string();

@@ -160,3 +160,67 @@ async fn what_cannot_be_read_says_so() {
     let empty = load("parquet", &scratch.path(""), &[("pathGlobFilter", "*.none")], "SELECT 1").await.unwrap_err();
     assert_eq!(empty.condition(), "UNABLE_TO_INFER_SCHEMA");
 }
+
+/// Types that every text format can hold.
+const PLAIN: &str = "SELECT * FROM (VALUES (1, 'a \"b\", c', 1.5, true), (2, '', NULL, false)) AS v (id, name, x, f)";
+
+#[tokio::test]
+async fn csv_is_written_and_read_as_spark_does() {
+    let scratch = Scratch::new();
+    let path = scratch.path("c");
+    let options = SourceOptions::new([("header", "true"), ("compression", "gzip")]);
+    save(PLAIN, |schema| WriteRequest { options, ..request("csv", path.clone(), schema) }).await.unwrap();
+    let options = [("header", "true"), ("inferSchema", "true")];
+    let text = load("csv", &path, &options, "SELECT * FROM t ORDER BY id").await.unwrap();
+    assert!(text.contains("| 1  | a \"b\", c | 1.5 | true  |\n| 2  |          |     | false |"), "{text}");
+    assert_eq!(
+        load("csv", &path, &options, "SELECT count(*) AS n FROM t").await.unwrap().lines().nth(3),
+        Some("| 2 |")
+    );
+}
+
+#[tokio::test]
+async fn json_is_written_and_read_as_spark_does() {
+    let scratch = Scratch::new();
+    let path = scratch.path("j");
+    save(PLAIN, |schema| request("json", path.clone(), schema)).await.unwrap();
+    let file = scratch.files("j").into_iter().find(|f| f.ends_with(".json")).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(file).unwrap(),
+        "{\"id\":1,\"name\":\"a \\\"b\\\", c\",\"x\":1.5,\"f\":true}\n{\"id\":2,\"name\":\"\",\"f\":false}\n"
+    );
+    let text = load("json", &path, &[], "SELECT id, x FROM t ORDER BY id").await.unwrap();
+    assert!(text.contains("| 1  | 1.5 |\n| 2  |     |"), "{text}");
+}
+
+#[tokio::test]
+async fn corrupt_records_are_kept_dropped_or_refused() {
+    let scratch = Scratch::new();
+    let path = scratch.path("x.json");
+    std::fs::write(&path, "{\"a\":1}\n{\"a\":\n[{\"a\":5},{\"a\":6}]\n\n").unwrap();
+    let text = load("json", &path, &[], "SELECT a, _corrupt_record FROM t").await.unwrap();
+    assert!(text.contains("| 1 |                 |\n|   | {\"a\":           |\n| 5 |"), "{text}");
+    let dropped = load("json", &path, &[("mode", "DROPMALFORMED")], "SELECT a FROM t").await.unwrap();
+    assert!(dropped.contains("| 1 |\n| 5 |\n| 6 |"), "{dropped}");
+    let failed = load("json", &path, &[("mode", "FAILFAST")], "SELECT a FROM t").await.unwrap_err();
+    assert_eq!(failed.condition(), "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION");
+}
+
+#[tokio::test]
+async fn text_orc_and_avro_go_round() {
+    let scratch = Scratch::new();
+    for (format, sql) in [("orc", ROWS), ("avro", ROWS), ("parquet", ROWS)] {
+        let path = scratch.path(format);
+        let sql = sql.replace("1.5", "CAST(1.5 AS double)").replace("2.5", "CAST(2.5 AS double)");
+        save(&sql, |schema| request(format, path.clone(), schema)).await.unwrap();
+        let text = load(format, &path, &[], "SELECT id, name, x, f FROM t ORDER BY id").await.unwrap();
+        assert!(text.contains("| 1  | a    | 1.5 | true  |\n| 2  | b    |     | false |\n| 3  |"), "{format}: {text}");
+    }
+    let path = scratch.path("text");
+    save("SELECT 'one' AS v UNION ALL SELECT 'two'", |schema| request("text", path.clone(), schema)).await.unwrap();
+    let text = load("text", &path, &[], "SELECT value FROM t ORDER BY value").await.unwrap();
+    assert!(text.contains("| one   |\n| two   |"), "{text}");
+    let query = "SELECT length FROM t WHERE path LIKE '%part-00000%'";
+    let text = load("binaryFile", &path, &[], query).await.unwrap();
+    assert!(text.contains("| 4 "), "{text}");
+}

@@ -4,7 +4,8 @@ use firesteel_plan::{Result, SparkError};
 
 use super::FormatOptions;
 use crate::context::time_zone_or_utc;
-use crate::datetime::calendar::split_micros;
+use crate::datetime::calendar::{MICROS_PER_DAY, join_micros, split_micros};
+use crate::datetime::pattern::{Pattern, Policy, moment};
 use crate::datetime::text::{format_date, parse_date, parse_timestamp, parse_timestamp_ntz};
 use crate::datetime::zone::{Zone, offset_text, parse_zone};
 
@@ -12,6 +13,7 @@ use crate::datetime::zone::{Zone, offset_text, parse_zone};
 #[derive(Debug, Clone)]
 pub struct TimeFormats {
     pub zone: Tz,
+    zone_id: String,
     prepared: Zone,
     date: Option<Pattern>,
     timestamp: Option<Pattern>,
@@ -20,13 +22,15 @@ pub struct TimeFormats {
 }
 
 impl TimeFormats {
-    /// From the options `dateFormat`, `timestampFormat`, `timestampNTZFormat`, `timeFormat` and `timeZone`.
-    pub fn new(options: &FormatOptions, session_zone: &str) -> Result<Self> {
+    /// From the options `dateFormat`, `timestampFormat`, `timestampNTZFormat`, `timeFormat` and `timeZone`. Some patterns
+    /// can be written, not read (`parsing`).
+    pub fn new(options: &FormatOptions, session_zone: &str, parsing: bool) -> Result<Self> {
         let id = options.get("timeZone").unwrap_or(session_zone);
         let zone = parse_zone(id).unwrap_or_else(|| time_zone_or_utc(id));
-        let pattern = |key: &str| options.get(key).map(Pattern::new).transpose();
+        let pattern = |key: &str| options.get(key).map(|text| Pattern::new(text, parsing, Policy::Corrected)).transpose();
         Ok(Self {
             zone,
+            zone_id: id.to_string(),
             prepared: Zone::new(&zone),
             date: pattern("dateFormat")?,
             timestamp: pattern("timestampFormat")?,
@@ -43,7 +47,7 @@ impl TimeFormats {
     pub fn parse_date(&self, text: &str) -> Option<i32> {
         match &self.date {
             None => parse_date(text),
-            Some(pattern) => pattern.parse_date(text),
+            Some(pattern) => i32::try_from(pattern.parse(text).ok()?.days).ok(),
         }
     }
 
@@ -51,7 +55,7 @@ impl TimeFormats {
     pub fn infers_date(&self, text: &str) -> bool {
         match &self.date {
             None => text.len() == 10 && text.as_bytes()[4] == b'-' && parse_date(text).is_some(),
-            Some(pattern) => pattern.parse_date(text).is_some(),
+            Some(pattern) => pattern.parse(text).is_ok(),
         }
     }
 
@@ -59,7 +63,11 @@ impl TimeFormats {
     pub fn parse_timestamp(&self, text: &str) -> Option<i64> {
         match &self.timestamp {
             None => parse_timestamp(text, &self.zone),
-            Some(pattern) => pattern.parse_timestamp(text, &self.zone),
+            Some(pattern) => {
+                let parsed = pattern.parse(text).ok()?;
+                let zone = parsed.zone.map_or(self.prepared, |zone| Zone::new(&zone));
+                zone.to_utc(join_micros(parsed.days, parsed.nanos_of_day / 1000)?)
+            }
         }
     }
 
@@ -67,7 +75,10 @@ impl TimeFormats {
     pub fn parse_timestamp_ntz(&self, text: &str) -> Option<i64> {
         match &self.timestamp_ntz {
             None => parse_timestamp_ntz(text),
-            Some(pattern) => pattern.parse_timestamp_ntz(text),
+            Some(pattern) => {
+                let parsed = pattern.parse(text).ok()?;
+                join_micros(parsed.days, parsed.nanos_of_day / 1000)
+            }
         }
     }
 
@@ -75,14 +86,17 @@ impl TimeFormats {
     pub fn parse_time(&self, text: &str) -> Option<i64> {
         match &self.time {
             None => crate::datetime::text::parse_time(text),
-            Some(pattern) => pattern.parse_time(text),
+            Some(pattern) => pattern.parse(text).ok().map(|parsed| parsed.nanos_of_day),
         }
     }
 
     pub fn push_date(&self, out: &mut String, days: i32) -> Result<()> {
         match &self.date {
             None => out.push_str(&format_date(days)),
-            Some(pattern) => out.push_str(&pattern.format_date(days)?),
+            Some(pattern) => {
+                let micros = i64::from(days).saturating_mul(MICROS_PER_DAY);
+                out.push_str(&pattern.format(&moment(micros, None)).map_err(cannot_format)?);
+            }
         }
         Ok(())
     }
@@ -90,7 +104,9 @@ impl TimeFormats {
     /// `2020-01-31T12:30:00.000Z`, or by the pattern.
     pub fn push_timestamp(&self, out: &mut String, micros: i64) -> Result<()> {
         if let Some(pattern) = &self.timestamp {
-            out.push_str(&pattern.format_timestamp(micros, &self.zone)?);
+            let zone = Some((&self.prepared, self.zone_id.as_str(), micros));
+            let moment = moment(self.prepared.to_local(micros), zone);
+            out.push_str(&pattern.format(&moment).map_err(cannot_format)?);
             return Ok(());
         }
         push_iso(out, self.prepared.to_local(micros));
@@ -105,7 +121,7 @@ impl TimeFormats {
     pub fn push_timestamp_ntz(&self, out: &mut String, micros: i64) -> Result<()> {
         match &self.timestamp_ntz {
             None => push_iso(out, micros),
-            Some(pattern) => out.push_str(&pattern.format_timestamp_ntz(micros)?),
+            Some(pattern) => out.push_str(&pattern.format(&moment(micros, None)).map_err(cannot_format)?),
         }
         Ok(())
     }
@@ -113,10 +129,15 @@ impl TimeFormats {
     pub fn push_time(&self, out: &mut String, nanos: i64) -> Result<()> {
         match &self.time {
             None => out.push_str(&crate::datetime::text::format_time(nanos)),
-            Some(pattern) => out.push_str(&pattern.format_time(nanos)?),
+            Some(pattern) => out.push_str(&pattern.format(&moment(nanos / 1000, None)).map_err(cannot_format)?),
         }
         Ok(())
     }
+}
+
+/// A pattern with a field that the value does not have, such as the zone of a date.
+fn cannot_format(message: String) -> SparkError {
+    SparkError::new("_LEGACY_ERROR_TEMP_3210", [("message", message)])
 }
 
 /// Wall-clock time to the millisecond.
@@ -127,38 +148,4 @@ fn push_iso(out: &mut String, micros: i64) {
     let millis = of_day / 1000;
     let (seconds, millis) = (millis / 1000, millis % 1000);
     let _ = write!(out, "T{:02}:{:02}:{:02}.{millis:03}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-}
-
-/// A pattern that a user gave.
-#[derive(Debug, Clone)]
-enum Pattern {}
-
-impl Pattern {
-    fn new(text: &str) -> Result<Self> {
-        Err(SparkError::unsupported(format!("the date or time pattern \"{text}\"")))
-    }
-    fn parse_date(&self, _text: &str) -> Option<i32> {
-        match *self {}
-    }
-    fn parse_timestamp(&self, _text: &str, _zone: &Tz) -> Option<i64> {
-        match *self {}
-    }
-    fn parse_timestamp_ntz(&self, _text: &str) -> Option<i64> {
-        match *self {}
-    }
-    fn parse_time(&self, _text: &str) -> Option<i64> {
-        match *self {}
-    }
-    fn format_date(&self, _days: i32) -> Result<String> {
-        match *self {}
-    }
-    fn format_timestamp(&self, _micros: i64, _zone: &Tz) -> Result<String> {
-        match *self {}
-    }
-    fn format_timestamp_ntz(&self, _micros: i64) -> Result<String> {
-        match *self {}
-    }
-    fn format_time(&self, _nanos: i64) -> Result<String> {
-        match *self {}
-    }
 }

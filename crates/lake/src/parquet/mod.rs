@@ -12,6 +12,7 @@ mod write;
 
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::config::TableParquetOptions;
@@ -142,7 +143,8 @@ impl Format for Parquet {
         for (index, statistics) in found {
             match statistics {
                 Ok(statistics) => {
-                    let whole = with_partition_values(statistics, &files[index].partition_values);
+                    let whole =
+                        with_partition_values(statistics, table_schema.file_schema(), &files[index].partition_values);
                     files[index].statistics = Some(Arc::new(whole));
                     readable.push(index);
                 }
@@ -166,8 +168,20 @@ impl Format for Parquet {
     }
 }
 
-/// Appends the statistics of the partition columns, which are constants, and of `_metadata`.
-fn with_partition_values(mut statistics: Statistics, values: &[ScalarValue]) -> Statistics {
+/// Keeps what is true of the columns as Spark sees them, and appends the statistics of the partition columns, which are
+/// constants, and of `_metadata`.
+fn with_partition_values(mut statistics: Statistics, schema: &Schema, values: &[ScalarValue]) -> Statistics {
+    for (column, field) in statistics.column_statistics.iter_mut().zip(schema.fields()) {
+        for bound in [&mut column.min_value, &mut column.max_value] {
+            let own_type = bound.get_value().is_some_and(|value| value.data_type() == *field.data_type());
+            // A file's column of another type is read through a cast; NaN, greater than all in Spark, is in no statistics.
+            *bound = match std::mem::replace(bound, Precision::Absent) {
+                _ if !own_type => Precision::Absent,
+                known if field.data_type().is_floating() => known.to_inexact(),
+                known => known,
+            };
+        }
+    }
     for value in values {
         let nulls = if value.is_null() { statistics.num_rows } else { Precision::Exact(0) };
         statistics.column_statistics.push(ColumnStatistics {

@@ -51,6 +51,14 @@ impl Separator {
         }
     }
 
+    /// The length of the longest line end.
+    fn longest(&self) -> usize {
+        match self {
+            Self::Default => 2,
+            Self::Bytes(separator) => separator.len(),
+        }
+    }
+
     /// The end of the last whole line.
     fn find_last(&self, bytes: &[u8]) -> Option<usize> {
         match self {
@@ -178,7 +186,7 @@ impl LineReader {
             return Some(0);
         }
         let within = usize::try_from(end - self.position).unwrap_or(usize::MAX);
-        let mut from = within.saturating_sub(2);
+        let mut from = within.saturating_sub(self.separator.longest());
         while let Some((at, length)) = self.separator.find(&self.buffer, from, is_last) {
             if at + length > within {
                 return Some(at + length);

@@ -18,6 +18,8 @@ use crate::request::{WriteRequest, WriteSummary};
 /// The directory of unfinished writes below a table, as in Hadoop.
 const TEMPORARY: &str = "_temporary";
 const SUCCESS: &str = "_SUCCESS";
+/// Where a job keeps what it replaces until it has succeeded.
+const REPLACED: &str = "replaced";
 
 /// A write that has begun. Dropped without [`WriteJob::commit`], it leaves only its hidden staging directory, which
 /// [`WriteJob::abort`] removes.
@@ -26,6 +28,8 @@ pub struct WriteJob {
     request: WriteRequest,
     file_system: Arc<dyn FileSystem>,
     target: Location,
+    /// There was nothing at the target.
+    is_new: bool,
     staging: Location,
     task: Arc<TaskContext>,
 }
@@ -40,7 +44,9 @@ impl WriteJob {
         format::check_duplicates(&request.schema, &request.conf)?;
         format::check_types(format.as_ref(), &request.format, &data_schema)?;
         let writer = format.writer(&data_schema, &request)?;
-        if file_system.status(&target).await?.is_some() {
+        let existing = file_system.status(&target).await?;
+        let is_new = existing.is_none();
+        if !is_new {
             match request.mode {
                 SaveMode::ErrorIfExists => {
                     return Err(SparkError::new("PATH_ALREADY_EXISTS", [("outputPath", target.to_string())]));
@@ -50,10 +56,13 @@ impl WriteJob {
             }
         }
         let id = Uuid::new_v4();
-        let staging = target.join(TEMPORARY).join(&id.to_string());
+        // A table that is a file is replaced by a directory: that is staged beside it.
+        let is_file = existing.is_some_and(|status| !status.is_directory);
+        let home = if is_file { target.parent() } else { None }.unwrap_or_else(|| target.clone());
+        let staging = home.join(TEMPORARY).join(&id.to_string());
         file_system.create_directory(&staging).await?;
         let task = Arc::new(TaskContext::new(&request, data_schema, writer, id)?);
-        Ok(Some(Self { request, file_system, target, staging, task }))
+        Ok(Some(Self { request, file_system, target, is_new, staging, task }))
     }
 
     /// Where the files will be.
@@ -74,61 +83,92 @@ impl WriteJob {
         Ok(TaskOutput { directory, files })
     }
 
-    /// Makes the outputs of all tasks the table's files: first what they replace goes, then they are renamed into place.
+    /// Makes the outputs of all tasks the table's files. What they replace is set aside first and removed last: where
+    /// something fails in between, the table is put back as it was.
     pub async fn commit(self, outputs: Vec<TaskOutput>) -> Result<WriteSummary> {
-        if self.request.mode == SaveMode::Overwrite {
-            self.remove_overwritten(&outputs).await?;
-        }
-        let mut summary = WriteSummary::default();
-        let mut partitions = BTreeSet::new();
-        for output in &outputs {
-            for file in &output.files {
-                let from = self.staging.join(&output.directory).join(&file.path);
-                self.file_system.rename(&from, &self.target.join(&file.path)).await?;
-                summary.rows += file.rows;
-                summary.bytes += file.bytes;
-                summary.files += 1;
-                partitions.insert(file.partition.clone());
+        let mut moves = vec![];
+        match self.publish(&outputs, &mut moves).await {
+            Ok(()) => {
+                self.remove_staging().await?;
+                self.mark_success().await?;
+                Ok(summary(outputs))
+            }
+            Err(error) => {
+                for (from, to) in moves.iter().rev() {
+                    // The first failure is what the user must see.
+                    let _ = self.file_system.rename(to, from).await;
+                }
+                let _ = self.abort().await;
+                Err(error)
             }
         }
-        let as_map = |spec: Vec<(String, Option<String>)>| spec.into_iter().collect::<BTreeMap<_, _>>();
-        summary.partitions = partitions.into_iter().filter(|spec| !spec.is_empty()).map(as_map).collect();
-        self.remove_staging().await?;
-        if self.request.conf.flag("spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs", true)? {
-            let path = self.target.join(SUCCESS).object_path()?;
-            let put = self.file_system.object_store().put(&path, bytes::Bytes::new().into()).await;
-            put.map_err(|e| crate::errors::store(&path, e))?;
+    }
+
+    /// Renames what is replaced into the staging directory and the new files out of it; notes each move in `moves`.
+    async fn publish(&self, outputs: &[TaskOutput], moves: &mut Vec<(Location, Location)>) -> Result<()> {
+        if self.request.mode == SaveMode::Overwrite {
+            for place in self.overwritten(outputs).await? {
+                if let Some(path) = place.relative_to(&self.target) {
+                    // A table that is a file is itself what is replaced.
+                    let name = if path.is_empty() { place.name() } else { path };
+                    let aside = self.staging.join(REPLACED).join(name);
+                    self.file_system.rename(&place, &aside).await?;
+                    moves.push((place, aside));
+                }
+            }
         }
-        Ok(summary)
+        for output in outputs {
+            for file in &output.files {
+                let from = self.staging.join(&output.directory).join(&file.path);
+                let to = self.target.join(&file.path);
+                self.file_system.rename(&from, &to).await?;
+                moves.push((from, to));
+            }
+        }
+        Ok(())
+    }
+
+    async fn mark_success(&self) -> Result<()> {
+        if !self.request.conf.flag("spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs", true)? {
+            return Ok(());
+        }
+        let path = self.target.join(SUCCESS).object_path()?;
+        let put = self.file_system.object_store().put(&path, bytes::Bytes::new().into()).await;
+        put.map(|_| ()).map_err(|e| crate::errors::store(&path, e))
     }
 
     /// Removes what the tasks wrote. A directory that this write made, and that is empty, goes too.
     pub async fn abort(self) -> Result<()> {
-        self.remove_staging().await
+        self.remove_staging().await?;
+        let is_empty = self.is_new
+            && self.file_system.status(&self.target).await?.is_some()
+            && self.file_system.list(&self.target).await?.is_empty();
+        if is_empty { self.file_system.delete(&self.target).await } else { Ok(()) }
     }
 
     async fn remove_staging(&self) -> Result<()> {
         self.file_system.delete(&self.staging).await?;
         // Another write into the same table may be under way beside this one.
-        let temporary = self.target.join(TEMPORARY);
+        let Some(temporary) = self.staging.parent() else { return Ok(()) };
         if self.file_system.status(&temporary).await?.is_some() && self.file_system.list(&temporary).await?.is_empty() {
             self.file_system.delete(&temporary).await?;
         }
         Ok(())
     }
 
-    async fn remove_overwritten(&self, outputs: &[TaskOutput]) -> Result<()> {
-        let columns = &self.request.partition_by;
-        if self.is_dynamic()? && !columns.is_empty() {
+    /// The files and directories that an overwrite replaces.
+    async fn overwritten(&self, outputs: &[TaskOutput]) -> Result<Vec<Location>> {
+        if self.is_dynamic()? && !self.request.partition_by.is_empty() {
             let written: BTreeSet<String> = outputs
                 .iter()
                 .flat_map(|output| &output.files)
                 .map(|file| partition_path(file.partition.iter().map(|(c, v)| (c.as_str(), v.as_deref()))))
                 .collect();
+            let mut found = vec![];
             for directory in written {
-                self.file_system.delete(&self.target.join(&directory)).await?;
+                found.extend(self.file_system.status(&self.target.join(&directory)).await?);
             }
-            return Ok(());
+            return Ok(found.into_iter().map(|status| status.location).collect());
         }
         let fixed = self.request.static_partitions.iter().map(|(c, v)| (c.as_str(), v.as_deref()));
         let root = match partition_path(fixed) {
@@ -136,17 +176,12 @@ impl WriteJob {
             path => self.target.join(&path),
         };
         match self.file_system.status(&root).await? {
-            None => Ok(()),
-            Some(status) if !status.is_directory => self.file_system.delete(&root).await,
+            None => Ok(vec![]),
+            Some(status) if !status.is_directory => Ok(vec![root]),
             Some(_) => {
-                for child in self.file_system.list(&root).await? {
-                    let name = child.location.name();
-                    // The staging directory of this and of other writes stays.
-                    if !is_hidden(name) || name == SUCCESS {
-                        self.file_system.delete(&child.location).await?;
-                    }
-                }
-                Ok(())
+                let children = self.file_system.list(&root).await?.into_iter().map(|child| child.location);
+                // The staging directory of this and of other writes stays.
+                Ok(children.filter(|child| !is_hidden(child.name()) || child.name() == SUCCESS).collect())
             }
         }
     }
@@ -157,6 +192,20 @@ impl WriteJob {
         let mode = self.request.options.get("partitionOverwriteMode").or(conf).unwrap_or("STATIC");
         Ok(mode.eq_ignore_ascii_case("dynamic"))
     }
+}
+
+fn summary(outputs: Vec<TaskOutput>) -> WriteSummary {
+    let mut summary = WriteSummary::default();
+    let mut partitions = BTreeSet::new();
+    for file in outputs.into_iter().flat_map(|output| output.files) {
+        summary.rows += file.rows;
+        summary.bytes += file.bytes;
+        summary.files += 1;
+        partitions.insert(file.partition);
+    }
+    let as_map = |spec: Vec<(String, Option<String>)>| spec.into_iter().collect::<BTreeMap<_, _>>();
+    summary.partitions = partitions.into_iter().filter(|spec| !spec.is_empty()).map(as_map).collect();
+    summary
 }
 
 /// The columns that go into the files.

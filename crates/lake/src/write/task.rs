@@ -220,7 +220,7 @@ impl Task<'_> {
         let store = self.files.object_store();
         Ok(OpenFile {
             encoder: self.context.writer.encoder()?,
-            sink: BufWriter::new(store, self.place.join(&path).object_path()?),
+            sink: BufWriter::with_capacity(store, self.place.join(&path).object_path()?, FLUSH_BYTES),
             buffer: vec![],
             rows: 0,
             bytes: 0,

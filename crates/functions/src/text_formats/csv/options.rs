@@ -61,7 +61,7 @@ impl CsvOptions {
         Ok(Self {
             mode: ParseMode::of(options),
             corrupt_column: corrupt_column(options, corrupt),
-            times: TimeFormats::new(options, session_zone)?,
+            times: TimeFormats::new(options, session_zone, true)?,
             delimiter: delimiter(options.any(&["sep", "delimiter"]).unwrap_or(","))?,
             quote,
             escape,

@@ -38,7 +38,7 @@ impl CsvWriteOptions {
         let escape = character(options, "escape", Some('\\'))?;
         let default_escape_escape = if escape == quote { None } else { escape };
         Ok(Self {
-            times: TimeFormats::new(options, session_zone)?,
+            times: TimeFormats::new(options, session_zone, false)?,
             delimiter: delimiter(options.any(&["sep", "delimiter"]).unwrap_or(","))?,
             quote,
             escape,

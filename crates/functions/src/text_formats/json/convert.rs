@@ -60,7 +60,6 @@ impl JsonReader {
         }
         let converter = Converter { tape: &self.tape, source: text, options: &self.options };
         match self.tape.node(0) {
-            Node::Null => Outcome::Nothing,
             Node::Object { .. } if converter.fields(0, &mut self.row) => Outcome::Rows(1),
             Node::Object { .. } => Outcome::Partial,
             Node::Array { .. } if self.arrays_are_rows => {
@@ -166,8 +165,11 @@ impl Converter<'_> {
                 };
                 let mut whole = true;
                 for (key, value) in self.tape.fields(index) {
-                    whole &= append_text(self.tape.text(key, self.source), &mut map.keys, self.options);
-                    whole &= self.append(value, &mut map.values);
+                    if append_text(self.tape.text(key, self.source), &mut map.keys, self.options) {
+                        whole &= self.append(value, &mut map.values);
+                    } else {
+                        whole = false;
+                    }
                 }
                 map.end(whole);
                 whole

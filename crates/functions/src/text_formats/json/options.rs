@@ -31,7 +31,7 @@ impl JsonOptions {
         Ok(Self {
             mode: ParseMode::of(options),
             corrupt_column: corrupt_column(options, corrupt),
-            times: TimeFormats::new(options, session_zone)?,
+            times: TimeFormats::new(options, session_zone, true)?,
             primitives_as_string: options.flag("primitivesAsString", false)?,
             prefers_decimal: options.flag("prefersDecimal", false)?,
             infer_timestamp: options.flag("inferTimestamp", false)?,

@@ -25,7 +25,7 @@ impl JsonWriteOptions {
     /// `ignore_nulls` is `spark.sql.jsonGenerator.ignoreNullFields`.
     pub fn new(options: &FormatOptions, session_zone: &str, ignore_nulls: bool) -> Result<Self> {
         Ok(Self {
-            times: TimeFormats::new(options, session_zone)?,
+            times: TimeFormats::new(options, session_zone, false)?,
             ignore_null_fields: options.flag("ignoreNullFields", ignore_nulls)?,
             pretty: options.flag("pretty", false)?,
             write_non_ascii_as_code_points: options.flag("writeNonAsciiCharacterAsCodePoint", false)?,
