@@ -48,7 +48,6 @@ pub mod nested;
 pub mod ordering;
 pub mod partition_dependent;
 pub mod predicates;
-pub mod partition_dependent;
 pub mod quote;
 pub mod random;
 pub mod regex;
