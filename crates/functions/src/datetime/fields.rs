@@ -139,21 +139,6 @@ fn monthname(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     rows::slices(args.rows, |row| days.get(row).map(|d| NAMES[(civil_from_days(d).month - 1) as usize]))
 }
 
-/// Days of a day-time interval, for `date + interval`.
-pub fn extract_days(value: TypedExpr, context: &BuildContext<'_>) -> TypedExpr {
-    let nullable = value.nullable;
-    let sql = format!("extractansiintervaldays({})", value.sql);
-    let call = SparkScalar::call(
-        "extractansiintervaldays",
-        interval_days,
-        vec![value],
-        DataType::Integer,
-        nullable,
-        context.eval,
-    );
-    call.origin(context.origin.clone()).build().with_sql(sql)
-}
-
 /// Names of a field, what it takes and gives.
 struct Part {
     names: &'static [&'static str],

@@ -6,7 +6,7 @@ use super::calendar::{
     MICROS_PER_HOUR, MICROS_PER_MILLI, MICROS_PER_MINUTE, MICROS_PER_SECOND, NANOS_PER_DAY, NANOS_PER_SECOND,
     checked_days, checked_nanos, join_micros,
 };
-use super::vector::{binary, finish, long_overflow, longs, nary, unary};
+use super::vector::{finish, long_overflow, longs, nary, unary};
 use super::zone::{Zone, parse_zone};
 use crate::coerce;
 use crate::quote;
@@ -382,11 +382,6 @@ fn build_time_number(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Re
     let call = SparkScalar::call(name, kernel, vec![value], result, nullable, context.eval);
     let options = vec!["fail".to_string(), unit.to_string()];
     Ok(Built::Expr(call.options(options).origin(context.origin.clone()).build().with_sql(sql)))
-}
-
-/// `time - time`, microseconds.
-pub fn time_difference(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
-    binary(args, |a, b| Ok(Some((a - b) / 1000)))
 }
 
 macro_rules! entry {

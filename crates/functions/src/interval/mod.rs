@@ -2,7 +2,6 @@
 pub mod ansi;
 pub mod make;
 pub mod multi_units;
-pub mod operators;
 pub mod text;
 pub mod value;
 
