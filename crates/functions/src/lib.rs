@@ -55,6 +55,7 @@ pub mod registry;
 pub mod rows;
 pub mod scalar;
 pub mod signature;
+pub mod sketches;
 pub mod strings;
 pub mod structs;
 pub mod text_formats;

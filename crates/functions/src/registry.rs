@@ -196,6 +196,8 @@ impl Function {
 
 /// Every family's table.
 static FAMILIES: &[&[Function]] = &[
+    crate::sketches::hll::FUNCTIONS,
+    crate::sketches::theta::FUNCTIONS,
     crate::arithmetic::FUNCTIONS,
     crate::comparison::FUNCTIONS,
     crate::conditional::FUNCTIONS,

@@ -1,0 +1,5 @@
+//! Sketch functions over Apache DataSketches: HyperLogLog and Theta. Their bytes are those of the Java library.
+pub mod accumulate;
+pub mod arguments;
+pub mod hll;
+pub mod theta;
