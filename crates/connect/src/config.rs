@@ -15,7 +15,6 @@ pub(crate) struct Answer {
 impl Answer {
     fn add(&mut self, key: &str, value: Option<String>) {
         self.pairs.push(proto::KeyValue { key: key.into(), value });
-        self.warnings.extend(conf::warning(key));
     }
 }
 
@@ -33,7 +32,10 @@ pub(crate) fn config(session: &SessionConf, operation: Option<proto::config_requ
             let silent = set.silent.unwrap_or(false);
             for pair in set.pairs {
                 match set_one(session, &pair) {
-                    Ok(()) => answer.add(&pair.key, pair.value),
+                    Ok(()) => {
+                        answer.warnings.extend(conf::warning(&pair.key));
+                        answer.add(&pair.key, pair.value);
+                    }
                     // The builder sets all of its options this way: those that cannot change stay as they are.
                     Err(error) if silent => answer.warnings.push(error.to_string()),
                     Err(error) => return Err(error),

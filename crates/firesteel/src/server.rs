@@ -73,6 +73,12 @@ fn runtime(name: &str, threads: Option<usize>) -> std::io::Result<Runtime> {
 
 fn sources(arguments: &Arguments) -> Result<Sources, Box<dyn Error>> {
     let mut sources = Sources::default();
+    // As a JVM does, the session's zone follows the process's. A TZ that is a file path or a rule is left alone.
+    if let Ok(zone) = std::env::var("TZ")
+        && firesteel_conf::check_value("spark.sql.session.timeZone", &zone).is_ok()
+    {
+        sources.add_properties(&format!("spark.sql.session.timeZone={zone}"), "TZ")?;
+    }
     if let Some(file) = properties_file(arguments) {
         sources.add_properties_file(&file)?;
     }

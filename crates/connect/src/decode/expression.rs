@@ -271,8 +271,8 @@ impl<'a> Decoder<'a> {
         let (Some(index), Some(relation)) = (found, relation) else {
             return Err(invalid("INVALID_WITH_RELATION_REFERENCE"));
         };
-        // A reference sees what its own WithRelations and those around it hold, not itself.
-        let inner = self.references.split_off(index);
+        // It sees what its own WithRelations and those around it hold. (One that refers to itself ends at the limits.)
+        let inner = self.references.split_off(index + 1);
         let result = self.relation(relation);
         self.references.extend(inner);
         result

@@ -201,3 +201,122 @@ fn jvm_origin(jvm: &proto::JvmOrigin) -> Option<Origin> {
         call_site: format!("{}.{}({file}:{})", frame.declaring_class, frame.method_name, frame.line_number),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firesteel_plan::{ExprKind, RelationKind};
+    use proto::expression::ExprType;
+    use proto::relation::RelType;
+
+    struct NoUploads;
+
+    impl Uploads for NoUploads {
+        fn cached(&self, _hash: &str) -> Option<Arc<[u8]>> {
+            None
+        }
+        fn session_id(&self) -> &str {
+            "session"
+        }
+    }
+
+    fn relation(plan_id: i64, rel_type: RelType) -> proto::Relation {
+        let common = proto::RelationCommon { plan_id: Some(plan_id), ..Default::default() };
+        proto::Relation { common: Some(common), rel_type: Some(rel_type) }
+    }
+
+    fn range(plan_id: i64) -> proto::Relation {
+        relation(plan_id, RelType::Range(proto::Range { end: 5, step: 1, ..Default::default() }))
+    }
+
+    fn expression(expr_type: ExprType) -> proto::Expression {
+        proto::Expression { common: None, expr_type: Some(expr_type) }
+    }
+
+    fn scalar_subquery(plan_id: i64) -> proto::Expression {
+        let subquery_type = proto::subquery_expression::SubqueryType::Scalar as i32;
+        expression(ExprType::SubqueryExpression(proto::SubqueryExpression {
+            plan_id,
+            subquery_type,
+            ..Default::default()
+        }))
+    }
+
+    fn project(plan_id: i64, input: proto::Relation, expressions: Vec<proto::Expression>) -> proto::Relation {
+        relation(plan_id, RelType::Project(Box::new(proto::Project { input: Some(Box::new(input)), expressions })))
+    }
+
+    fn query(root: proto::Relation) -> proto::Plan {
+        proto::Plan { op_type: Some(proto::plan::OpType::Root(root)) }
+    }
+
+    fn decode(plan: &proto::Plan) -> Result<Plan> {
+        Decoder::new(&NoUploads).plan(plan)
+    }
+
+    #[test]
+    fn references_come_where_they_are_used() {
+        let root = project(2, range(1), vec![scalar_subquery(7)]);
+        let with = proto::WithRelations { root: Some(Box::new(root)), references: vec![range(7)] };
+        let Plan::Query(decoded) = decode(&query(relation(3, RelType::WithRelations(Box::new(with))))).unwrap() else {
+            panic!("a query")
+        };
+        assert_eq!(decoded.plan_id, Some(3));
+        let RelationKind::Project { expressions, .. } = &*decoded.kind else { panic!("a projection") };
+        let ExprKind::ScalarSubquery(subquery) = &*expressions[0].kind else { panic!("a subquery") };
+        assert_eq!(subquery.plan_id, Some(7));
+        let alone = project(2, range(1), vec![scalar_subquery(7)]);
+        assert_eq!(
+            decode(&query(alone)).unwrap_err().condition(),
+            "CONNECT_INVALID_PLAN.INVALID_WITH_RELATION_REFERENCE"
+        );
+    }
+
+    #[test]
+    fn a_reference_that_refers_to_itself_is_refused() {
+        let own = project(7, range(1), vec![scalar_subquery(7)]);
+        let root = project(2, range(1), vec![scalar_subquery(7)]);
+        let with = proto::WithRelations { root: Some(Box::new(root)), references: vec![own] };
+        assert!(decode(&query(relation(3, RelType::WithRelations(Box::new(with))))).is_err());
+    }
+
+    #[test]
+    fn empty_messages_are_errors() {
+        assert!(decode(&proto::Plan::default()).is_err());
+        assert!(decode(&query(proto::Relation::default())).is_err());
+        assert!(decode(&query(relation(0, RelType::Filter(Box::default())))).is_err());
+        let no_child = expression(ExprType::Cast(Box::default()));
+        assert!(decode(&query(project(1, range(0), vec![no_child]))).is_err());
+    }
+
+    /// Bytes that are almost a plan: whatever they mean, nothing panics.
+    #[test]
+    fn damaged_plans_do_no_harm() {
+        let literal =
+            expression(ExprType::ExpressionString(proto::expression::ExpressionString { expression: "a + 1".into() }));
+        let root = project(2, project(3, range(1), vec![literal]), vec![scalar_subquery(7)]);
+        let with = proto::WithRelations { root: Some(Box::new(root)), references: vec![range(7)] };
+        let bytes = query(relation(3, RelType::WithRelations(Box::new(with)))).encode_to_vec();
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap()
+        };
+        for _ in 0..20_000 {
+            let mut damaged = bytes.clone();
+            for _ in 0..1 + random() % 4 {
+                let at = random() % damaged.len();
+                match random() % 3 {
+                    0 => damaged[at] = (random() % 256) as u8,
+                    1 => damaged.insert(at, (random() % 256) as u8),
+                    _ => drop(damaged.remove(at)),
+                }
+            }
+            if let Ok(plan) = crate::codec::decode::<proto::Plan>(&damaged) {
+                let _ = decompress(plan).and_then(|plan| decode(&plan));
+            }
+        }
+    }
+}
