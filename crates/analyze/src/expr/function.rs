@@ -79,7 +79,12 @@ impl Analyzer<'_> {
         let arguments = self.arguments(function, call, scope);
         scope.in_aggregate.set(was_aggregate);
         let called_as = name.last().map(|n| n.to_lowercase()).unwrap_or_default();
-        let context = BuildContext { called_as: &called_as, eval: &self.eval, origin: expr.origin.clone(), is_operator: call.is_internal };
+        let context = BuildContext {
+            called_as: &called_as,
+            eval: &self.eval,
+            origin: expr.origin.clone(),
+            is_operator: call.is_internal,
+        };
         function.call(&context, arguments?)
     }
 

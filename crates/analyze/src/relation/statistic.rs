@@ -220,6 +220,12 @@ impl Analyzer<'_> {
         let function = firesteel_functions::registry::lookup("count")
             .ok_or_else(|| SparkError::internal("the function count is missing"))?;
         let context = firesteel_functions::BuildContext { called_as: "count", eval: &self.eval, origin: None, is_operator: false };
+        let context = firesteel_functions::BuildContext {
+            called_as: "count",
+            eval: &self.eval,
+            origin: None,
+            is_operator: false,
+        };
         let arguments =
             firesteel_functions::Arguments { values: vec![column.typed()], distinct: true, ..Default::default() };
         match function.call(&context, arguments)? {
