@@ -43,6 +43,7 @@ pub mod json;
 pub mod literal_text;
 pub mod maps;
 pub mod math;
+pub mod misc;
 pub mod mismatch;
 pub mod nested;
 pub mod ordering;

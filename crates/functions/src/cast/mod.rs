@@ -17,6 +17,7 @@ use crate::typed::TypedExpr;
 use crate::types;
 
 mod errors;
+pub mod functions;
 pub mod kernel;
 mod nested;
 mod numeric;
