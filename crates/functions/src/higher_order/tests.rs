@@ -60,7 +60,7 @@ fn lambda<'a>(count: usize, prefix: &'a str, body: impl Fn(&[Expr]) -> TypedExpr
 
 fn call(name: &str, values: Vec<TypedExpr>, lambdas: Vec<(usize, LambdaArgument<'_>)>) -> TypedExpr {
     let eval = Arc::new(EvalContext::default());
-    let context = BuildContext { called_as: name, eval: &eval, origin: None };
+    let context = BuildContext { called_as: name, eval: &eval, origin: None, is_operator: false };
     let arguments = Arguments { values, lambdas, ..Arguments::default() };
     match lookup(name).unwrap().call(&context, arguments).unwrap() {
         Built::Expr(expr) => expr,

@@ -27,7 +27,8 @@ impl TimeFormats {
     pub fn new(options: &FormatOptions, session_zone: &str, parsing: bool) -> Result<Self> {
         let id = options.get("timeZone").unwrap_or(session_zone);
         let zone = parse_zone(id).unwrap_or_else(|| time_zone_or_utc(id));
-        let pattern = |key: &str| options.get(key).map(|text| Pattern::new(text, parsing, Policy::Corrected)).transpose();
+        let pattern =
+            |key: &str| options.get(key).map(|text| Pattern::new(text, parsing, Policy::Corrected)).transpose();
         Ok(Self {
             zone,
             zone_id: id.to_string(),
