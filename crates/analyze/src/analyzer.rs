@@ -167,6 +167,7 @@ impl<'a> Analyzer<'a> {
             having_without_group_by_as_where: flag("spark.sql.legacy.parser.havingWithoutGroupByAsWhere"),
             quoted_regex_column_names: flag("spark.sql.parser.quotedRegexColumnNames"),
             legacy_interval: flag("spark.sql.legacy.interval.enabled"),
+            bang_equals_not: flag("spark.sql.legacy.bangEqualsNot"),
             timestamp_ntz: self.eval.get("spark.sql.timestampType") == Some("TIMESTAMP_NTZ"),
             session_time_zone: self.eval.time_zone_id.clone(),
             ..Default::default()
