@@ -42,7 +42,8 @@ impl Analyzer<'_> {
             CteBinding::Recursive { plan, output } => Resolved::new(plan.clone(), output.clone()).renewed()?,
             CteBinding::Query(cte) => {
                 // A CTE sees those before it (and itself, when recursive), not those after.
-                let hidden = self.ctes.borrow_mut().split_off(entry.visible_ctes.min(self.ctes.borrow().len()));
+                let visible = entry.visible_ctes.min(self.ctes.borrow().len());
+                let hidden = self.ctes.borrow_mut().split_off(visible);
                 let windows = std::mem::take(&mut *self.windows.borrow_mut());
                 let resolved = self.cte_query(cte);
                 *self.windows.borrow_mut() = windows;

@@ -65,7 +65,7 @@ impl Analyzer<'_> {
         let plan = super::unary::limit_plan(resolved.plan.clone(), 0, Some(wanted + 1));
         let mut values = vec![];
         for attribute in &resolved.output {
-            let typed = self.builtin("to_pretty_string", vec![attribute.typed()])?;
+            let typed = self.pretty(attribute.typed())?;
             values.push(SelectValue { typed, attribute: Attribute::new(&attribute.name, DataType::STRING, false) });
         }
         let as_text = self.project_values(resolved.with_plan(plan), values)?;
@@ -86,6 +86,37 @@ impl Analyzer<'_> {
         rows.truncate(wanted as usize);
         Ok(Preview { header, rows, has_more })
     }
+}
+
+impl Analyzer<'_> {
+    /// The value as `show` prints it: as text, binary as hexadecimal bytes in brackets.
+    fn pretty(&self, value: firesteel_functions::TypedExpr) -> Result<firesteel_functions::TypedExpr> {
+        use firesteel_functions::cast::{CastMode, cast};
+        if value.data_type == DataType::Binary {
+            let kernel: firesteel_functions::scalar::Kernel = hexadecimal_bytes;
+            let (nullable, context) = (value.nullable, &self.eval);
+            let call = firesteel_functions::SparkScalar::call(
+                "to_pretty_string",
+                kernel,
+                vec![value],
+                DataType::STRING,
+                nullable,
+                context,
+            );
+            return Ok(call.build());
+        }
+        cast(value, &DataType::STRING, CastMode::Legacy, &self.eval)
+    }
+}
+
+/// `[31 32 FF]`
+fn hexadecimal_bytes(args: &firesteel_functions::ScalarArgs<'_>) -> Result<arrow::array::ArrayRef> {
+    let array = args.array(0)?;
+    let bytes = array.as_binary::<i32>();
+    let text = bytes.iter().map(|value| {
+        value.map(|v| format!("[{}]", v.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join(" ")))
+    });
+    Ok(Arc::new(text.collect::<StringArray>()))
 }
 
 /// Characters that would break the table, as escapes.

@@ -99,7 +99,7 @@ fn batches_of(
     let Some(proto::execute_plan_response::ResponseType::ArrowBatch(batch)) = &response.response_type else {
         return Ok(vec![]);
     };
-    let reader = StreamReader::try_new(Cursor::new(batch.data.as_slice()), None)?;
+    let reader = StreamReader::try_new(Cursor::new(&batch.data[..]), None)?;
     Ok(reader.collect::<Result<Vec<_>, _>>()?)
 }
 
