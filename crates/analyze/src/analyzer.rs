@@ -1,5 +1,6 @@
 //! The entry: what is analyzed in which surroundings.
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlan;
@@ -41,7 +42,7 @@ pub struct Analyzer<'a> {
     /// Parameter values of the statement: `:name` and `?`.
     pub(crate) parameters: RefCell<Vec<Parameters>>,
     /// Scopes around a subquery, outermost first.
-    pub(crate) outer: RefCell<Vec<Arc<Scope>>>,
+    pub(crate) outer: RefCell<Vec<Rc<Scope>>>,
     /// Whether a column of an outer scope was used, per subquery under analysis.
     pub(crate) observed: RefCell<Vec<ObservedMetrics>>,
     /// Views under analysis, against cycles.

@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn groups_cannot_overflow_the_stack() {
         assert!(decode::<proto::Relation>(&vec![0x0b; 1_000_000]).is_err());
-        assert!(decode::<proto::Relation>(&vec![0xfb, 0x7f].repeat(1_000_000)).is_err());
+        assert!(decode::<proto::Relation>(&[0xfb, 0x7f].repeat(1_000_000)).is_err());
         assert!(decode::<proto::Relation>(&vec![0x0b; 3_000_000]).is_err());
     }
 }

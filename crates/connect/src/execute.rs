@@ -263,7 +263,7 @@ async fn rows_relation(
     if !observed.is_empty() {
         operation.push(Response::Observed(observed)).await?;
     }
-    Ok(local_relation(&schema, &arrow_schema, &batches)?)
+    local_relation(&schema, &arrow_schema, &batches)
 }
 
 fn local_relation(schema: &StructType, arrow_schema: &SchemaRef, batches: &[RecordBatch]) -> Result<proto::Relation> {

@@ -68,10 +68,10 @@ impl StatementContext {
 
     fn view_source(&self, view: &TempView, qualifier: Vec<String>) -> TableSource {
         match &view.definition {
-            ViewDefinition::Plan { plan, output, .. } => {
+            ViewDefinition::Plan { plan, output } => {
                 TableSource::Analyzed { plan: plan.clone(), output: output.clone(), qualifier }
             }
-            ViewDefinition::Sql { query, conf, namespace, .. } => TableSource::View {
+            ViewDefinition::Sql { query, conf, namespace } => TableSource::View {
                 context: Arc::new(self.nested(namespace.clone(), conf, true)),
                 query: (**query).clone(),
                 schema: Some(view.schema.clone()),

@@ -13,7 +13,6 @@ pub struct TempView {
     /// As the user wrote it.
     pub name: String,
     pub schema: StructType,
-    pub comment: Option<String>,
     pub properties: BTreeMap<String, String>,
     pub definition: ViewDefinition,
 }
@@ -21,9 +20,9 @@ pub struct TempView {
 #[derive(Clone)]
 pub enum ViewDefinition {
     /// `df.createTempView`: the plan as it was analyzed then.
-    Plan { plan: LogicalPlan, output: Vec<Attribute>, relation: Arc<Relation> },
+    Plan { plan: LogicalPlan, output: Vec<Attribute> },
     /// SQL text, analyzed at every use with the configuration and namespace of its creation.
-    Sql { text: Arc<str>, query: Arc<Relation>, conf: BTreeMap<String, String>, namespace: Namespace },
+    Sql { query: Arc<Relation>, conf: BTreeMap<String, String>, namespace: Namespace },
     /// `CREATE TEMPORARY VIEW … USING`: files, listed at every use.
     Files { request: FileScanRequest },
 }

@@ -168,7 +168,7 @@ fn split(text: &str) -> Option<(bool, String, i32)> {
         }
         at += 1;
     }
-    (seen && i32::try_from(scale).is_ok()).then(|| (negative, digits, scale as i32))
+    (seen && i32::try_from(scale).is_ok()).then_some((negative, digits, scale as i32))
 }
 
 /// The decimal of a double as Spark takes it: the digits of its shortest text. `None` for NaN and infinities.

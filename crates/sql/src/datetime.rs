@@ -157,7 +157,7 @@ fn take_time(text: &str) -> Option<(i64, &str)> {
 /// A date with an optional time and zone, or a time alone (with a colon or a leading `T`).
 fn timestamp_parts(text: &str) -> Option<Parts> {
     let (date, rest) = match take_date(text) {
-        Some((date, rest)) if rest.is_empty() => return Some(Parts { date: Some(date), microseconds: 0, zone: None }),
+        Some((date, "")) => return Some(Parts { date: Some(date), microseconds: 0, zone: None }),
         Some((date, rest)) => (Some(date), rest.strip_prefix([' ', 'T'])?),
         None => {
             let time = text.strip_prefix('T').unwrap_or(text);

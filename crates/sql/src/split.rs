@@ -28,10 +28,10 @@ pub fn split_statements(text: &str, options: &ParseOptions) -> Result<Vec<String
     while from < tokens.len() {
         let to = statement_end(&tokens, from);
         let (first, last) = (tokens.get(from), tokens.get(to.wrapping_sub(1)));
-        if let (true, Some(first), Some(last)) = (to > from, first, last) {
-            if first.kind != Kind::EndOfInput {
-                pieces.push(text.get(first.byte_start..last.byte_end).unwrap_or("").to_string());
-            }
+        if let (true, Some(first), Some(last)) = (to > from, first, last)
+            && first.kind != Kind::EndOfInput
+        {
+            pieces.push(text.get(first.byte_start..last.byte_end).unwrap_or("").to_string());
         }
         from = to + 1;
     }

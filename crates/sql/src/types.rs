@@ -44,11 +44,11 @@ impl Parser<'_> {
     fn data_type_here(&mut self) -> Result<DataType> {
         let start = self.position();
         let kind = self.kind();
-        if let Some((_, data_type)) = SIMPLE_TYPES.iter().find(|(word, _)| *word == kind) {
-            if self.kind_at(1) != Kind::LeftParen {
-                self.advance();
-                return Ok(data_type.clone());
-            }
+        if let Some((_, data_type)) = SIMPLE_TYPES.iter().find(|(word, _)| *word == kind)
+            && self.kind_at(1) != Kind::LeftParen
+        {
+            self.advance();
+            return Ok(data_type.clone());
         }
         match kind {
             Kind::ARRAY => self.array_type(start),

@@ -1,4 +1,5 @@
 //! Subqueries in expressions: scalar, EXISTS, IN. Outer columns become outer references.
+use std::rc::Rc;
 use std::sync::Arc;
 
 use datafusion::common::Spans;
@@ -16,7 +17,7 @@ use crate::scope::Resolved;
 impl Analyzer<'_> {
     /// Analyzes a query that may use the columns of `scope`.
     pub(crate) fn subquery(&self, query: &Relation, scope: &Scope) -> Result<Resolved> {
-        self.outer.borrow_mut().push(Arc::new(scope.clone()));
+        self.outer.borrow_mut().push(Rc::new(scope.clone()));
         let resolved = self.relation(query).and_then(Resolved::sealed);
         self.outer.borrow_mut().pop();
         resolved

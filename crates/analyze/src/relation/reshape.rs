@@ -114,7 +114,7 @@ impl Analyzer<'_> {
         for field in schema.fields.iter() {
             let found = input.output.iter().find(|a| self.same_name(&a.name, &field.name));
             let typed = match found {
-                Some(attribute) => self.reconcile(attribute.typed(), field, &[field.name.clone()])?,
+                Some(attribute) => self.reconcile(attribute.typed(), field, std::slice::from_ref(&field.name))?,
                 None if field.nullable => TypedExpr::null(field.data_type.clone()),
                 None => {
                     return Err(self.unresolved_column(std::slice::from_ref(&field.name), &Scope::of(&input)));

@@ -219,7 +219,7 @@ impl Analyzer<'_> {
     fn distinct_count(&self, column: &Attribute) -> Result<TypedExpr> {
         let function = firesteel_functions::registry::lookup("count")
             .ok_or_else(|| SparkError::internal("the function count is missing"))?;
-        let context = firesteel_functions::BuildContext {
+        let _context = firesteel_functions::BuildContext {
             called_as: "count",
             eval: &self.eval,
             origin: None,

@@ -103,7 +103,7 @@ impl Analyzer<'_> {
         for name in columns {
             let found: Vec<_> = input.output.iter().filter(|a| self.same_name(&a.name, name)).cloned().collect();
             if found.is_empty() {
-                return Err(self.unresolved_column(&[name.clone()], &Scope::of(&input)));
+                return Err(self.unresolved_column(std::slice::from_ref(name), &Scope::of(&input)));
             }
             keys.extend(found);
         }

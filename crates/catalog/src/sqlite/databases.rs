@@ -72,7 +72,8 @@ pub(super) async fn drop(
     };
     let tables = tables::list(connection, name, None).await?;
     let functions = super::functions::list(connection, name, None).await?;
-    if !cascade && !(tables.is_empty() && functions.is_empty()) {
+    let is_empty = tables.is_empty() && functions.is_empty();
+    if !cascade && !is_empty {
         return Err(errors::schema_not_empty(&database.name));
     }
     sqlx::query("DELETE FROM databases WHERE name = ?")

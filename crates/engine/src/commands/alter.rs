@@ -189,8 +189,8 @@ fn change(mut table: Table, action: AlterTable) -> Result<Table> {
 fn add_columns(table: &mut Table, columns: Vec<NewColumn>) -> Result<()> {
     let data_columns = table.schema.fields.len() - table.partition_columns.len();
     let mut fields = table.schema.fields.to_vec();
-    let mut at = data_columns.min(fields.len());
-    for column in columns {
+    let first = data_columns.min(fields.len());
+    for (at, column) in (first..).zip(columns) {
         if column.position.is_some() {
             return Err(unsupported_operation(&table.id, "ADD COLUMN with FIRST or AFTER"));
         }
@@ -211,7 +211,6 @@ fn add_columns(table: &mut Table, columns: Vec<NewColumn>) -> Result<()> {
             field.metadata.insert("EXISTS_DEFAULT".into(), json_text(text));
         }
         fields.insert(at, field);
-        at += 1;
     }
     table.schema = StructType::new(fields);
     Ok(())

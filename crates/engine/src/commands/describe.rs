@@ -329,7 +329,9 @@ async fn json(
         if let Some(values) = values {
             let spec = partition::spec(st, table, &values, true).await?;
             let found = st.catalog().get_partition(&table.id, &spec).await?;
-            found.ok_or_else(|| firesteel_catalog::errors::partitions_not_found(&table.id, &[spec.clone()]))?;
+            found.ok_or_else(|| {
+                firesteel_catalog::errors::partitions_not_found(&table.id, std::slice::from_ref(&spec))
+            })?;
             let map: serde_json::Map<_, _> =
                 spec.into_iter().map(|(k, v)| (k, v.map_or(serde_json::Value::Null, Into::into))).collect();
             put("partition_values", map.into());

@@ -57,9 +57,8 @@ pub async fn create_of_dataframe(
     let view = TempView {
         name: temp_name(st, &name, is_global)?,
         schema: analyzed.schema.clone(),
-        comment: None,
         properties: BTreeMap::new(),
-        definition: ViewDefinition::Plan { plan: analyzed.plan, output: analyzed.output, relation: Arc::new(input) },
+        definition: ViewDefinition::Plan { plan: analyzed.plan, output: analyzed.output },
     };
     put(st, view, is_global, replace)?;
     Ok(Execution::empty())
@@ -96,7 +95,6 @@ pub async fn create_using(
     let view = TempView {
         name: temp_name(st, &name, is_global)?,
         schema,
-        comment: None,
         properties: BTreeMap::new(),
         definition: ViewDefinition::Files { request },
     };
@@ -121,9 +119,8 @@ pub async fn create(st: &Statement, create: CreateView) -> Answer {
         let view = TempView {
             name: temp_name(st, &parts, create.is_global)?,
             schema,
-            comment: create.comment,
             properties: create.properties,
-            definition: sql_definition(st, &create.query, &create.text, analyzed),
+            definition: sql_definition(st, &create.query, analyzed),
         };
         put(st, view, create.is_global, create.replace)?;
         return Ok(Execution::empty());
@@ -132,28 +129,15 @@ pub async fn create(st: &Statement, create: CreateView) -> Answer {
 }
 
 /// Text that uses parameters, or the view's own name, is kept as the plan it has now.
-fn sql_definition(st: &Statement, query: &Relation, text: &str, analyzed: AnalyzedPlan) -> ViewDefinition {
+fn sql_definition(st: &Statement, query: &Relation, analyzed: AnalyzedPlan) -> ViewDefinition {
     if *st.parameters != crate::run::Parameters::default() || st.context.scopes.is_script() {
-        return ViewDefinition::Plan {
-            plan: analyzed.plan,
-            output: analyzed.output,
-            relation: Arc::new(query.clone()),
-        };
+        return ViewDefinition::Plan { plan: analyzed.plan, output: analyzed.output };
     }
     // The views that the text reads now stay what they are (Spark keeps the analyzed plan).
     if reads_temporary(st, query) {
-        return ViewDefinition::Plan {
-            plan: analyzed.plan,
-            output: analyzed.output,
-            relation: Arc::new(query.clone()),
-        };
+        return ViewDefinition::Plan { plan: analyzed.plan, output: analyzed.output };
     }
-    ViewDefinition::Sql {
-        text: text.into(),
-        query: Arc::new(query.clone()),
-        conf: captured(st),
-        namespace: st.context.namespace.clone(),
-    }
+    ViewDefinition::Sql { query: Arc::new(query.clone()), conf: captured(st), namespace: st.context.namespace.clone() }
 }
 
 fn reads_temporary(st: &Statement, query: &Relation) -> bool {
@@ -281,7 +265,7 @@ pub async fn alter_as(st: &Statement, name: TableName, query: Relation, text: St
     match resolved {
         Resolved::Temp(view) | Resolved::Global(view) => {
             let schema = view_schema(&parts, &analyzed, &[])?;
-            let definition = sql_definition(st, &query, &text, analyzed);
+            let definition = sql_definition(st, &query, analyzed);
             put(st, TempView { schema, definition, ..(*view).clone() }, is_global, true)?;
         }
         Resolved::Table(_) => {

@@ -1,7 +1,7 @@
 //! `min`, `max`, `min_by`, `max_by`, `bool_and`, `bool_or`.
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef};
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType as ArrowType;
 use arrow::row::{RowConverter, SortField};

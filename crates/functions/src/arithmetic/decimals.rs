@@ -30,7 +30,7 @@ pub fn result_type(operator: Operator, a: (u8, i8), b: (u8, i8), context: &EvalC
             (p1 - s1 + s2 + scale, scale)
         }
         Operator::Divide => {
-            let (mut whole, mut fraction) = ((p1 - s1 + s2).min(38), (s1 + p2 + 1).max(6).min(38));
+            let (mut whole, mut fraction) = ((p1 - s1 + s2).min(38), (s1 + p2 + 1).clamp(6, 38));
             let excess = whole + fraction - 38;
             if excess > 0 {
                 fraction -= excess / 2 + 1;

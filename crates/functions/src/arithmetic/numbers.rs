@@ -72,7 +72,7 @@ where
             },
             error,
         ),
-        Operator::Remainder => binary::<T, T, T>(args, strict, |a, b| remainder(a, b), error),
+        Operator::Remainder => binary::<T, T, T>(args, strict, remainder, error),
         Operator::PositiveModulo => binary::<T, T, T>(
             args,
             strict,

@@ -183,7 +183,7 @@ pub fn rescale_wide(value: i128, from_scale: i32, precision: u8, scale: i8) -> O
 
 fn plain_double(value: f64) -> String {
     match decimal::from_double(value) {
-        Some((v, s)) if s >= 0 && s <= 127 => decimal::plain(v, s as i8),
+        Some((v, s)) if (0..=127).contains(&s) => decimal::plain(v, s as i8),
         Some((v, s)) if s < 0 => format!("{v}{}", "0".repeat(s.unsigned_abs() as usize)),
         _ => java_number::double(value),
     }

@@ -78,12 +78,8 @@ fn build_date_add(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> R
     let date = coerce::argument(&sql, 0, Accept::Date, date, context)?;
     let days = match &days.data_type {
         DataType::Byte | DataType::Short | DataType::Integer => days,
-        given if given.is_string() || *given == DataType::Null => {
-            if days.is_foldable() || *given == DataType::Null {
-                constant_days(&sql, days, context)?
-            } else {
-                return Err(days_mismatch(&sql, &days).with_origin(context.origin.as_ref()));
-            }
+        given if *given == DataType::Null || (given.is_string() && days.is_foldable()) => {
+            constant_days(&sql, days, context)?
         }
         _ => return Err(days_mismatch(&sql, &days).with_origin(context.origin.as_ref())),
     };

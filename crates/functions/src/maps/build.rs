@@ -36,7 +36,7 @@ fn common_type<'a>(context: &BuildContext<'_>, values: impl Iterator<Item = &'a 
 fn build_map(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     let values = arguments.values;
     let sql = sql_of(context, &values);
-    if values.len() % 2 != 0 {
+    if !values.len().is_multiple_of(2) {
         return Err(needs_pairs(context.called_as, values.len()));
     }
     let diff = |kind, offset| {

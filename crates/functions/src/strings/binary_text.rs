@@ -34,11 +34,7 @@ fn strict_base64(text: &str, out: &mut Vec<u8>) -> Option<()> {
             _ => return None,
         }
     }
-    let fits = match (count % 4, padding) {
-        (0 | 2 | 3, 0) => true,
-        (2, 2) | (3, 1) => true,
-        _ => false,
-    };
+    let fits = matches!((count % 4, padding), (0 | 2 | 3, 0) | (2, 2) | (3, 1));
     if fits { decode_base64(text, out) } else { None }
 }
 

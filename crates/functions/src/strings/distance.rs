@@ -94,7 +94,7 @@ fn luhn_check(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
         }
         let digits = text.bytes().rev().map(|b| u64::from(b - b'0')).enumerate();
         let sum: u64 = digits.map(|(i, d)| if i % 2 == 0 { d } else { d * 2 / 10 + d * 2 % 10 }).sum();
-        Some(sum % 10 == 0)
+        Some(sum.is_multiple_of(10))
     })
 }
 

@@ -460,7 +460,7 @@ mod tests {
 
     #[test]
     fn conversions() {
-        assert_eq!(format("%5.2f|", Value::Double(3.14159)), " 3.14|");
+        assert_eq!(format("%5.2f|", Value::Double(3.1449)), " 3.14|");
         assert_eq!(format("%.2f", Value::Double(1.005)), "1.01");
         assert_eq!(format("%08d", Value::Integer(-42, 32)), "-0000042");
         assert_eq!(format("%x", Value::Integer(-1, 32)), "ffffffff");

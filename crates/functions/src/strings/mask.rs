@@ -17,7 +17,7 @@ fn mask(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
             let mask = match c {
                 _ if c.is_uppercase() => upper,
                 _ if c.is_lowercase() => lower,
-                _ if c.is_numeric() && c.to_digit(10).is_some() => digit,
+                _ if c.is_ascii_digit() => digit,
                 _ => other,
             };
             mask.unwrap_or(c)

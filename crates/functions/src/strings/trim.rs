@@ -20,7 +20,7 @@ const BOTH: Ends = Ends { start: true, end: true };
 const LEADING: Ends = Ends { start: true, end: false };
 const TRAILING: Ends = Ends { start: false, end: true };
 
-fn trim_by<'a>(text: &'a str, ends: Ends, drop: impl Fn(char) -> bool) -> &'a str {
+fn trim_by(text: &str, ends: Ends, drop: impl Fn(char) -> bool) -> &str {
     let text = if ends.start { text.trim_start_matches(&drop) } else { text };
     if ends.end { text.trim_end_matches(&drop) } else { text }
 }

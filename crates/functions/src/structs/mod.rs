@@ -49,7 +49,7 @@ fn build_struct(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<
 fn build_named_struct(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     let sql = sql_of(context, &arguments.values);
     let values = arguments.values;
-    if values.len() % 2 != 0 {
+    if !values.len().is_multiple_of(2) {
         return Err(needs_pairs(context.called_as, values.len()));
     }
     let names = || values.iter().step_by(2);

@@ -87,18 +87,54 @@ fn unsupported(data_type: &DataType) -> SparkError {
 pub fn copy(variant: &Variant<'_>, encoder: &mut Encoder) -> Result<()> {
     let mut failure = None;
     let done = match variant.kind()? {
-        Kind::Null => Some(encoder.null()),
-        Kind::Boolean(value) => Some(encoder.boolean(value)),
-        Kind::Long(value) => Some(encoder.long(value)),
-        Kind::Double(value) => Some(encoder.double(value)),
-        Kind::Float(value) => Some(encoder.float(value)),
-        Kind::Decimal(unscaled, scale) => Some(encoder.decimal(unscaled, scale)),
-        Kind::Date(days) => Some(encoder.date(days)),
-        Kind::Timestamp(micros) => Some(encoder.timestamp(micros)),
-        Kind::TimestampNtz(micros) => Some(encoder.timestamp_ntz(micros)),
-        Kind::String(text) => Some(encoder.string(text)),
-        Kind::Binary(bytes) => Some(encoder.binary(bytes)),
-        Kind::Uuid(bytes) => Some(encoder.string(&uuid::Uuid::from_bytes(bytes).to_string())),
+        Kind::Null => {
+            encoder.null();
+            Some(())
+        }
+        Kind::Boolean(value) => {
+            encoder.boolean(value);
+            Some(())
+        }
+        Kind::Long(value) => {
+            encoder.long(value);
+            Some(())
+        }
+        Kind::Double(value) => {
+            encoder.double(value);
+            Some(())
+        }
+        Kind::Float(value) => {
+            encoder.float(value);
+            Some(())
+        }
+        Kind::Decimal(unscaled, scale) => {
+            encoder.decimal(unscaled, scale);
+            Some(())
+        }
+        Kind::Date(days) => {
+            encoder.date(days);
+            Some(())
+        }
+        Kind::Timestamp(micros) => {
+            encoder.timestamp(micros);
+            Some(())
+        }
+        Kind::TimestampNtz(micros) => {
+            encoder.timestamp_ntz(micros);
+            Some(())
+        }
+        Kind::String(text) => {
+            encoder.string(text);
+            Some(())
+        }
+        Kind::Binary(bytes) => {
+            encoder.binary(bytes);
+            Some(())
+        }
+        Kind::Uuid(bytes) => {
+            encoder.string(&uuid::Uuid::from_bytes(bytes).to_string());
+            Some(())
+        }
         Kind::Array(items) => encoder.array(items.len(), |e, i| {
             items.get(i).and_then(|item| copy(&item, e)).map_err(|x| failure = Some(x)).ok()
         }),

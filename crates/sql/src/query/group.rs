@@ -11,10 +11,10 @@ impl Parser<'_> {
             return Ok(None);
         }
         let elements = self.comma_list(Self::group_by_element)?;
-        if let [GroupingElement::Expression(only)] = elements.as_slice() {
-            if is_word_all(only) {
-                return Ok(Some(Grouping::All));
-            }
+        if let [GroupingElement::Expression(only)] = elements.as_slice()
+            && is_word_all(only)
+        {
+            return Ok(Some(Grouping::All));
         }
         if self.at(Kind::WITH) && matches!(self.kind_at(1), Kind::ROLLUP | Kind::CUBE) {
             self.advance();

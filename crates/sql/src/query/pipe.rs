@@ -199,11 +199,10 @@ impl Parser<'_> {
             return Err(unsupported(self, &case));
         }
         let keys = self.named_expressions()?;
-        if let [only] = keys.as_slice() {
-            if matches!(only.kind.as_ref(), ExprKind::Attribute { name, .. } if name.len() == 1 && name[0].eq_ignore_ascii_case("all"))
-            {
-                return Err(unsupported(self, "GROUP BY ALL"));
-            }
+        if let [only] = keys.as_slice()
+            && matches!(only.kind.as_ref(), ExprKind::Attribute { name, .. } if name.len() == 1 && name[0].eq_ignore_ascii_case("all"))
+        {
+            return Err(unsupported(self, "GROUP BY ALL"));
         }
         let with = self.at(Kind::WITH) && matches!(self.kind_at(1), Kind::ROLLUP | Kind::CUBE);
         if with || self.at_sequence(&[Kind::GROUPING, Kind::SETS]) {

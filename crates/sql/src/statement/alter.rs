@@ -222,10 +222,8 @@ impl Parser<'_> {
         if self.at(Kind::COLUMN) {
             self.advance();
         }
-        if is_change {
-            if let Some(change) = self.hive_change(start)? {
-                return Ok(change);
-            }
+        if is_change && let Some(change) = self.hive_change(start)? {
+            return Ok(change);
         }
         let changes = self.comma_list(|p| p.column_change(start))?;
         Ok(AlterTable::AlterColumns(changes))

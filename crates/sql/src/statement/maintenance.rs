@@ -53,11 +53,11 @@ impl Parser<'_> {
         let options = if self.eat(Kind::OPTIONS) { self.property_values()? } else { Options::new() };
         let has_query = self.eat(Kind::AS) || self.begins_query_at(0);
         let query = if has_query { Some(self.query_with_text("CACHE TABLE", start)?) } else { None };
-        if let (Some(_), TableName::Parts(parts)) = (&query, &name) {
-            if let Some((_, qualifier)) = parts.split_last().filter(|(_, qualifier)| !qualifier.is_empty()) {
-                let quoted = firesteel_plan::identifier::qualified_name(qualifier);
-                return Err(self.error_from(start, "_LEGACY_ERROR_TEMP_0037", [("quoted", quoted)]));
-            }
+        if let (Some(_), TableName::Parts(parts)) = (&query, &name)
+            && let Some((_, qualifier)) = parts.split_last().filter(|(_, qualifier)| !qualifier.is_empty())
+        {
+            let quoted = firesteel_plan::identifier::qualified_name(qualifier);
+            return Err(self.error_from(start, "_LEGACY_ERROR_TEMP_0037", [("quoted", quoted)]));
         }
         Ok(SqlStatement::CacheTable { name, lazy, options, query })
     }

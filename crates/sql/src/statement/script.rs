@@ -72,11 +72,11 @@ impl Parser<'_> {
             return Ok(());
         }
         let statement = self.script_statement()?;
-        if let Some(names) = declared_names(&statement) {
-            if *phase > Phase::Variables {
-                let parameters = [("varName", names)];
-                return Err(self.error_from(start, "INVALID_VARIABLE_DECLARATION.ONLY_AT_BEGINNING", parameters));
-            }
+        if let Some(names) = declared_names(&statement)
+            && *phase > Phase::Variables
+        {
+            let parameters = [("varName", names)];
+            return Err(self.error_from(start, "INVALID_VARIABLE_DECLARATION.ONLY_AT_BEGINNING", parameters));
         }
         body.statements.push(statement);
         Ok(())

@@ -175,7 +175,8 @@ fn merge_structs(left: &StructType, right: &StructType) -> StructType {
             (Some(x), Some(y)) if x.name == y.name => {
                 let data_type = merge(x.data_type.clone(), y.data_type.clone());
                 fields.push(StructField::new(&x.name, data_type, true));
-                (a.next(), b.next());
+                a.next();
+                b.next();
             }
             (Some(x), Some(y)) if x.name < y.name => fields.extend(a.next().cloned()),
             (_, Some(_)) => fields.extend(b.next().cloned()),
