@@ -11,7 +11,7 @@
 //! use firesteel_functions::collation::Collator;
 //! let collator = Collator::named("UNICODE_CI_AI")?;
 //! assert_eq!(collator.key("Église"), collator.key("eglise"));
-//! # firesteel_functions::Result::Ok(())
+//! # Ok::<(), firesteel_functions::SparkError>(())
 //! ```
 use std::borrow::Cow;
 use std::cmp::Ordering;

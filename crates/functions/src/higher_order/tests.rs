@@ -89,7 +89,7 @@ async fn transform_reads_captured_columns() {
     let expr = call("transform", vec![column("a", ints())], vec![(1, body)]);
     assert_eq!(expr.sql, "transform(a, lambdafunction(body, namedlambdavariable()))");
     let result = run(input().select(vec![expr.expr.alias("r")]).unwrap()).await;
-    assert_eq!(text(&result), ["[11, 12, 13]", "NULL", "[]", "[45, NULL]"]);
+    assert_eq!(text(&result), ["[11, 12, 13]", "", "[]", "[45, ]"]);
 }
 
 #[tokio::test]
