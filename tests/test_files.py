@@ -18,17 +18,22 @@ NESTED = "SELECT 1 AS id, array(1, NULL) AS a, map('k', named_struct('x', 1, 'y'
 @pytest.mark.parametrize("writer_is_ours", [True, False], ids=["ours-to-theirs", "theirs-to-ours"])
 def test_flat(format, writer_is_ours, spark, reference_spark, tmp_path):
     writer, reader = (spark, reference_spark) if writer_is_ours else (reference_spark, spark)
+    rows, schema = ROWS, SCHEMA
+    if format == "orc" and writer_is_ours:  # decimals are refused, see test_orc_refuses
+        rows, schema = [r[:3] + r[4:] for r in ROWS], SCHEMA.replace(" n DECIMAL(10, 2),", "")
     options = {"multiLine": "true", "escape": '"'} if format == "csv" else {}
     path = str(tmp_path / "data")
-    writer.createDataFrame(ROWS, SCHEMA).write.format(format).options(**options).save(path)
-    frames = [outcome_of(lambda: s.read.schema(SCHEMA).options(**options).format(format).load(path)) for s in (reader, writer)]
+    writer.createDataFrame(rows, schema).write.format(format).options(**options).save(path)
+    frames = [outcome_of(lambda: s.read.schema(schema).options(**options).format(format).load(path)) for s in (reader, writer)]
     assert not frames[0].failed, frames[0].text
     assert sorted(frames[0].rows) == sorted(frames[1].rows)
     assert len(frames[0].rows) == len(ROWS)
 
 
-@pytest.mark.parametrize("format", ["parquet", "orc", "json"])
-@pytest.mark.parametrize("writer_is_ours", [True, False], ids=["ours-to-theirs", "theirs-to-ours"])
+@pytest.mark.parametrize(
+    "format, writer_is_ours",
+    [("parquet", True), ("json", True), ("parquet", False), ("json", False), ("orc", False)],
+)
 def test_nested_and_partitioned(format, writer_is_ours, spark, reference_spark, tmp_path):
     writer, reader = (spark, reference_spark) if writer_is_ours else (reference_spark, spark)
     path = str(tmp_path / "data")
@@ -52,3 +57,12 @@ def test_a_truncated_file_is_an_error(spark, tmp_path):
         file.write_bytes(file.read_bytes()[:100])
     assert outcome_of(lambda: spark.read.parquet(str(path)).agg({"id": "sum"})).failed
     assert spark.range(3).count() == 3
+
+
+@pytest.mark.parametrize("column", ["CAST(1 AS DECIMAL(10, 2))", "array(1)", "map('k', 1)", "named_struct('x', 1)"])
+def test_orc_refuses(column, spark, tmp_path):
+    """Columns that the ORC writer cannot hold are refused before a byte is written."""
+    path = tmp_path / "data"
+    outcome = outcome_of(lambda: spark.sql(f"SELECT {column} AS c").write.orc(str(path)) or spark.range(0))
+    assert outcome.condition == "UNSUPPORTED_FEATURE.FIRESTEEL"
+    assert not list(path.rglob("*.orc"))
