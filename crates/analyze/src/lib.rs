@@ -25,6 +25,7 @@ mod scope;
 
 pub use analyzer::{AnalyzedPlan, Analyzer};
 pub use context::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction, TableSource};
+pub use relation::max_recursion;
 pub use scope::{Attribute, Resolved, fresh_id};
 
 pub(crate) use firesteel_functions::scalar::from_datafusion;

@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
-use crate::exec::GatherInOrder;
+use crate::exec::{GatherInOrder, LimitRecursion, RecursionLimits};
 use crate::session::Session;
 use firesteel_conf::parse::bytes as parse_bytes;
 
@@ -48,6 +48,7 @@ pub fn of_session(session: &Session) -> SessionState {
         // After every rule that may add an operator, before the last checks.
         if rule.name() == "EnsureCooperative" {
             rules.push(Arc::new(GatherInOrder));
+            rules.push(Arc::new(LimitRecursion(recursion_limits(session))));
         }
         rules.push(rule);
     }
@@ -59,6 +60,18 @@ pub fn of_session(session: &Session) -> SessionState {
         .with_physical_optimizer_rules(rules)
         .with_query_planner(Arc::new(Planner))
         .build()
+}
+
+/// The session's limits of recursive queries; -1 is none.
+fn recursion_limits(session: &Session) -> RecursionLimits {
+    let limit = |key: &str, default: i64| {
+        let set = session.conf.get(key).and_then(|text| text.trim().parse::<i64>().ok());
+        u64::try_from(set.unwrap_or(default)).ok()
+    };
+    RecursionLimits {
+        levels: limit("spark.sql.cteRecursionLevelLimit", 100),
+        rows: limit("spark.sql.cteRecursionRowLimit", 1_000_000),
+    }
 }
 
 fn config(session: &Session) -> SessionConfig {

@@ -77,7 +77,7 @@ impl Analyzer<'_> {
             return Err(SparkError::of("UNION_NOT_SUPPORTED_IN_RECURSIVE_CTE"));
         }
         let anchor = rename(self.relation(anchor)?.sealed()?, &cte.columns)?;
-        let id = fresh_id(&cte.name);
+        let id = work_table_id(cte);
         // The work table has the anchor's columns; every use of the name reads it.
         let output: Vec<Attribute> =
             anchor.output.iter().map(|a| Attribute { nullable: true, ..a.renewed() }).collect();
@@ -135,6 +135,22 @@ impl Analyzer<'_> {
         };
         self.with_parameters(named, positional, || self.relation(&relation))
     }
+}
+
+/// Stands before the query's own level limit in its work table's id, the one thing that reaches the physical plan.
+const LEVEL_MARK: &str = "|max recursion level ";
+
+fn work_table_id(cte: &Cte) -> String {
+    let id = fresh_id(&cte.name);
+    match cte.max_recursion {
+        Some(levels) => format!("{id}{LEVEL_MARK}{levels}"),
+        None => id,
+    }
+}
+
+/// The `MAX RECURSION LEVEL` of the recursive query with that work table.
+pub fn max_recursion(work_table_id: &str) -> Option<i64> {
+    work_table_id.rsplit_once(LEVEL_MARK)?.1.parse().ok()
 }
 
 fn nullable_schema(schema: &arrow::datatypes::Schema) -> arrow::datatypes::Schema {

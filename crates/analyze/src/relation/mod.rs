@@ -2,6 +2,7 @@
 pub mod aggregate;
 mod asof;
 mod cte;
+pub use cte::max_recursion;
 mod generate;
 mod join;
 mod leaf;
