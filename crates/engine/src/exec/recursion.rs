@@ -11,7 +11,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+};
 use firesteel_functions::external;
 use firesteel_plan::SparkError;
 use futures::TryStreamExt;
@@ -141,7 +143,8 @@ impl PhysicalOptimizerRule for LimitRecursion {
         plan.transform_up(|node| match node.downcast_ref::<RecursiveQueryExec>() {
             Some(query) => {
                 let terms = self.guard(query);
-                Ok(Transformed::yes(node.with_new_children(terms)?))
+                let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+                Ok(Transformed::yes(node.replace_children(terms, options)?))
             }
             None => Ok(Transformed::no(node)),
         })
