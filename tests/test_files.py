@@ -14,10 +14,13 @@ SCHEMA = "i INT, s STRING, d DOUBLE, n DECIMAL(10, 2), day DATE, at TIMESTAMP, b
 NESTED = "SELECT 1 AS id, array(1, NULL) AS a, map('k', named_struct('x', 1, 'y', 'z')) AS m UNION ALL SELECT 2, NULL, NULL"
 
 
-# ORC from us to Spark is missing: the writer refuses decimals and fails on fractions of seconds before 1970.
+ORC_WRITING = pytest.param("orc", True, marks=pytest.mark.xfail(
+    strict=True, reason="ORC: decimals and nested columns are refused, fractions of seconds before 1970 fail"))
+
+
 @pytest.mark.parametrize(
     "format, writer_is_ours",
-    [("parquet", True), ("json", True), ("csv", True), ("parquet", False), ("orc", False), ("json", False), ("csv", False)],
+    [("parquet", True), ORC_WRITING, ("json", True), ("csv", True), ("parquet", False), ("orc", False), ("json", False), ("csv", False)],
 )
 def test_flat(format, writer_is_ours, spark, reference_spark, tmp_path):
     writer, reader = (spark, reference_spark) if writer_is_ours else (reference_spark, spark)
@@ -32,7 +35,7 @@ def test_flat(format, writer_is_ours, spark, reference_spark, tmp_path):
 
 @pytest.mark.parametrize(
     "format, writer_is_ours",
-    [("parquet", True), ("json", True), ("parquet", False), ("json", False), ("orc", False)],
+    [("parquet", True), ORC_WRITING, ("json", True), ("parquet", False), ("json", False), ("orc", False)],
 )
 def test_nested_and_partitioned(format, writer_is_ours, spark, reference_spark, tmp_path):
     writer, reader = (spark, reference_spark) if writer_is_ours else (reference_spark, spark)

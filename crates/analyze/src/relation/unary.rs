@@ -181,8 +181,7 @@ impl Analyzer<'_> {
         set.unwrap_or(200)
     }
 
-    /// Join hints reach the planner as markers; partitioning hints are partitioning. Others warn in Spark and do
-    /// nothing.
+    /// Partitioning hints are partitioning. Join hints only advise, and are not followed yet.
     pub(super) fn hint(&self, input: &Relation, name: &str, parameters: &[Expr]) -> Result<Resolved> {
         let number = |e: &Expr| match e.kind.as_ref() {
             ExprKind::Literal(firesteel_plan::Literal::Integer(n)) => Some(*n),
