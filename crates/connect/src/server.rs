@@ -7,8 +7,8 @@ use firesteel_conf::parse;
 use firesteel_engine::Engine;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
 
 use crate::auth::Authenticate;
 use crate::rpc::spark_connect_service_server::SparkConnectServiceServer;
@@ -95,12 +95,11 @@ impl Server {
         let sessions = Arc::clone(&self.sessions);
         let grace = self.options.shutdown_grace;
         let result = tonic::transport::Server::builder()
-            .tcp_nodelay(true)
             .initial_stream_window_size(HTTP2_WINDOW_BYTES)
             .initial_connection_window_size(HTTP2_WINDOW_BYTES * 2)
             .http2_keepalive_interval(Some(Duration::from_secs(60)))
             .add_service(service)
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
                 shutdown.cancelled().await;
                 wind_down(&sessions, grace).await;
             })
