@@ -60,6 +60,8 @@ pub(crate) struct CteEntry {
 #[derive(Clone)]
 pub(crate) enum CteBinding {
     Query(Arc<Cte>),
+    /// Under analysis itself: no use of it can be resolved here.
+    Open,
     /// The recursive reference inside a recursive CTE.
     Recursive {
         plan: LogicalPlan,

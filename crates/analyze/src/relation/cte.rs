@@ -2,8 +2,10 @@
 use std::sync::Arc;
 
 use datafusion::common::TableReference;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, RecursiveQuery};
 use firesteel_functions::cast::{CastMode, cast};
+use firesteel_functions::coerce::wider_type;
 use firesteel_plan::relation::Cte;
 use firesteel_plan::{Expr, Plan, Relation, RelationKind, Result, SetOpType, SparkError};
 
@@ -13,6 +15,11 @@ use crate::scope::{Attribute, Resolved, fresh_id, project};
 
 impl Analyzer<'_> {
     pub(super) fn with_ctes(&self, input: &Relation, ctes: &[Cte], recursive: bool) -> Result<Resolved> {
+        self.with_scope(ctes, recursive, || self.relation(input))
+    }
+
+    /// Runs `work` where these CTEs are in sight.
+    fn with_scope<T>(&self, ctes: &[Cte], recursive: bool, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let before = self.ctes.borrow().len();
         for (index, cte) in ctes.iter().enumerate() {
             if ctes[..index].iter().any(|earlier| self.same_name(&earlier.name, &cte.name)) {
@@ -26,18 +33,29 @@ impl Analyzer<'_> {
             let binding = CteBinding::Query(Arc::new(cte.clone()));
             self.ctes.borrow_mut().push(CteEntry { name: cte.name.clone(), binding, visible_ctes });
         }
-        let resolved = self.relation(input);
+        let result = work();
         self.ctes.borrow_mut().truncate(before);
-        resolved
+        result
+    }
+
+    /// Gives a CTE in sight another meaning; answers the former one, if it is in sight.
+    fn bind(&self, index: usize, binding: CteBinding) -> Option<CteBinding> {
+        self.ctes.borrow_mut().get_mut(index).map(|entry| std::mem::replace(&mut entry.binding, binding))
+    }
+
+    fn rebind(&self, index: usize, former: Option<CteBinding>) {
+        if let Some(binding) = former {
+            self.bind(index, binding);
+        }
     }
 
     /// The CTE of that name, analyzed afresh for this use.
     pub(crate) fn cte(&self, name: &str) -> Result<Option<Resolved>> {
         let found = {
             let ctes = self.ctes.borrow();
-            ctes.iter().rposition(|entry| self.same_name(&entry.name, name)).map(|i| ctes[i].clone())
+            ctes.iter().rposition(|entry| self.same_name(&entry.name, name)).map(|i| (i, ctes[i].clone()))
         };
-        let Some(entry) = found else { return Ok(None) };
+        let Some((index, entry)) = found else { return Ok(None) };
         let resolved = match &entry.binding {
             CteBinding::Recursive { plan, output } => Resolved::new(plan.clone(), output.clone()).renewed()?,
             CteBinding::Query(cte) => {
@@ -45,11 +63,15 @@ impl Analyzer<'_> {
                 let visible = entry.visible_ctes.min(self.ctes.borrow().len());
                 let hidden = self.ctes.borrow_mut().split_off(visible);
                 let windows = std::mem::take(&mut *self.windows.borrow_mut());
+                let own = self.bind(index, CteBinding::Open);
                 let resolved = self.cte_query(cte);
+                self.rebind(index, own);
                 *self.windows.borrow_mut() = windows;
                 self.ctes.borrow_mut().extend(hidden);
                 resolved?
             }
+            // Its own name where no recursion is possible: before the union, or without one.
+            CteBinding::Open => return Err(SparkError::of("INVALID_RECURSIVE_CTE")),
         };
         let output = resolved.output.iter().map(|a| Attribute { qualifier: vec![entry.name.clone()], ..a.clone() });
         let output = output.collect();
@@ -64,46 +86,35 @@ impl Analyzer<'_> {
 
     fn cte_query(&self, cte: &Cte) -> Result<Resolved> {
         if references(&cte.query, &cte.name)
-            && let Some((anchor, recursion, all)) = recursive_parts(&cte.query)
+            && let Some(union) = recursive_parts(&cte.query)
         {
-            return self.recursive_cte(cte, anchor, recursion, all);
+            return match union.scope {
+                Some((ctes, recursive)) => self.with_scope(ctes, recursive, || self.recursive_cte(cte, &union)),
+                None => self.recursive_cte(cte, &union),
+            };
         }
         let resolved = self.relation(&cte.query)?.sealed()?;
         rename(resolved, &cte.columns)
     }
 
-    fn recursive_cte(&self, cte: &Cte, anchor: &Relation, recursion: &Relation, all: bool) -> Result<Resolved> {
-        if !all {
-            return Err(SparkError::of("UNION_NOT_SUPPORTED_IN_RECURSIVE_CTE"));
-        }
-        let anchor = rename(self.relation(anchor)?.sealed()?, &cte.columns)?;
+    fn recursive_cte(&self, cte: &Cte, union: &RecursiveUnion) -> Result<Resolved> {
+        let anchor = rename(self.relation(union.anchor)?.sealed()?, &cte.columns)?;
         let id = work_table_id(cte);
         // The work table has the anchor's columns; every use of the name reads it.
         let output: Vec<Attribute> =
             anchor.output.iter().map(|a| Attribute { nullable: true, ..a.renewed() }).collect();
         let columns = anchor.output.iter().zip(&output).map(|(old, new)| old.column().alias(&new.id)).collect();
         let static_plan = project(anchor.plan.clone(), columns)?;
-        let schema = Arc::new(nullable_schema(static_plan.schema().as_arrow()));
-        let table = datafusion::datasource::cte_worktable::CteWorkTable::new(&id, schema);
-        let source = datafusion::datasource::provider_as_source(Arc::new(table));
-        let scan = LogicalPlanBuilder::scan(TableReference::bare(id.clone()), source, None)
-            .and_then(|b| {
-                b.project(output.iter().map(|a| {
-                    datafusion::logical_expr::Expr::Column(datafusion::common::Column::new(Some(id.clone()), &a.id))
-                        .alias(&a.id)
-                }))
-            })
-            .and_then(|b| b.build())
-            .map_err(from_datafusion)?;
         let entry = CteEntry {
             name: cte.name.clone(),
-            binding: CteBinding::Recursive { plan: scan, output: output.clone() },
+            binding: CteBinding::Recursive { plan: work_table(&id, &static_plan, &output)?, output: output.clone() },
             visible_ctes: 0,
         };
         self.ctes.borrow_mut().push(entry);
-        let recursive = self.relation(recursion).and_then(Resolved::sealed);
+        let recursive = self.relation(union.recursion).and_then(Resolved::sealed);
         self.ctes.borrow_mut().pop();
         let recursive = recursive?;
+        check_places(&recursive.plan, &id)?;
         if recursive.output.len() != output.len() {
             return Err(SparkError::new(
                 "NUM_COLUMNS_MISMATCH",
@@ -115,16 +126,28 @@ impl Analyzer<'_> {
                 ],
             ));
         }
-        let mode = CastMode::of(&self.eval);
-        let columns = recursive
-            .output
-            .iter()
-            .zip(&output)
-            .map(|(from, to)| Ok(cast(from.typed(), &to.data_type, mode, &self.eval)?.expr.alias(&to.id)));
+        if !union.all {
+            return Err(SparkError::of("UNION_NOT_SUPPORTED_IN_RECURSIVE_CTE"));
+        }
+        let columns = recursive.output.iter().zip(&output).map(|(from, to)| self.recursive_column(from, to));
         let recursive_term = project(recursive.plan.clone(), columns.collect::<Result<_>>()?)?;
         let query = RecursiveQuery::try_new(id, Arc::new(static_plan), Arc::new(recursive_term), false)
             .map_err(from_datafusion)?;
         Resolved::new(LogicalPlan::RecursiveQuery(query), output).renewed()
+    }
+
+    /// The recursion's column in the anchor's type, which has to be the wider one.
+    fn recursive_column(&self, from: &Attribute, to: &Attribute) -> Result<datafusion::logical_expr::Expr> {
+        let wider = wider_type(&to.data_type, &from.data_type, &self.eval);
+        if from.data_type != to.data_type && wider.is_some_and(|wider| wider != to.data_type) {
+            let quoted = |data_type: &firesteel_plan::DataType| format!("\"{}\"", data_type.sql());
+            return Err(SparkError::new(
+                "CANNOT_MERGE_INCOMPATIBLE_DATA_TYPE",
+                [("left", quoted(&to.data_type)), ("right", quoted(&from.data_type))],
+            ));
+        }
+        let mode = CastMode::of(&self.eval);
+        Ok(cast(from.typed(), &to.data_type, mode, &self.eval)?.expr.alias(&to.id))
     }
 
     /// `spark.sql(text, args)`
@@ -174,13 +197,89 @@ pub(crate) fn rename(resolved: Resolved, names: &[String]) -> Result<Resolved> {
     Ok(Resolved { output, ..resolved })
 }
 
-/// Anchor and recursion of `anchor UNION [ALL] recursion`.
-fn recursive_parts(query: &Relation) -> Option<(&Relation, &Relation, bool)> {
+/// `anchor UNION [ALL] recursion`, maybe after a WITH of its own.
+struct RecursiveUnion<'a> {
+    scope: Option<(&'a [Cte], bool)>,
+    anchor: &'a Relation,
+    recursion: &'a Relation,
+    all: bool,
+}
+
+fn recursive_parts(query: &Relation) -> Option<RecursiveUnion<'_>> {
     match query.kind.as_ref() {
-        RelationKind::SetOperation { left, right, op: SetOpType::Union, all, .. } => Some((left, right, *all)),
+        RelationKind::SetOperation { left, right, op: SetOpType::Union, all, .. } => {
+            Some(RecursiveUnion { scope: None, anchor: left, recursion: right, all: *all })
+        }
         RelationKind::SubqueryAlias { input, .. } => recursive_parts(input),
+        RelationKind::With { input, ctes, recursive } => {
+            let union = recursive_parts(input)?;
+            union.scope.is_none().then_some(RecursiveUnion { scope: Some((ctes, *recursive)), ..union })
+        }
         _ => None,
     }
+}
+
+/// A scan of the rows that the level before made.
+fn work_table(id: &str, anchor: &LogicalPlan, output: &[Attribute]) -> Result<LogicalPlan> {
+    use datafusion::common::Column;
+    use datafusion::logical_expr::Expr;
+    let schema = Arc::new(nullable_schema(anchor.schema().as_arrow()));
+    let table = datafusion::datasource::cte_worktable::CteWorkTable::new(id, schema);
+    let source = datafusion::datasource::provider_as_source(Arc::new(table));
+    let columns = output.iter().map(|a| Expr::Column(Column::new(Some(id), &a.id)).alias(&a.id));
+    LogicalPlanBuilder::scan(TableReference::bare(id), source, None)
+        .and_then(|builder| builder.project(columns))
+        .and_then(|builder| builder.build())
+        .map_err(from_datafusion)
+}
+
+/// The recursive reference may stand only where each of its rows is used on its own: not below an aggregate, a window or
+/// a sort, not on the side of a join that only decides or is filled with nulls, and not in a subquery.
+fn check_places(plan: &LogicalPlan, id: &str) -> Result<()> {
+    use datafusion::logical_expr::JoinType;
+    let misplaced = || SparkError::of("INVALID_RECURSIVE_REFERENCE.PLACE");
+    let mut in_subquery = false;
+    plan.apply_subqueries(|subquery| {
+        in_subquery |= reads(subquery, id)?;
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(from_datafusion)?;
+    if in_subquery {
+        return Err(misplaced());
+    }
+    let inputs = plan.inputs();
+    for (index, input) in inputs.iter().enumerate() {
+        if !reads(input, id).map_err(from_datafusion)? {
+            continue;
+        }
+        let allowed = match plan {
+            LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) | LogicalPlan::Sort(_) | LogicalPlan::Distinct(_) => {
+                false
+            }
+            LogicalPlan::Join(join) => match join.join_type {
+                JoinType::Inner => true,
+                JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => index == 0,
+                JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => index == 1,
+                JoinType::Full => false,
+            },
+            _ => true,
+        };
+        if !allowed {
+            return Err(misplaced());
+        }
+        check_places(input, id)?;
+    }
+    Ok(())
+}
+
+/// Whether the work table is scanned in the plan or its subqueries.
+fn reads(plan: &LogicalPlan, id: &str) -> datafusion::common::Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= matches!(node, LogicalPlan::TableScan(scan) if scan.table_name.table() == id);
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
 }
 
 /// Whether `name` may stand for a table somewhere in the query. A false alarm only costs a check.
