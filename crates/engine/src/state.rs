@@ -37,7 +37,8 @@ impl QueryPlanner for Planner {
     ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
         let planner =
             DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(firesteel_analyze::nodes::NodePlanner)]);
-        planner.create_physical_plan(plan, session).await
+        let plan = firesteel_functions::lazy::guard_conditions(plan.clone())?;
+        planner.create_physical_plan(&plan, session).await
     }
 }
 

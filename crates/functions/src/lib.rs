@@ -40,6 +40,7 @@ pub mod higher_order;
 pub mod interval;
 pub mod java_number;
 pub mod json;
+pub mod lazy;
 pub mod literal_text;
 pub mod maps;
 pub mod math;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::{Float32Type, Float64Type};
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::expr::{Case, InList};
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use firesteel_plan::{DataType, Result};
 
@@ -12,11 +12,11 @@ use crate::coerce::{self, argument, binary, implicit, wider_type_of};
 use crate::comparison::{self, Comparison, comparable, is_nested, same_type};
 use crate::quote::{mismatch, sql_id, sql_type};
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind, wrong_num_args};
-use crate::scalar::{ScalarArgs, SparkScalar, as_spark_scalar};
+use crate::scalar::{ScalarArgs, SparkScalar};
 use crate::signature::Accept;
 use crate::typed::TypedExpr;
 
-/// `left AND right`: Spark does not look at the right side of a row whose left side is false.
+/// `left AND right`. What Spark does not evaluate, [`crate::lazy`] sees to once the plan is optimized.
 pub fn and(left: TypedExpr, right: TypedExpr, context: &BuildContext<'_>) -> Result<TypedExpr> {
     logical(Operator::And, left, right, context)
 }
@@ -40,37 +40,8 @@ fn logical(operator: Operator, left: TypedExpr, right: TypedExpr, context: &Buil
     binary::check(&sql, &pair, |t| *t == DataType::Boolean, "\"BOOLEAN\"", context)?;
     let (left, right) = pair;
     let nullable = left.nullable || right.nullable;
-    let expr = if may_fail(&right) {
-        guarded(operator, left.expr, right.expr)
-    } else {
-        Expr::BinaryExpr(BinaryExpr::new(Box::new(left.expr), operator, Box::new(right.expr)))
-    };
+    let expr = Expr::BinaryExpr(BinaryExpr::new(Box::new(left.expr), operator, Box::new(right.expr)));
     Ok(TypedExpr::new(expr, DataType::Boolean, nullable, sql).with_origin(context.origin.clone()))
-}
-
-/// Evaluates the right side only where the left side leaves the result open.
-fn guarded(operator: Operator, left: Expr, right: Expr) -> Expr {
-    let decided = operator == Operator::Or;
-    let boolean = |value: Option<bool>| Expr::Literal(ScalarValue::Boolean(value), None);
-    let unknown = Expr::BinaryExpr(BinaryExpr::new(Box::new(boolean(None)), operator, Box::new(right.clone())));
-    let branches = vec![
-        (Box::new(boolean(Some(decided))), Box::new(boolean(Some(decided)))),
-        (Box::new(boolean(Some(!decided))), Box::new(right)),
-    ];
-    Expr::Case(Case::new(Some(Box::new(left)), branches, Some(Box::new(unknown))))
-}
-
-/// Functions that answer some rows with an error, and that queries guard with a condition.
-const FAILING: &[&str] = &["/", "div", "%", "pmod", "cast", "raise_error", "assert_true", "element_at", "elt"];
-
-fn may_fail(value: &TypedExpr) -> bool {
-    value.any(|node| match node {
-        Expr::ScalarFunction(call) => as_spark_scalar(&call.func).is_some_and(|f| {
-            FAILING.contains(&f.name)
-                && f.options.first().is_none_or(|mode| !matches!(mode.as_str(), "legacy" | "try" | "Legacy" | "Try"))
-        }),
-        _ => false,
-    })
 }
 
 fn condition(value: TypedExpr, sql: &str, context: &BuildContext<'_>) -> Result<TypedExpr> {
