@@ -1,6 +1,6 @@
 //! Window expressions: `f(x) OVER (PARTITION BY … ORDER BY … frame)`.
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
     Expr as DfExpr, WindowFrame as DfFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
@@ -43,19 +43,19 @@ impl Analyzer<'_> {
         let sql = format!("{} OVER ({})", typed.sql, window_sql(&window, &frame_sql));
         let partition_by: Vec<_> = window.partition_by.iter().map(|p| p.expr.clone()).collect();
         let order_by: Vec<_> = window.order_by.iter().map(ResolvedSort::to_datafusion).collect();
-        let expr = typed.expr.clone().transform_up(|node| {
-            Ok(match node {
-                DfExpr::WindowFunction(mut call) if call.params.partition_by.is_empty() && !is_final(&call) => {
+        // Only the outermost function gets the window: its arguments may hold aggregates and finished windows.
+        let expr = typed.expr.clone().transform_down(|node| {
+            let windowed = match node {
+                DfExpr::WindowFunction(mut call) => {
                     call.params.partition_by = partition_by.clone();
                     call.params.order_by = order_by.clone();
                     call.params.window_frame = frame.clone();
-                    Transformed::yes(DfExpr::WindowFunction(call))
+                    DfExpr::WindowFunction(call)
                 }
-                DfExpr::AggregateFunction(call) => {
-                    Transformed::yes(over(call, partition_by.clone(), order_by.clone(), frame.clone()))
-                }
-                other => Transformed::no(other),
-            })
+                DfExpr::AggregateFunction(call) => over(call, partition_by.clone(), order_by.clone(), frame.clone()),
+                other => return Ok(Transformed::no(other)),
+            };
+            Ok(Transformed::new(windowed, true, TreeNodeRecursion::Jump))
         });
         let expr = expr.map_err(from_datafusion)?.data;
         Ok(TypedExpr { expr, sql, ..typed })
@@ -249,11 +249,6 @@ fn over(
         distinct: call.params.distinct,
     };
     DfExpr::from(WindowFunction { fun: WindowFunctionDefinition::AggregateUDF(call.func), params })
-}
-
-/// A window function that got its window already (a nested one).
-fn is_final(call: &WindowFunction) -> bool {
-    !call.params.order_by.is_empty()
 }
 
 /// Whether the call is of a function that only makes sense with an order (rank, lag …).
