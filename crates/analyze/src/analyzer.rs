@@ -53,8 +53,10 @@ pub struct Analyzer<'a> {
 pub(crate) struct CteEntry {
     pub name: String,
     pub binding: CteBinding,
-    /// How many outer scopes were in sight where it was defined.
+    /// How many CTEs were in sight where it was defined.
     pub visible_ctes: usize,
+    /// How many outer scopes were.
+    pub visible_scopes: usize,
 }
 
 #[derive(Clone)]

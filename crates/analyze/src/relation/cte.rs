@@ -31,11 +31,23 @@ impl Analyzer<'_> {
             }
             let visible_ctes = self.ctes.borrow().len() + usize::from(recursive);
             let binding = CteBinding::Query(Arc::new(cte.clone()));
-            self.ctes.borrow_mut().push(CteEntry { name: cte.name.clone(), binding, visible_ctes });
+            self.ctes.borrow_mut().push(CteEntry {
+                name: cte.name.clone(),
+                binding,
+                visible_ctes,
+                visible_scopes: self.outer.borrow().len(),
+            });
         }
         let result = work();
         self.ctes.borrow_mut().truncate(before);
         result
+    }
+
+    /// Takes the scopes out of sight that are around the use of a CTE, not around its definition.
+    fn hide_scopes(&self, visible: usize) -> Vec<std::rc::Rc<crate::expr::Scope>> {
+        let mut outer = self.outer.borrow_mut();
+        let visible = visible.min(outer.len());
+        outer.split_off(visible)
     }
 
     /// Gives a CTE in sight another meaning; answers the former one, if it is in sight.
@@ -62,11 +74,13 @@ impl Analyzer<'_> {
                 // A CTE sees those before it (and itself, when recursive), not those after.
                 let visible = entry.visible_ctes.min(self.ctes.borrow().len());
                 let hidden = self.ctes.borrow_mut().split_off(visible);
+                let inner_scopes = self.hide_scopes(entry.visible_scopes);
                 let windows = std::mem::take(&mut *self.windows.borrow_mut());
                 let own = self.bind(index, CteBinding::Open);
                 let resolved = self.cte_query(cte);
                 self.rebind(index, own);
                 *self.windows.borrow_mut() = windows;
+                self.outer.borrow_mut().extend(inner_scopes);
                 self.ctes.borrow_mut().extend(hidden);
                 resolved?
             }
@@ -109,6 +123,7 @@ impl Analyzer<'_> {
             name: cte.name.clone(),
             binding: CteBinding::Recursive { plan: work_table(&id, &static_plan, &output)?, output: output.clone() },
             visible_ctes: 0,
+            visible_scopes: 0,
         };
         self.ctes.borrow_mut().push(entry);
         let recursive = self.relation(union.recursion).and_then(Resolved::sealed);
