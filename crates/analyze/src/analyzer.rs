@@ -3,14 +3,16 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
 use firesteel_functions::{EvalContext, TypedExpr};
 use firesteel_plan::relation::Cte;
 use firesteel_plan::{Expr, Relation, Result, SparkError, StructType};
 
-use crate::context::AnalyzerContext;
+use crate::context::{AnalyzedQuery, AnalyzerContext};
 use crate::expr::Scope;
 use crate::scope::Attribute;
+use crate::unnest::unnest;
 
 /// A query ready for DataFusion.
 #[derive(Clone)]
@@ -99,10 +101,15 @@ impl<'a> Analyzer<'a> {
         let resolved = self.relation(relation)?.sealed()?;
         Ok(AnalyzedPlan {
             schema: resolved.schema(),
-            plan: resolved.plan,
+            plan: unnest(resolved.plan)?,
             output: resolved.output,
             observed: self.observed.take(),
         })
+    }
+
+    /// Runs a query that the analysis needs the rows of.
+    pub(crate) fn collected(&self, query: AnalyzedQuery) -> Result<Vec<RecordBatch>> {
+        self.context.collect(&AnalyzedQuery { plan: unnest(query.plan)?, schema: query.schema })
     }
 
     /// Resolves an expression that refers to no relation (defaults, SET VARIABLE, parameters).

@@ -5,6 +5,7 @@
 //!        │                  │                            each column has a unique id as its DataFusion name
 //!        │                  ├── relation/   one file per operator family
 //!        │                  ├── expr/       names, functions, windows, subqueries, lambdas, literals
+//!        │                  ├── unnest/     subqueries and lateral joins as plain joins
 //!        │                  └── nodes/      operators DataFusion lacks, logical and physical
 //!        └── AnalyzerContext: tables, files, variables, functions of the session (implemented by the engine)
 //! ```
@@ -22,6 +23,7 @@ mod expr;
 pub mod nodes;
 mod relation;
 mod scope;
+mod unnest;
 
 pub use analyzer::{AnalyzedPlan, Analyzer};
 pub use context::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction, TableSource};

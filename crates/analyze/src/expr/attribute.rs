@@ -162,7 +162,7 @@ impl Analyzer<'_> {
         let scopes = self.outer.borrow().clone();
         for scope in scopes.iter().rev() {
             if let Some(found) = self.lambda_variable(name, scope)? {
-                return Ok(Some(found));
+                return Ok(Some(as_outer(found, scope)));
             }
             let found = match self.column(name, &scope.output, true)? {
                 Some(found) => Some(found),
@@ -172,7 +172,7 @@ impl Analyzer<'_> {
                 },
             };
             if let Some(typed) = found {
-                return Ok(Some(as_outer(typed)));
+                return Ok(Some(as_outer(typed, scope)));
             }
         }
         Ok(None)
@@ -214,7 +214,7 @@ impl Analyzer<'_> {
                 if let Some(typed) = self.column(name, output, true)?
                     && self.in_sight(&typed, outer)
                 {
-                    return Ok(as_outer(typed));
+                    return Ok(as_outer(typed, outer));
                 }
             }
         }
@@ -312,15 +312,16 @@ fn has_many_qualifiers(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|a| a.qualifier != attributes[0].qualifier)
 }
 
-/// Reads the column of the row around a subquery.
-fn as_outer(typed: TypedExpr) -> TypedExpr {
+/// The expression over the row around a subquery: its columns become outer references.
+fn as_outer(typed: TypedExpr, scope: &Scope) -> TypedExpr {
     use datafusion::common::tree_node::{Transformed, TreeNode};
-    let data_types = typed.data_type.clone();
-    let whole_is_column = matches!(typed.expr, DfExpr::Column(_));
     let rewritten = typed.expr.clone().transform(|node| {
-        Ok(match node {
-            DfExpr::Column(column) if whole_is_column => Transformed::yes(outer_reference(column, &data_types)),
-            other => Transformed::no(other),
+        Ok(match &node {
+            DfExpr::Column(column) => match scope.all_columns().find(|a| a.id == column.name) {
+                Some(attribute) => Transformed::yes(outer_reference(column.clone(), &attribute.data_type)),
+                None => Transformed::no(node),
+            },
+            _ => Transformed::no(node),
         })
     });
     let sql = format!("outer({})", typed.sql);

@@ -176,7 +176,7 @@ impl Analyzer<'_> {
         };
         let values = self.sql_function_arguments(function, call, scope)?;
         let nested = self.nested(function.context.as_ref(), &function.name)?;
-        let body_scope = Scope::empty();
+        let body_scope = Scope { carried: scope.all_columns().cloned().collect(), ..Scope::empty() };
         // Parameters are seen as columns of no table would be; a subquery in the body may use them too.
         body_scope.lambdas.borrow_mut().push(values.clone());
         let mut body = nested.expression(expr, &body_scope)?;

@@ -22,7 +22,7 @@ use crate::scope::{Attribute, Resolved};
 pub(crate) use function::plain_column;
 pub(crate) use select_list::{SelectItem, SelectValue};
 pub(crate) use sort::ResolvedSort;
-pub(crate) use subquery::as_subquery;
+pub(crate) use subquery::{as_subquery, row_values};
 
 /// The columns an expression may name.
 #[derive(Clone, Default)]
@@ -37,6 +37,9 @@ pub(crate) struct Scope {
     pub lateral: RefCell<Vec<(String, TypedExpr)>>,
     /// Lambda parameters in sight, innermost last.
     pub lambdas: RefCell<Vec<Vec<(String, TypedExpr)>>>,
+    /// Columns that `lambdas` may read without being reachable by name: a SQL function's arguments stand for its
+    /// parameters.
+    pub carried: Vec<Attribute>,
     /// Inside an aggregate function's arguments, columns below come first.
     pub in_aggregate: Cell<bool>,
 }
@@ -57,6 +60,12 @@ impl Scope {
             plan_outputs: resolved.plan_outputs.clone(),
             ..Self::default()
         }
+    }
+
+    /// Every column that an expression over this scope may read.
+    pub fn all_columns(&self) -> impl Iterator<Item = &Attribute> {
+        let below = self.below.iter().flat_map(|b| b.output.iter().chain(&b.hidden).chain(&b.carried));
+        self.output.iter().chain(&self.hidden).chain(&self.carried).chain(below)
     }
 
     /// Both sides of a join.

@@ -6,13 +6,14 @@ use datafusion::common::Spans;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlanBuilder, Subquery};
 use firesteel_functions::cast::{CastMode, cast};
-use firesteel_functions::{TypedExpr, coerce};
+use firesteel_functions::comparison::comparable;
+use firesteel_functions::{EvalContext, ScalarArgs, SparkScalar, TypedExpr, coerce};
 use firesteel_plan::{DataType, Expr, Relation, Result, SparkError};
 
 use super::{Scope, quoted_sql};
 use crate::analyzer::Analyzer;
 use crate::from_datafusion;
-use crate::scope::Resolved;
+use crate::scope::{Resolved, fresh_id};
 
 impl Analyzer<'_> {
     /// Analyzes a query that may use the columns of `scope`.
@@ -83,11 +84,9 @@ impl Analyzer<'_> {
             self.unify(l, r)?;
         }
         let nullable = left.iter().chain(&right).any(|v| v.nullable);
-        let (value, column) =
-            if left.len() == 1 { (left.remove(0), right.remove(0)) } else { (self.row(left)?, self.row(right)?) };
-        let id = crate::scope::fresh_id("in");
+        let columns = right.into_iter().map(|column| comparable(column, &self.eval).alias(fresh_id("in")));
         let plan = LogicalPlanBuilder::from(resolved.plan)
-            .project(vec![column.expr.alias(id)])
+            .project(columns)
             .and_then(|b| b.build())
             .map_err(from_datafusion)?;
         let subquery = as_subquery(plan);
@@ -95,7 +94,7 @@ impl Analyzer<'_> {
         let shown = if shown.len() == 1 { shown.join("") } else { format!("named_struct({})", shown.join(", ")) };
         let sql = format!("({shown} IN ({list}))");
         let sql = if negated { format!("(NOT {sql})") } else { sql };
-        let expr = DfExpr::InSubquery(InSubquery::new(Box::new(value.expr), subquery, negated));
+        let expr = DfExpr::InSubquery(InSubquery::new(Box::new(row(left, &self.eval)), subquery, negated));
         Ok(TypedExpr::new(expr, DataType::Boolean, nullable, sql))
     }
 
@@ -120,14 +119,27 @@ impl Analyzer<'_> {
         *right = cast(right.clone(), &common, mode, &self.eval)?;
         Ok(())
     }
+}
 
-    fn row(&self, values: Vec<TypedExpr>) -> Result<TypedExpr> {
-        let mut arguments = vec![];
-        for (index, value) in values.into_iter().enumerate() {
-            arguments.push(TypedExpr::string(format!("c{index}")));
-            arguments.push(value);
-        }
-        self.builtin("named_struct", arguments)
+const ROW: &str = "row";
+
+/// The values on the left of IN, as the one expression that DataFusion has room for.
+fn row(mut values: Vec<TypedExpr>, eval: &Arc<EvalContext>) -> DfExpr {
+    for value in &mut values {
+        value.expr = comparable(value.clone(), eval);
+    }
+    if values.len() == 1 {
+        return values.remove(0).expr;
+    }
+    let refuse = |_: &ScalarArgs<'_>| Err(SparkError::internal("a row of values was not taken apart"));
+    SparkScalar::call(ROW, refuse, values, DataType::Null, true, eval).build().expr
+}
+
+/// The values that a [`row`] was made of.
+pub(crate) fn row_values(expr: &DfExpr) -> Vec<DfExpr> {
+    match expr {
+        DfExpr::ScalarFunction(call) if call.func.name() == ROW => call.args.clone(),
+        other => vec![other.clone()],
     }
 }
 

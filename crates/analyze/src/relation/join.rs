@@ -241,15 +241,45 @@ pub(crate) fn join_plan(
         JoinType::LeftSemi => DfJoinType::LeftSemi,
         JoinType::LeftAnti => DfJoinType::LeftAnti,
     };
+    plain_join(left, right, df_type, condition)
+}
+
+/// A join whose hash keys DataFusion finds in the condition.
+pub(crate) fn plain_join(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    join_type: DfJoinType,
+    condition: Option<DfExpr>,
+) -> Result<LogicalPlan> {
+    build_join(left, right, join_type, condition, false)
+}
+
+/// NOT IN: a NULL on the right drops every row, a NULL on the left its own, unless the right is empty. The condition is
+/// one equality.
+pub(crate) fn null_aware_anti_join(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    condition: Option<DfExpr>,
+) -> Result<LogicalPlan> {
+    build_join(left, right, DfJoinType::LeftAnti, condition, true)
+}
+
+fn build_join(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    join_type: DfJoinType,
+    condition: Option<DfExpr>,
+    null_aware: bool,
+) -> Result<LogicalPlan> {
     let join = DfJoin::try_new(
         Arc::new(left),
         Arc::new(right),
         vec![],
         condition,
-        df_type,
+        join_type,
         JoinConstraint::On,
         NullEquality::NullEqualsNothing,
-        false,
+        null_aware,
     );
     join.map(LogicalPlan::Join).map_err(from_datafusion)
 }

@@ -18,6 +18,11 @@ mod table;
 mod unary;
 mod window;
 
+pub(crate) use join::{null_aware_anti_join, plain_join};
+pub(crate) use leaf::one_row_plan;
+pub(crate) use project::filter_plan;
+pub(crate) use setop::row_number;
+
 use firesteel_plan::{Relation, RelationKind, Result, SparkError};
 
 use crate::analyzer::Analyzer;

@@ -168,7 +168,7 @@ impl Analyzer<'_> {
         let plan = super::unary::limit_plan(plan, 0, Some(max as i64 + 1));
         let query = AnalyzedQuery { plan, schema: distinct.schema() };
         let mut values = vec![];
-        for batch in self.context.collect(&query)? {
+        for batch in self.collected(query)? {
             for row in 0..batch.num_rows() {
                 let value = ScalarValue::try_from_array(batch.column(0), row).map_err(from_datafusion)?;
                 values.push(TypedExpr::literal(value, column.data_type.clone(), "value"));
@@ -236,7 +236,7 @@ pub(super) fn transpose(analyzer: &Analyzer<'_>, input: Resolved, key: TypedExpr
     let sorted = super::sort::sort_plan(filtered.plan.clone(), &[order], true)?;
     let projected = analyzer.project_values(filtered.with_plan(sorted), values)?;
     let plan = super::unary::limit_plan(projected.plan.clone(), 0, Some(max as i64 + 1));
-    let batches = analyzer.context.collect(&AnalyzedQuery { plan, schema: projected.schema() })?;
+    let batches = analyzer.collected(AnalyzedQuery { plan, schema: projected.schema() })?;
     let rows: usize = batches.iter().map(|b| b.num_rows()).sum();
     if rows > max {
         return Err(SparkError::new(

@@ -313,7 +313,7 @@ fn number_equals(plan: LogicalPlan, columns: &[Attribute]) -> Result<(LogicalPla
 }
 
 /// Adds the column `id`: `row_number()`, an unsigned number from 1.
-pub(super) fn row_number(
+pub(crate) fn row_number(
     plan: LogicalPlan,
     id: &str,
     partition_by: Vec<DfExpr>,

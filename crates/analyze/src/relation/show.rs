@@ -70,7 +70,7 @@ impl Analyzer<'_> {
         }
         let as_text = self.project_values(resolved.with_plan(plan), values)?;
         let query = AnalyzedQuery { plan: as_text.plan.clone(), schema: as_text.schema() };
-        let batches = self.context.collect(&query)?;
+        let batches = self.collected(query)?;
         let mut rows: Vec<Vec<String>> = vec![];
         for batch in &batches {
             let columns: Vec<_> = batch.columns().iter().map(|c| c.as_string::<i32>()).collect();

@@ -338,7 +338,7 @@ impl Analyzer<'_> {
         let grouped = self.build_aggregate(input.clone(), vec![column.typed()], None, items)?;
         let total_item = SelectValue { typed: count, attribute: Attribute::new("total", DataType::Long, false) };
         let total = self.build_aggregate(input.clone(), vec![], None, vec![SelectItem::Value(total_item)])?;
-        let batches = self.context.collect(&AnalyzedQuery { plan: total.plan.clone(), schema: total.schema() })?;
+        let batches = self.collected(AnalyzedQuery { plan: total.plan.clone(), schema: total.schema() })?;
         let rows = batches
             .iter()
             .filter(|b| b.num_rows() > 0)
@@ -349,7 +349,7 @@ impl Analyzer<'_> {
         let frequent = self.filter_typed(Resolved { extend: None, ..grouped }, condition.expr)?;
         let query = AnalyzedQuery { plan: frequent.plan.clone(), schema: frequent.schema() };
         let mut values = vec![];
-        for batch in self.context.collect(&query)? {
+        for batch in self.collected(query)? {
             for row in 0..batch.num_rows() {
                 let value = datafusion::common::ScalarValue::try_from_array(batch.column(0), row)
                     .map_err(crate::from_datafusion)?;

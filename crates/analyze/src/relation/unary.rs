@@ -351,7 +351,7 @@ impl Analyzer<'_> {
         options: &Options,
     ) -> Result<firesteel_plan::StructType> {
         let query = crate::context::AnalyzedQuery { plan: input.plan.clone(), schema: input.schema() };
-        let batches = self.context.collect(&query)?;
+        let batches = self.collected(query)?;
         let index = input.output.iter().position(|a| a.id == value.id).unwrap_or(0);
         let columns: Vec<_> = batches.iter().map(|b| Arc::clone(b.column(index))).collect();
         self.context.infer_schema(format, &columns, options)
