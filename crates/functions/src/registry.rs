@@ -197,6 +197,8 @@ impl Function {
 /// Every family's table.
 static FAMILIES: &[&[Function]] = &[
     crate::sketches::hll::FUNCTIONS,
+    crate::sketches::kll::AGGREGATES,
+    crate::sketches::kll::SCALARS,
     crate::sketches::theta::FUNCTIONS,
     crate::arithmetic::FUNCTIONS,
     crate::cast::functions::FUNCTIONS,

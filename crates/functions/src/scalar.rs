@@ -148,10 +148,15 @@ impl SparkScalar {
             context: Arc::clone(context),
             options: vec![],
             origin: None,
-            signature: DfSignature::variadic_any(Volatility::Immutable),
+            signature: signature(args.len(), Volatility::Immutable),
         };
         CallBuilder { scalar, args }
     }
+}
+
+/// The analyzer has checked the types; DataFusion only asks how many arguments there are.
+fn signature(arguments: usize, volatility: Volatility) -> DfSignature {
+    if arguments == 0 { DfSignature::nullary(volatility) } else { DfSignature::variadic_any(volatility) }
 }
 
 /// Finishes a [`SparkScalar::call`].
@@ -167,7 +172,7 @@ impl CallBuilder {
     }
     /// Evaluated again for every row, and never folded (`rand`, `uuid`).
     pub fn volatile(mut self) -> Self {
-        self.scalar.signature = DfSignature::variadic_any(Volatility::Volatile);
+        self.scalar.signature = signature(self.args.len(), Volatility::Volatile);
         self
     }
     pub fn origin(mut self, origin: Option<Arc<Origin>>) -> Self {

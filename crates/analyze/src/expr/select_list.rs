@@ -1,6 +1,7 @@
 //! Select lists: aliases, `*`, regular expressions, generators, lateral aliases.
 use firesteel_functions::TypedExpr;
 use firesteel_functions::registry::{Built, Generator};
+use firesteel_plan::data_type::AUTO_GENERATED_ALIAS;
 use firesteel_plan::identifier::quoted_name;
 use firesteel_plan::{DataType, Expr, ExprKind, Result, SparkError};
 
@@ -91,7 +92,9 @@ impl Analyzer<'_> {
         }
         let name = output_name(&typed, item);
         let mut attribute = Attribute::new(name, typed.data_type.clone(), typed.nullable);
-        attribute.metadata = self.inherited_metadata(&typed, scope);
+        if is_auto_named(item) {
+            attribute.metadata.insert(AUTO_GENERATED_ALIAS.to_string(), "\"true\"".to_string());
+        }
         SelectValue { typed, attribute }
     }
 
@@ -224,13 +227,27 @@ impl Analyzer<'_> {
 fn output_name(typed: &TypedExpr, item: &Expr) -> String {
     match item.kind.as_ref() {
         ExprKind::Attribute { name, .. } => name.last().cloned().unwrap_or_else(|| typed.sql.clone()),
-        ExprKind::ExtractValue { extraction, .. } => match extraction.kind.as_ref() {
+        ExprKind::ExtractValue { child, extraction } if !is_auto_named(child) => match extraction.kind.as_ref() {
             ExprKind::Literal(firesteel_plan::Literal::String(field)) if typed.sql.ends_with(&format!(".{field}")) => {
                 field.clone()
             }
             _ => typed.sql.clone(),
         },
         _ => typed.sql.clone(),
+    }
+}
+
+/// Whether Spark makes up the whole name of an item without alias, not just takes that of a column, field or literal.
+fn is_auto_named(item: &Expr) -> bool {
+    match item.kind.as_ref() {
+        ExprKind::Attribute { .. } | ExprKind::Literal(_) | ExprKind::WithText { .. } => false,
+        ExprKind::IdentifierClause(_) | ExprKind::NamedParameter(_) | ExprKind::PositionalParameter(_) => false,
+        ExprKind::ExtractValue { child, .. } => is_auto_named(child),
+        // A cast has its column's name, but makes one up for a literal.
+        ExprKind::Cast { child, .. } | ExprKind::CastToText { child, .. } => {
+            !matches!(child.kind.as_ref(), ExprKind::Attribute { .. })
+        }
+        _ => true,
     }
 }
 

@@ -73,7 +73,7 @@ fn request_of_path(
         format: format.into(),
         path: path.into(),
         mode: if overwrite { SaveMode::Overwrite } else { SaveMode::Append },
-        schema: schema.clone(),
+        schema: schema.storable(),
         partition_by: vec![],
         bucketing: None,
         options: SourceOptions::new(options.clone()),

@@ -83,7 +83,7 @@ async fn save(st: &Statement, write: &Write, path: Option<String>) -> Result<Obs
         format,
         path,
         mode: write.mode,
-        schema: analyzed.schema.clone(),
+        schema: analyzed.schema.storable(),
         partition_by: write.partition_columns.clone(),
         bucketing: None,
         options: SourceOptions::new(write.options.clone()),
@@ -171,6 +171,7 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
 
 /// Columns with the partition columns moved to the end, in their order.
 pub fn partitions_last(schema: &StructType, partitions: &[String]) -> Result<StructType> {
+    let schema = &schema.storable();
     let same = |field: &firesteel_plan::StructField, name: &String| field.name.eq_ignore_ascii_case(name);
     let mut fields: Vec<_> = schema.fields.iter().filter(|f| !partitions.iter().any(|p| same(f, p))).cloned().collect();
     for partition in partitions {
