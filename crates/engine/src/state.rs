@@ -92,7 +92,7 @@ fn config(session: &Session) -> SessionConfig {
     options.execution.collect_statistics = true;
     options.execution.skip_physical_aggregate_schema_check = true;
     options.execution.parquet.schema_force_view_types = false;
-    options.execution.parquet.pushdown_filters = conf.flag("firesteel.sql.parquet.pushdownFilters", true);
+    options.execution.parquet.pushdown_filters = conf.flag("firesteel.sql.parquet.pushdownFilters", false);
     options.execution.parquet.reorder_filters = true;
     options.execution.spill_compression = datafusion::common::config::SpillCompression::Lz4Frame;
     options.optimizer.enable_round_robin_repartition = false;
