@@ -2,7 +2,7 @@
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::compute::kernels::zip::zip;
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::expr::{Case, ScalarFunction};
+use datafusion::logical_expr::expr::Case;
 use firesteel_plan::{DataType, Result, SparkError};
 
 use crate::coerce::{argument, implicit, wider_type_of, wider_type_without_strings};
@@ -131,8 +131,9 @@ fn coalesce(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Buil
     let expr = match (args.len(), args.pop()) {
         (1, Some(only)) => only,
         (_, Some(last)) => {
-            args.push(last);
-            Expr::ScalarFunction(ScalarFunction::new_udf(datafusion::functions::core::coalesce(), args))
+            // DataFusion's own is no more than this, but works only after its optimizer.
+            let whens = args.into_iter().map(|a| (Box::new(Expr::IsNotNull(Box::new(a.clone()))), Box::new(a)));
+            Expr::Case(Case::new(None, whens.collect(), Some(Box::new(last))))
         }
         (_, None) => return Err(wrong_num_args(context.called_as, 1, usize::MAX, 0)),
     };

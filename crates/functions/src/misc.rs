@@ -1,7 +1,5 @@
 //! What the session is, the type of an expression, and errors on purpose.
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::Case;
 use firesteel_plan::{DataType, Result, SparkError};
@@ -22,6 +20,10 @@ fn session(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built
     let (name, value) = match context.called_as {
         "current_catalog" => ("current_catalog", eval.current_catalog.clone()),
         "current_database" | "current_schema" => ("current_schema", eval.current_database.clone()),
+        "current_path" => {
+            let path = format!("system.builtin,system.session,{}.{}", eval.current_catalog, eval.current_database);
+            ("current_path", path)
+        }
         "version" => ("version", format!("{SPARK_VERSION} {}", "0".repeat(40))),
         name => (name, eval.current_user.clone()),
     };
@@ -75,17 +77,6 @@ fn assert_true(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<B
     Ok(Built::Expr(TypedExpr::new(expr, DataType::Null, true, sql).with_origin(context.origin.clone())))
 }
 
-/// A random (version 4) identifier for every row.
-fn uuid(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
-    arguments.expect(context.called_as, 0, 1)?;
-    let kernel: crate::scalar::Kernel = |args| {
-        let texts = (0..args.rows).map(|_| uuid::Uuid::new_v4().to_string());
-        Ok(Arc::new(StringArray::from_iter_values(texts)))
-    };
-    let call = SparkScalar::call("uuid", kernel, vec![], DataType::STRING, false, context.eval).volatile();
-    Ok(Built::Expr(call.build().with_sql("uuid()")))
-}
-
 /// Calls of Java code.
 fn java(context: &BuildContext<'_>, _: Arguments<'_>) -> Result<Built> {
     let error = SparkError::unsupported(format!("the function {}, which runs Java code", context.called_as));
@@ -134,10 +125,17 @@ pub static FUNCTIONS: &[Function] = &[
         &[("SELECT current_schema()", "default")],
         "1.6.0"
     ),
+    misc!(
+        "current_path",
+        &[],
+        session,
+        "current_path() - The schemas where names are looked up.",
+        &[("SELECT current_path()", "system.builtin,system.session,spark_catalog.default")],
+        "4.2.0"
+    ),
     misc!("current_user", &["user", "session_user"], session, "current_user() - The name of the user.", &[], "3.2.0"),
     misc!("version", &[], session, "version() - The version of Spark, and a revision.", &[], "3.0.0"),
     misc!("typeof", &[], type_of, "typeof(expr) - The name of the type.", &[("SELECT typeof(1)", "int")], "3.0.0"),
-    misc!("uuid", &[], uuid, "uuid() - A random identifier.", &[], "2.3.0"),
     misc!(
         "reflect",
         &["java_method", "try_reflect"],

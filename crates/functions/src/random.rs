@@ -42,6 +42,16 @@ impl XorShiftRandom {
         (high + low) as f64 * (1.0 / (1_u64 << 53) as f64)
     }
 
+    /// Letters and digits, each as likely.
+    pub fn next_text(&mut self, length: usize) -> String {
+        let letter = |index: u8| match index {
+            0..=9 => char::from(b'0' + index),
+            10..=35 => char::from(b'a' + index - 10),
+            _ => char::from(b'A' + index - 36),
+        };
+        (0..length).map(|_| letter((self.next_int() % 62).unsigned_abs() as u8)).collect()
+    }
+
     /// Standard normal, by the polar method.
     pub fn next_gaussian(&mut self) -> f64 {
         if let Some(value) = self.next_gaussian.take() {

@@ -222,6 +222,7 @@ static FAMILIES: &[&[Function]] = &[
     crate::connectors::FUNCTIONS,
     crate::crypto::FUNCTIONS,
     crate::generators::FUNCTIONS,
+    crate::generators::constants::FUNCTIONS,
     crate::geo::FUNCTIONS,
     crate::hashes::digests::FUNCTIONS,
     crate::hashes::values::FUNCTIONS,
@@ -233,6 +234,7 @@ static FAMILIES: &[&[Function]] = &[
     crate::json::csv::FUNCTIONS,
     crate::json::structs::FUNCTIONS,
     crate::json::text::FUNCTIONS,
+    crate::json::xml::FUNCTIONS,
     crate::partition_dependent::FUNCTIONS,
     crate::regex::functions::FUNCTIONS,
     crate::regex::like::FUNCTIONS,
@@ -266,6 +268,8 @@ static FAMILIES: &[&[Function]] = &[
     crate::aggregates::moments::FUNCTIONS,
     crate::aggregates::percentiles::FUNCTIONS,
     crate::aggregates::sums::FUNCTIONS,
+    crate::aggregates::variant_schema::FUNCTIONS,
+    crate::aggregates::vectors::FUNCTIONS,
     crate::datetime::arithmetic::FUNCTIONS,
     crate::datetime::convert::FUNCTIONS,
     crate::datetime::current::FUNCTIONS,
@@ -274,6 +278,7 @@ static FAMILIES: &[&[Function]] = &[
     crate::interval::make::FUNCTIONS,
     crate::window_functions::FUNCTIONS,
     crate::variant::functions::FUNCTIONS,
+    crate::vectors::FUNCTIONS,
     crate::xml::functions::FUNCTIONS,
 ];
 

@@ -1,7 +1,7 @@
 //! Columns that depend on the partition and the row's place in it: partition ids, row ids, random numbers.
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -9,6 +9,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use firesteel_functions::mersenne::MersenneTwister;
 use firesteel_functions::random::XorShiftRandom;
 use futures::StreamExt;
 
@@ -27,6 +28,10 @@ pub enum Function {
     Uniform { seed: i64 },
     /// `randn(seed)`, DOUBLE
     Normal { seed: i64 },
+    /// `randstr(length, seed)`, STRING
+    Text { seed: i64, length: usize },
+    /// `uuid(seed)`, STRING
+    Uuid { seed: i64 },
     /// The number that decides whether `sample` keeps a row, DOUBLE in [0, 1)
     Sample { seed: i64 },
 }
@@ -36,6 +41,7 @@ impl Function {
         match self {
             Self::PartitionId => DataType::Int32,
             Self::RowId | Self::RowIndex => DataType::Int64,
+            Self::Text { .. } | Self::Uuid { .. } => DataType::Utf8,
             Self::Uniform { .. } | Self::Normal { .. } | Self::Sample { .. } => DataType::Float64,
         }
     }
@@ -92,6 +98,7 @@ struct Source {
     partition: i64,
     rows: i64,
     random: XorShiftRandom,
+    twister: Option<Box<MersenneTwister>>,
 }
 
 impl Source {
@@ -99,9 +106,12 @@ impl Source {
         let partition = partition as i64;
         let seed = match function {
             Function::Uniform { seed } | Function::Normal { seed } | Function::Sample { seed } => seed,
+            Function::Text { seed, .. } | Function::Uuid { seed } => seed,
             _ => 0,
-        };
-        Self { function, partition, rows: 0, random: XorShiftRandom::new(seed.wrapping_add(partition)) }
+        }
+        .wrapping_add(partition);
+        let twister = matches!(function, Function::Uuid { .. }).then(|| Box::new(MersenneTwister::new(seed)));
+        Self { function, partition, rows: 0, random: XorShiftRandom::new(seed), twister }
     }
 
     fn next(&mut self, count: usize) -> ArrayRef {
@@ -114,6 +124,13 @@ impl Source {
             Function::RowIndex => Arc::new(Int64Array::from_iter_values(rows)),
             Function::Uniform { .. } | Function::Sample { .. } => {
                 Arc::new(Float64Array::from_iter_values((0..count).map(|_| self.random.next_double())))
+            }
+            Function::Text { length, .. } => {
+                Arc::new(StringArray::from_iter_values((0..count).map(|_| self.random.next_text(length))))
+            }
+            Function::Uuid { .. } => {
+                let next = |_| self.twister.as_mut().map(|twister| twister.next_uuid().to_string());
+                Arc::new((0..count).map(next).collect::<StringArray>())
             }
             Function::Normal { .. } => {
                 Arc::new(Float64Array::from_iter_values((0..count).map(|_| self.random.next_gaussian())))

@@ -2,13 +2,17 @@
 //! operator that uses them.
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan};
-use firesteel_functions::partition_dependent;
+use firesteel_functions::partition_dependent::{self, Marker};
 use firesteel_plan::Result;
 
 use crate::from_datafusion;
 use crate::nodes::partition_columns::{self, Function};
 use crate::scope::fresh_id;
+
+/// How the ids of file sources' metadata columns start.
+const METADATA_ID: &str = "_metadata#";
 
 /// Replaces the markers in `expressions` by columns of a node that makes them.
 pub(crate) fn partition_below(plan: LogicalPlan, expressions: Vec<DfExpr>) -> Result<(LogicalPlan, Vec<DfExpr>)> {
@@ -17,7 +21,16 @@ pub(crate) fn partition_below(plan: LogicalPlan, expressions: Vec<DfExpr>) -> Re
     for expression in expressions {
         let done = expression.transform_up(|node| {
             let DfExpr::ScalarFunction(call) = &node else { return Ok(Transformed::no(node)) };
-            let Some(function) = function_of(&call.func) else { return Ok(Transformed::no(node)) };
+            let Some(marker) = partition_dependent::marker(&call.func) else { return Ok(Transformed::no(node)) };
+            let function = match marker {
+                Marker::File(field) => return Ok(Transformed::yes(of_file(&plan, field))),
+                Marker::PartitionId => Function::PartitionId,
+                Marker::RowId => Function::RowId,
+                Marker::Uniform { seed } => Function::Uniform { seed },
+                Marker::Normal { seed } => Function::Normal { seed },
+                Marker::Text { seed, length } => Function::Text { seed, length },
+                Marker::Uuid { seed } => Function::Uuid { seed },
+            };
             // Each call of a random function draws numbers of its own, even with the same seed, as in Spark.
             let id = fresh_id("_p");
             columns.push((function, id.clone()));
@@ -31,12 +44,11 @@ pub(crate) fn partition_below(plan: LogicalPlan, expressions: Vec<DfExpr>) -> Re
     Ok((partition_columns::plan(plan, columns), rewritten))
 }
 
-fn function_of(udf: &datafusion::logical_expr::ScalarUDF) -> Option<Function> {
-    let (name, seed) = partition_dependent::marker(udf)?;
-    Some(match name {
-        "spark_partition_id" => Function::PartitionId,
-        "monotonically_increasing_id" => Function::RowId,
-        "randn" => Function::Normal { seed },
-        _ => Function::Uniform { seed },
-    })
+/// A field of the metadata of the file that a row was read from, where `plan` still has them.
+fn of_file(plan: &LogicalPlan, field: &str) -> DfExpr {
+    let fields = plan.schema().fields();
+    match fields.iter().find(|f| f.name().starts_with(METADATA_ID)) {
+        Some(metadata) => get_field(DfExpr::Column(Column::from_name(metadata.name())), field),
+        None => DfExpr::Literal(partition_dependent::without_file(field), None),
+    }
 }

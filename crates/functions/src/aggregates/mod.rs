@@ -25,4 +25,6 @@ pub mod percentiles;
 pub mod single;
 pub mod sums;
 pub mod udaf;
+pub mod variant_schema;
+pub mod vectors;
 pub mod wrappers;

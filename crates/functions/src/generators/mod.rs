@@ -1,6 +1,8 @@
 //! Generators: `explode`, `posexplode`, `inline`, `stack` and their `_outer` forms.
 //!
 //! Each becomes an array of structs per input row ([`Generator`]); the analyzer turns its elements into rows.
+pub mod constants;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array};

@@ -14,7 +14,7 @@ use crate::scalar::{ScalarArgs, SparkScalar};
 use crate::text_formats::csv::{
     CsvInference, CsvOptions, CsvReader, CsvWriteOptions, CsvWriter, Outcome, Tokenizer, Tokens,
 };
-use crate::text_formats::{Column, FormatOptions, ParseMode, malformed_record};
+use crate::text_formats::{BinaryStyle, Column, FormatOptions, ParseMode, malformed_record};
 use crate::typed::TypedExpr;
 use crate::view;
 
@@ -94,14 +94,16 @@ fn build_from_csv(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resul
     check_schema(fields)?;
     arguments::check_corrupt_column(fields, &read_options(&options, context.eval)?.corrupt_column)?;
     let input = vec![values[0].clone()];
-    let call = SparkScalar::call("from_csv", from_csv, input, schema.clone(), true, context.eval);
+    let nullable = values[0].nullable;
+    let call = SparkScalar::call("from_csv", from_csv, input, schema.clone(), nullable, context.eval);
     let call = call.options(arguments::encode(&options)).origin(context.origin.clone());
     Ok(Built::Expr(call.build().with_sql(sql)))
 }
 
 fn to_csv(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let array = args.array(0)?;
-    let options = CsvWriteOptions::new(&arguments::decode(args.options), &args.context.time_zone_id)?;
+    let mut options = CsvWriteOptions::new(&arguments::decode(args.options), &args.context.time_zone_id)?;
+    options.binary = BinaryStyle::of(args.context);
     let mut writer = CsvWriter::new(options);
     let Some(DataType::Struct(schema)) = args.arg_types.first() else {
         return Err(SparkError::internal("to_csv takes a struct"));
@@ -150,8 +152,8 @@ fn build_to_csv(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<
     }
     let options = arguments::options(values.get(1))?;
     CsvWriteOptions::new(&options, &context.eval.time_zone_id)?;
-    let (input, nullable) = (vec![values[0].clone()], values[0].nullable);
-    let call = SparkScalar::call("to_csv", to_csv, input, DataType::STRING, nullable, context.eval);
+    let input = vec![values[0].clone()];
+    let call = SparkScalar::call("to_csv", to_csv, input, DataType::STRING, true, context.eval);
     let call = call.options(arguments::encode(&options)).origin(context.origin.clone());
     Ok(Built::Expr(call.build().with_sql(sql)))
 }

@@ -5,3 +5,4 @@ pub mod path;
 pub mod structs;
 pub mod text;
 pub mod value;
+pub mod xml;

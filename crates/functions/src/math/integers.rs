@@ -329,6 +329,24 @@ macro_rules! bitwise {
     };
 }
 
+/// `bitmap_count(bitmap)`: how many bits are set; nothing is cast to BINARY.
+fn bitmap_count(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
+    let bitmap = arguments.one(context.called_as)?;
+    let sql = format!("bitmap_count({})", bitmap.sql);
+    if !matches!(bitmap.data_type, DataType::Binary | DataType::Null) {
+        let error = unexpected_input_type(&sql, 0, "\"BINARY\"".to_string(), &bitmap.sql, &bitmap.data_type);
+        return Err(error.with_origin(context.origin.as_ref()));
+    }
+    let nullable = bitmap.nullable;
+    let call = SparkScalar::call("bitmap_count", set_bits, vec![bitmap], DataType::Long, nullable, context.eval);
+    Ok(Built::Expr(call.origin(context.origin.clone()).build().with_sql(sql)))
+}
+
+fn set_bits(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
+    let bitmaps = crate::view::binaries(args, 0)?;
+    crate::rows::longs(args.rows, |row| Some(bitmaps.get(row)?.iter().map(|byte| i64::from(byte.count_ones())).sum()))
+}
+
 pub static FUNCTIONS: &[Function] = &[
     bitwise!("&", &[], |c, a| bits_call(c, a, Bits::And), "a & b - Bits that both have.", "SELECT 3 & 5", "1"),
     bitwise!("|", &[], |c, a| bits_call(c, a, Bits::Or), "a | b - Bits that one has.", "SELECT 3 | 5", "7"),
@@ -392,6 +410,14 @@ pub static FUNCTIONS: &[Function] = &[
         "bitmap_bit_position(child) - The bit of a value in its bitmap.",
         &[("SELECT bitmap_bit_position(1)", "0")],
         "3.5.0",
+    ),
+    bitwise!(
+        "bitmap_count",
+        &[],
+        bitmap_count,
+        "bitmap_count(child) - How many bits of a bitmap are set.",
+        "SELECT bitmap_count(X'FF01')",
+        "9"
     ),
     entry(
         "bitmap_bucket_number",

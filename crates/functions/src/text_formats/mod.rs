@@ -1,4 +1,4 @@
-//! Records of text: JSON and CSV, read into Arrow columns and written from them, one record at a time.
+//! Records of text: JSON, CSV and XML, read into Arrow columns and written from them, one record at a time.
 //!
 //! ```text
 //!  text ─▶ json::Tape ────▶ json::append ─┐
@@ -9,6 +9,7 @@
 //! ```
 //!
 //! The file formats and the functions (`from_json`, `to_csv`, `schema_of_json`, …) share this, so they read alike.
+mod binary_style;
 pub mod column;
 pub mod csv;
 mod intervals;
@@ -16,7 +17,9 @@ pub mod json;
 mod numbers;
 mod options;
 pub mod times;
+pub mod xml;
 
+pub use binary_style::BinaryStyle;
 pub use column::Column;
 pub use options::FormatOptions;
 

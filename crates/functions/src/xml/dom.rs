@@ -21,6 +21,9 @@ struct Node {
     children: Vec<NodeId>,
 }
 
+/// Elements in elements are followed by recursion, so there must not be too many.
+const MAX_DEPTH: usize = 512;
+
 /// Nodes stand in document order.
 #[derive(Debug)]
 pub struct Document {
@@ -30,12 +33,24 @@ pub struct Document {
 impl Document {
     /// `None` where the text is not one well-formed element.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::read(text, false)
+    }
+
+    /// The first element of a text; what follows it is not looked at.
+    pub fn first(text: &str) -> Option<Self> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, first_only: bool) -> Option<Self> {
         let mut document = Self { nodes: vec![] };
         document.add(Kind::Document, None);
         let mut reader = Reader::from_str(text);
         let mut open = vec![0];
         loop {
             let parent = open.last().copied()?;
+            if (first_only && parent == 0 && document.root().is_some()) || open.len() > MAX_DEPTH {
+                break;
+            }
             match reader.read_event().ok()? {
                 Event::Start(start) => open.push(document.element(&start, parent)?),
                 Event::Empty(start) => {
@@ -44,6 +59,8 @@ impl Document {
                 Event::End(_) => {
                     open.pop();
                 }
+                // Between elements there may be spaces only.
+                Event::Text(text) if parent == 0 && !text.decode().ok()?.trim().is_empty() => return None,
                 Event::Text(text) => document.text(&text.decode().ok()?, parent),
                 Event::CData(data) => document.text(std::str::from_utf8(&data).ok()?, parent),
                 Event::GeneralRef(reference) => {
@@ -62,6 +79,33 @@ impl Document {
         }
         let elements = document.children(0).iter().filter(|n| matches!(document.kind(**n), Kind::Element(_))).count();
         (open.len() == 1 && elements == 1).then_some(document)
+    }
+
+    /// The outermost element.
+    pub fn root(&self) -> Option<NodeId> {
+        self.children(0).iter().copied().find(|node| matches!(self.kind(*node), Kind::Element(_)))
+    }
+
+    /// Appends a node as it may have been written.
+    pub fn push_source(&self, node: NodeId, out: &mut String) {
+        match self.kind(node) {
+            Kind::Element(name) => {
+                out.push('<');
+                out.push_str(name);
+                for attribute in self.attributes(node) {
+                    if let Kind::Attribute(name, value) = self.kind(*attribute) {
+                        out.push_str(&format!(" {name}=\"{}\"", quick_xml::escape::escape(value.as_str())));
+                    }
+                }
+                out.push('>');
+                self.children(node).iter().for_each(|child| self.push_source(*child, out));
+                out.push_str("</");
+                out.push_str(name);
+                out.push('>');
+            }
+            Kind::Text(text) => out.push_str(text),
+            Kind::Document | Kind::Attribute(..) => {}
+        }
     }
 
     fn add(&mut self, kind: Kind, parent: Option<NodeId>) -> NodeId {

@@ -69,7 +69,7 @@ impl CsvReader {
 }
 
 /// Appends the value that a text spells. False: nothing was appended.
-fn append(text: &str, column: &mut Column, options: &CsvOptions) -> bool {
+pub(in super::super) fn append(text: &str, column: &mut Column, options: &CsvOptions) -> bool {
     macro_rules! integer {
         ($values:expr) => {
             text.parse().map(|value| $values.append_value(value)).is_ok()

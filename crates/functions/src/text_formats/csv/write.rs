@@ -9,7 +9,7 @@ use arrow::datatypes::{
 use firesteel_plan::{DataType, Result, SparkError};
 
 use super::super::times::TimeFormats;
-use super::super::{FormatOptions, character};
+use super::super::{BinaryStyle, FormatOptions, character};
 use super::options::delimiter;
 use crate::interval::CalendarInterval;
 use crate::interval::text::{format_calendar, format_day_time, format_year_month};
@@ -18,6 +18,7 @@ use crate::interval::text::{format_calendar, format_day_time, format_year_month}
 #[derive(Debug, Clone)]
 pub struct CsvWriteOptions {
     pub times: TimeFormats,
+    pub binary: BinaryStyle,
     pub delimiter: String,
     pub quote: Option<char>,
     pub escape: Option<char>,
@@ -39,6 +40,7 @@ impl CsvWriteOptions {
         let default_escape_escape = if escape == quote { None } else { escape };
         Ok(Self {
             times: TimeFormats::new(options, session_zone, false)?,
+            binary: BinaryStyle::default(),
             delimiter: delimiter(options.any(&["sep", "delimiter"]).unwrap_or(","))?,
             quote,
             escape,
@@ -99,7 +101,7 @@ impl CsvWriter {
             }
             let mut value = std::mem::take(&mut self.value);
             value.clear();
-            plain_text(&self.options.times, &mut value, data_type, column, row)?;
+            plain_text(&self.options.times, self.options.binary, &mut value, data_type, column, row)?;
             self.push_text(out, &value);
             self.value = value;
         }
@@ -145,7 +147,15 @@ impl CsvWriter {
     }
 }
 
-fn plain_text(times: &TimeFormats, out: &mut String, data_type: &DataType, array: &ArrayRef, row: usize) -> Result<()> {
+/// The text of a value without children.
+pub(in super::super) fn plain_text(
+    times: &TimeFormats,
+    binary: BinaryStyle,
+    out: &mut String,
+    data_type: &DataType,
+    array: &ArrayRef,
+    row: usize,
+) -> Result<()> {
     let mut push = |value: &dyn std::fmt::Display| {
         let _ = write!(out, "{value}");
     };
@@ -159,10 +169,7 @@ fn plain_text(times: &TimeFormats, out: &mut String, data_type: &DataType, array
         DataType::Double => push(&crate::java_number::double(array.as_primitive::<Float64Type>().value(row))),
         DataType::Decimal(..) => push(&array.as_primitive::<Decimal128Type>().value_as_string(row)),
         DataType::String(_) | DataType::Char(_) | DataType::Varchar(_) => push(&array.as_string::<i32>().value(row)),
-        DataType::Binary => {
-            let bytes: Vec<String> = array.as_binary::<i32>().value(row).iter().map(|b| format!("{b:02X}")).collect();
-            push(&format!("[{}]", bytes.join(" ")));
-        }
+        DataType::Binary => binary.push(out, array.as_binary::<i32>().value(row)),
         DataType::Date => times.push_date(out, array.as_primitive::<Date32Type>().value(row))?,
         DataType::Timestamp => {
             times.push_timestamp(out, array.as_primitive::<TimestampMicrosecondType>().value(row))?
@@ -181,7 +188,7 @@ fn plain_text(times: &TimeFormats, out: &mut String, data_type: &DataType, array
             let interval = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
             push(&format_calendar(CalendarInterval::from_arrow(interval)));
         }
-        other => return Err(SparkError::unsupported(format!("{} as CSV", other.sql()))),
+        other => return Err(SparkError::unsupported(format!("{} in a text record", other.sql()))),
     }
     Ok(())
 }
