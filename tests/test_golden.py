@@ -4,11 +4,12 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
 import pytest
-from support import ratchet
+from support import ratchet, servers
 from support.servers import ROOT
 
 SHARED = pathlib.Path(os.environ.get("FIRESTEEL_SHARED", ROOT.parent / "shared"))
@@ -19,25 +20,36 @@ RUNNER = SHARED / "tools" / "sql_golden.py"
 FILE_SECONDS_MAX = 90
 
 
-def run_file(name, remote, folder):
-    """The runner's results of one file; nothing where it did not end in time."""
+def run_file(name, folder):
+    """The runner's results of one file; nothing where it did not end in time.
+
+    Each file has a server of its own: they create tables of the same names, and a runaway hurts only itself.
+    """
     out = folder / (name.replace("/", "__") + ".json")
-    command = [sys.executable, str(RUNNER), "--tests", str(SHARED / "spark-golden"), "--remote", remote]
+    server = servers.start_firesteel()
+    command = [sys.executable, str(RUNNER), "--tests", str(SHARED / "spark-golden"), "--remote", server.remote]
     command += ["--out", str(out), "--jobs", "1", "--budget", "60", "--only", f"^{re.escape(name)}$"]
+    # The runner starts processes of its own: all of them end with it.
+    runner = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
-        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=FILE_SECONDS_MAX)
+        runner.wait(FILE_SECONDS_MAX)
     except subprocess.TimeoutExpired:
-        return {}
+        os.killpg(runner.pid, signal.SIGKILL)
+        runner.wait()
+    finally:
+        server.close()
     return json.loads(out.read_text()) if out.exists() else {}
 
 
 @pytest.mark.skipif(not RUNNER.exists(), reason=f"there is no {RUNNER}: the golden files are not in this repository")
-def test_golden(firesteel, tmp_path):
+def test_golden(tmp_path):
     inputs = SHARED / "spark-golden" / "inputs"
     names = sorted(str(path.relative_to(inputs)) for path in inputs.rglob("*.sql"))
     passed, failed = [], {}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for results in pool.map(lambda name: run_file(name, firesteel, tmp_path), names):
+        for results in pool.map(lambda name: run_file(name, tmp_path), names):
             for name, queries in results.items():
                 for index, query in enumerate(queries):
                     case = f"{name} {index}"
