@@ -27,12 +27,8 @@ lint: protoc ## Format and clippy
 unit: protoc ## Rust tests
 	PATH="$(PROTOC_PATH):$$PATH" cargo test --workspace
 
-# Suites seen to pass as a whole. `make ratchet` runs all of them: also functions, properties, TPC-H and TPC-DS, doctests,
-# older clients and Spark's golden files, whose passing cases are still to be recorded.
-SUITES := test_cases.py test_sessions.py test_files.py
-
 end-to-end: build java $(VENV)/.complete ## Against real Spark: cases, functions, TPC, files, doctests, golden files
-	$(PYTEST) $(SUITES)
+	$(PYTEST)
 
 ratchet: build java $(VENV)/.complete ## Add newly passing cases to tests/ratchet
 	export FIRESTEEL_RATCHET=update && $(PYTEST)
