@@ -1,6 +1,9 @@
 """Writes docs/conformance.md from the ratchet files: what is known to pass, by suite and family."""
 import collections
+import json
 import pathlib
+
+from support.ratchet import FOLDER, TOTALS, family
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SUITES = {
@@ -14,26 +17,22 @@ SUITES = {
 }
 
 
-def family(suite, case):
-    if suite == "golden":
-        return case.split(" ")[0]
-    if suite == "cases":
-        return case.split(":")[0]
-    if suite == "doctests":
-        return ".".join(case.split(".")[:-1]) if case.count(".") > 2 else case
-    return case.split(" ")[0] if suite == "tpc" else ""
+def rate(passed, total):
+    return f"{passed} of {total} ({100 * passed / total:.1f} %)" if total else f"{passed}"
 
 
 def main():
+    totals = json.loads(TOTALS.read_text()) if TOTALS.exists() else {}
     lines = ["# Conformance", "", "Made by `make conformance`: the cases that pass, which CI holds on to.", ""]
     for suite, title in SUITES.items():
-        path = ROOT / "tests" / "ratchet" / f"{suite}.txt"
+        path = FOLDER / f"{suite}.txt"
         cases = path.read_text().splitlines() if path.exists() else []
-        lines += [f"## {title}", "", f"{len(cases)} pass.", ""]
+        known = totals.get(suite, {})
+        lines += [f"## {title}", "", f"{rate(len(cases), sum(known.values()))} pass.", ""]
         families = collections.Counter(family(suite, case) for case in cases)
-        if len(families) > 1:
+        if len(known) > 1:
             lines += ["| family | pass |", "|---|---|"]
-            lines += [f"| `{name}` | {count} |" for name, count in sorted(families.items())] + [""]
+            lines += [f"| `{name}` | {rate(families[name], known[name])} |" for name in sorted(known)] + [""]
     (ROOT / "docs" / "conformance.md").write_text("\n".join(lines).rstrip() + "\n")
 
 

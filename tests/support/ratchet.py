@@ -1,9 +1,31 @@
 """A ratchet: a file of the cases that pass. One that is in the file must go on passing; one that newly passes is added
 with `FIRESTEEL_RATCHET=update` (or `make ratchet`)."""
+import collections
+import json
 import os
 import pathlib
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "ratchet"
+TOTALS = FOLDER / "totals.json"
+
+
+def family(suite, case):
+    """What a case is counted under in docs/conformance.md."""
+    if suite == "golden":
+        return case.split(" ")[0]
+    if suite == "cases":
+        return case.split(":")[0]
+    if suite == "doctests":
+        return ".".join(case.split(".")[:-1]) if case.count(".") > 2 else case
+    return case.split(" ")[0] if suite == "tpc" else ""
+
+
+def record_totals(name, cases):
+    """How many cases each family has, for pass rates. Families that were not run keep their number."""
+    totals = json.loads(TOTALS.read_text()) if TOTALS.exists() else {}
+    counted = collections.Counter(family(name, case) for case in cases)
+    totals[name] = {**totals.get(name, {}), **counted}
+    TOTALS.write_text(json.dumps(totals, indent=1, sort_keys=True) + "\n")
 
 
 def check(name, passed, failed, scope=None):
@@ -18,6 +40,7 @@ def check(name, passed, failed, scope=None):
     if os.environ.get("FIRESTEEL_RATCHET") == "update":
         path.parent.mkdir(exist_ok=True)
         path.write_text("".join(f"{case}\n" for case in sorted((known - ours) | passed)))
+        record_totals(name, passed | set(failed))
         return
     lost = sorted(ours - passed)
     reasons = [f"{case}\n  {failed.get(case, 'is gone')}" for case in lost[:20]]
