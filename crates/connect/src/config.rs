@@ -51,7 +51,12 @@ pub(crate) fn config(session: &SessionConf, operation: Option<proto::config_requ
         }
         OpType::GetWithDefault(get) => {
             for pair in get.pairs {
-                let value = session.get(&pair.key).or(pair.value);
+                // The caller's default goes before the registry's.
+                let set = if session.is_set(&pair.key) { session.get(&pair.key) } else { None };
+                if let Some(default) = &pair.value {
+                    conf::check_value(&pair.key, default)?;
+                }
+                let value = set.or(pair.value).or_else(|| value(session, &pair.key));
                 answer.add(&pair.key, value);
             }
         }

@@ -61,6 +61,13 @@ impl Cache {
         Ok(())
     }
 
+    /// Puts `cached` in the place of what is kept of the relation, if anything is.
+    pub fn replace_relation(&self, relation: &Relation, cached: &Arc<Cached>) {
+        if let Some((_, kept)) = self.relations.write().iter_mut().find(|(kept, _)| kept == relation) {
+            *kept = Arc::clone(cached);
+        }
+    }
+
     pub fn remove_relation(&self, relation: &Relation) -> bool {
         let mut relations = self.relations.write();
         let before = relations.len();
@@ -84,6 +91,14 @@ impl Cache {
     pub fn invalidate_table(&self, id: &TableId) {
         if let Some(cached) = self.table(id) {
             self.put_table(id, Arc::new(cached.emptied()));
+        }
+        self.invalidate_relations();
+    }
+
+    /// Files changed below any of them.
+    pub fn invalidate_all(&self) {
+        for cached in self.tables.write().values_mut() {
+            *cached = Arc::new(cached.emptied());
         }
         self.invalidate_relations();
     }
@@ -124,6 +139,8 @@ pub struct Cached {
     context: StatementContext,
     analyzed: AnalyzedPlan,
     pub level: StorageLevel,
+    /// What it reads has changed: its plan knows the files and columns that were there before.
+    pub is_stale: bool,
     schema: SchemaRef,
     rows: OnceCell<Kept>,
 }
@@ -153,12 +170,12 @@ impl Cached {
         let fields: Vec<_> =
             fields.map(|(i, f)| f.as_ref().clone().with_name(format!("c{i}")).with_nullable(true)).collect();
         let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        Self { context, analyzed, level, schema, rows: OnceCell::new() }
+        Self { context, analyzed, level, is_stale: false, schema, rows: OnceCell::new() }
     }
 
-    /// The same relation, not computed.
+    /// The same relation, to be analyzed anew at its next use.
     fn emptied(&self) -> Self {
-        Self::new(&self.context, self.analyzed.clone(), self.level)
+        Self { is_stale: true, ..Self::new(&self.context, self.analyzed.clone(), self.level) }
     }
 
     /// The source that reads the kept rows, computing them first where need be.

@@ -111,7 +111,7 @@ pub async fn run(context: &StatementContext, call: &C) -> Result<RowsWithSchema>
             nothing()
         }
         C::RefreshByPath(_) => {
-            st.session().cache.invalidate_relations();
+            st.session().cache.invalidate_all();
             nothing()
         }
         C::ListCatalogs { pattern } => {

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use firesteel_analyze::context::AnalyzedQuery;
 use firesteel_analyze::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction, TableSource};
-use firesteel_catalog::{SESSION_CATALOG, Table, TableId};
+use firesteel_catalog::{Partition, SESSION_CATALOG, Table, TableId};
 use firesteel_functions::{EvalContext, TypedExpr};
-use firesteel_lake::{Bucketing, Conf, ScanRequest, SourceOptions};
+use firesteel_lake::{Bucketing, Conf, ScanRequest, SourceOptions, TablePartition};
 use firesteel_plan::relation::{CatalogCall, TimeTravel};
 use firesteel_plan::{Relation, Result, SparkError, StructType};
 use firesteel_storage::Storage;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::cache::Cached;
 use crate::names::quote_id;
 use crate::session::Session;
 use crate::variables::Scopes;
@@ -30,6 +31,8 @@ pub struct StatementContext {
     pub scopes: Scopes,
     /// Temporary views are out of sight in the text of a persistent view.
     sees_temporary: bool,
+    /// The kept relation that is being analyzed anew, which is not to be read from what is kept.
+    renewing: Option<Arc<Relation>>,
     handle: Handle,
 }
 
@@ -39,7 +42,16 @@ impl StatementContext {
         let namespace = session.namespace();
         let eval = Arc::new(session.eval_context(&namespace));
         let handle = Handle::current();
-        Self { session: Arc::clone(session), eval, namespace, cancel, scopes, sees_temporary: true, handle }
+        Self {
+            session: Arc::clone(session),
+            eval,
+            namespace,
+            cancel,
+            scopes,
+            sees_temporary: true,
+            renewing: None,
+            handle,
+        }
     }
 
     /// The same statement, inside the text of a view or function.
@@ -113,16 +125,32 @@ impl StatementContext {
                 qualifier,
             });
         }
-        if let Some(cached) = self.session.cache.table(id) {
+        let relation = crate::commands::table_relation(id);
+        if let Some(mut cached) = self.session.cache.table(id).filter(|_| !self.is_renewing(&relation)) {
+            if cached.is_stale {
+                cached = self.renewed(&cached, &relation)?;
+                self.session.cache.put_table(id, Arc::clone(&cached));
+            }
             return Ok(cached.source(qualifier));
         }
-        let scan = self.block_on(firesteel_lake::scan(self.scan_request(table, options)?))?;
+        let scan = self.block_on(async { firesteel_lake::scan(self.scan_request(table, options).await?).await })?;
         let metadata = StructType::new(vec![scan.metadata_column()]);
         Ok(TableSource::Provider { provider: scan.table(), schema: table.schema.clone(), metadata, qualifier })
     }
 
+    fn is_renewing(&self, relation: &Relation) -> bool {
+        self.renewing.as_deref() == Some(relation)
+    }
+
+    /// What is kept of a relation, from a plan that knows what has changed below it.
+    fn renewed(&self, cached: &Cached, relation: &Relation) -> Result<Arc<Cached>> {
+        let context = Self { renewing: Some(Arc::new(relation.clone())), ..self.clone() };
+        let analyzed = self.block_on(crate::run::analyze(&context, &Arc::default(), relation))?;
+        Ok(Arc::new(Cached::new(self, analyzed, cached.level)))
+    }
+
     /// How a catalog table's files are read.
-    pub fn scan_request(&self, table: &Table, options: &BTreeMap<String, String>) -> Result<ScanRequest> {
+    pub async fn scan_request(&self, table: &Table, options: &BTreeMap<String, String>) -> Result<ScanRequest> {
         let format = table.provider.clone().unwrap_or_else(|| "parquet".into());
         let location = table
             .location
@@ -130,12 +158,23 @@ impl StatementContext {
             .ok_or_else(|| SparkError::internal(format!("the table {} has no location", quote_id(&table.id))))?;
         let mut all = table.options.clone();
         all.extend(options.clone());
+        let partitions = if table.tracks_partitions {
+            let known = self.session.engine.shared.catalog.list_partitions(&table.id, &vec![]).await?;
+            let place = |partition: Partition| {
+                let location = crate::commands::partition_directory(table, &partition)?;
+                Ok(TablePartition { values: partition.spec, location })
+            };
+            Some(known.into_iter().map(place).collect::<Result<_>>()?)
+        } else {
+            None
+        };
         Ok(ScanRequest {
             format,
             paths: vec![location],
             options: SourceOptions::new(all),
             user_schema: Some(table.schema.clone()),
             partition_columns: Some(table.partition_columns.clone()),
+            partitions,
             bucketing: bucketing(table),
             conf: self.lake_conf(),
             storage: self.storage(),
@@ -201,6 +240,7 @@ impl AnalyzerContext for StatementContext {
             options: SourceOptions::new(request.options.clone()),
             user_schema: request.schema.clone(),
             partition_columns: None,
+            partitions: None,
             bucketing: None,
             conf: self.lake_conf(),
             storage: self.storage(),
@@ -234,7 +274,13 @@ impl AnalyzerContext for StatementContext {
     }
 
     fn persisted(&self, relation: &Relation) -> Option<TableSource> {
-        self.session.cache.relation(relation).map(|cached| cached.source(vec![]))
+        let mut cached = self.session.cache.relation(relation).filter(|_| !self.is_renewing(relation))?;
+        if cached.is_stale {
+            // An error comes out where the relation itself is analyzed instead.
+            cached = self.renewed(&cached, relation).ok()?;
+            self.session.cache.replace_relation(relation, &cached);
+        }
+        Some(cached.source(vec![]))
     }
 
     fn catalog_call(&self, call: &CatalogCall) -> Result<RowsWithSchema> {
@@ -244,10 +290,10 @@ impl AnalyzerContext for StatementContext {
     fn infer_schema(
         &self,
         format: &str,
-        _columns: &[arrow::array::ArrayRef],
-        _options: &BTreeMap<String, String>,
+        columns: &[arrow::array::ArrayRef],
+        options: &BTreeMap<String, String>,
     ) -> Result<StructType> {
-        Err(SparkError::unsupported(format!("inferring the schema of {format} records in a column: give a schema")))
+        firesteel_lake::infer_records(format, columns, &SourceOptions::new(options.clone()), &self.lake_conf())
     }
 
     fn collect(&self, query: &AnalyzedQuery) -> Result<Vec<RecordBatch>> {

@@ -66,6 +66,22 @@ fn columns(analyzed: &AnalyzedPlan) -> String {
     fields.map(|f| format!("{}: {}", f.name, f.data_type.simple_string())).collect::<Vec<_>>().join(", ")
 }
 
+/// What the plan's leaves read, which its text does not say.
+fn leaves(plan: &LogicalPlan) -> String {
+    let mut text = String::new();
+    // The closure never fails.
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            match source_as_provider(&scan.source) {
+                Ok(provider) => text.push_str(&format!("{provider:?}\n")),
+                Err(error) => text.push_str(&format!("{error}\n")),
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    text
+}
+
 /// The operators before analysis, by the name they have in the plan.
 fn unresolved(relation: &Relation) -> String {
     let text = format!("{:?}", relation.kind);
@@ -119,14 +135,18 @@ pub fn input_files(plan: &LogicalPlan) -> Result<Vec<String>> {
     Ok(files.into_iter().collect())
 }
 
-/// The plan's text with column ids renumbered in order of appearance: equal for plans that mean the same.
+/// The plan's text with columns numbered in order of appearance, whatever their names: equal for plans that mean the
+/// same.
 pub fn canonical(analyzed: &AnalyzedPlan) -> String {
-    let text = format!("{}\n{:?}", analyzed.plan.display_indent(), columns(analyzed));
+    let types: Vec<_> = analyzed.schema.fields.iter().map(|f| f.data_type.simple_string()).collect();
+    let text = format!("{}\n{}\n{}", analyzed.plan.display_indent(), types.join(", "), leaves(&analyzed.plan));
     let mut numbers: HashMap<String, usize> = HashMap::new();
     let mut canonical = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some(at) = rest.find('#') {
-        canonical.push_str(&rest[..=at]);
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        canonical.push_str(rest[..at].trim_end_matches(is_name));
+        canonical.push('#');
         rest = &rest[at + 1..];
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         if digits > 0 {

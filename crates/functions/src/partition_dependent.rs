@@ -21,6 +21,8 @@ use crate::typed::TypedExpr;
 pub enum Marker {
     PartitionId,
     RowId,
+    /// The row's number among all rows, from 0 and without gaps
+    SequenceId,
     /// DOUBLE in [0, 1)
     Uniform {
         seed: i64,
@@ -48,6 +50,7 @@ pub fn marker(udf: &ScalarUDF) -> Option<Marker> {
     Some(match scalar.name {
         "spark_partition_id" => Marker::PartitionId,
         "monotonically_increasing_id" => Marker::RowId,
+        SEQUENCE_ID => Marker::SequenceId,
         "rand" => Marker::Uniform { seed },
         "randn" => Marker::Normal { seed },
         "randstr" => Marker::Text { seed, length: usize::try_from(number(1)).unwrap_or(0) },
@@ -61,6 +64,13 @@ pub fn marker(udf: &ScalarUDF) -> Option<Marker> {
 
 fn call(name: &'static str, data_type: DataType, options: Vec<String>, eval: &Arc<EvalContext>) -> TypedExpr {
     SparkScalar::call(name, misplaced, vec![], data_type, false, eval).options(options).volatile().build()
+}
+
+/// DataFrames call it (`zipWithIndex`); SQL has no such function.
+pub const SEQUENCE_ID: &str = "distributed_sequence_id";
+
+pub fn sequence_id(eval: &Arc<EvalContext>) -> TypedExpr {
+    call(SEQUENCE_ID, DataType::Long, vec![], eval)
 }
 
 fn plain(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {

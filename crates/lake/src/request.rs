@@ -19,9 +19,20 @@ pub struct ScanRequest {
     pub user_schema: Option<StructType>,
     /// The partition columns of a catalog table, whose types are in `user_schema`. `None`: found in the directories.
     pub partition_columns: Option<Vec<String>>,
+    /// The partitions of a catalog table whose catalog keeps them. `None`: found in the directories.
+    pub partitions: Option<Vec<TablePartition>>,
     pub bucketing: Option<Bucketing>,
     pub conf: Conf,
     pub storage: Storage,
+}
+
+/// A partition as a catalog keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TablePartition {
+    /// The values of the partition columns, as texts; `None` is the null partition.
+    pub values: Vec<(String, Option<String>)>,
+    /// Its directory, below the table's or anywhere else
+    pub location: String,
 }
 
 /// How rows are spread over a fixed number of files. `sort_columns` orders rows within a file.
@@ -46,6 +57,8 @@ pub struct WriteRequest {
     /// `INSERT OVERWRITE … PARTITION (p = 1)`: values of leading partition columns, in order; the overwrite replaces only
     /// what lies below them. `None` is the null partition.
     pub static_partitions: Vec<(String, Option<String>)>,
+    /// Partitions of the table whose files are not where their values say.
+    pub moved_partitions: Vec<TablePartition>,
     pub conf: Conf,
     pub storage: Storage,
 }

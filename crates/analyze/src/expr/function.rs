@@ -245,6 +245,9 @@ impl Analyzer<'_> {
     fn special_call(&self, name: &[String], call: &FunctionCall, scope: &Scope) -> Result<Option<TypedExpr>> {
         let [only] = name else { return Ok(None) };
         match only.to_lowercase().as_str() {
+            firesteel_functions::partition_dependent::SEQUENCE_ID if call.is_internal && call.arguments.is_empty() => {
+                Ok(Some(firesteel_functions::partition_dependent::sequence_id(&self.eval)))
+            }
             // NOT IN (subquery) is planned as one anti join.
             "not" if call.arguments.len() == 1 => match call.arguments[0].kind.as_ref() {
                 ExprKind::InSubquery { values, query } => self.in_subquery_negated(values, query, scope).map(Some),

@@ -82,20 +82,45 @@ impl Analyzer<'_> {
     }
 
     /// The column's own attribute where `typed` is just a column; else a new one with Spark's name for it.
-    fn named(&self, typed: TypedExpr, item: &Expr, scope: &Scope) -> SelectValue {
+    pub(crate) fn named(&self, typed: TypedExpr, item: &Expr, scope: &Scope) -> SelectValue {
         let same = plain_column(&typed.expr).and_then(|id| {
             let below = scope.below.iter().flat_map(|b| b.output.iter().chain(&b.hidden));
             scope.output.iter().chain(&scope.hidden).chain(below).find(|a| a.id == id)
         });
         if let Some(attribute) = same {
-            return SelectValue { attribute: attribute.clone(), typed };
+            let mut attribute = attribute.clone();
+            // Spark answers the name as it was written.
+            if let ExprKind::Attribute { name, .. } = item.kind.as_ref()
+                && let Some(written) = name.last()
+                && self.same_name(written, &attribute.name)
+            {
+                attribute.name.clone_from(written);
+            }
+            return SelectValue { attribute, typed };
         }
-        let name = output_name(&typed, item);
+        let name = self.output_name(&typed, item, scope);
         let mut attribute = Attribute::new(name, typed.data_type.clone(), typed.nullable);
         if is_auto_named(item) {
             attribute.metadata.insert(AUTO_GENERATED_ALIAS.to_string(), "\"true\"".to_string());
         }
         SelectValue { typed, attribute }
+    }
+
+    /// Spark's name for an item without alias: a field that a dotted name reaches has the field's name, the cast of a
+    /// plain column keeps the column's.
+    fn output_name(&self, typed: &TypedExpr, item: &Expr, scope: &Scope) -> String {
+        let name = match item.kind.as_ref() {
+            ExprKind::Attribute { name, .. } => name.last(),
+            ExprKind::Cast { child, .. } | ExprKind::CastToText { child, .. } => match child.kind.as_ref() {
+                ExprKind::Attribute { name, .. } => name
+                    .last()
+                    .filter(|_| self.expression(child, scope).is_ok_and(|column| plain_column(&column.expr).is_some())),
+                ExprKind::Alias { names, .. } => names.last(),
+                _ => None,
+            },
+            _ => None,
+        };
+        name.unwrap_or(&typed.sql).clone()
     }
 
     fn inherited_metadata(&self, typed: &TypedExpr, scope: &Scope) -> std::collections::BTreeMap<String, String> {
@@ -176,12 +201,11 @@ impl Analyzer<'_> {
     fn expand_regex(&self, pattern: &str, plan_id: Option<i64>, scope: &Scope) -> Result<Vec<SelectValue>> {
         let inner = pattern.strip_prefix('`').and_then(|p| p.strip_suffix('`')).unwrap_or(pattern);
         let flags = if self.case_sensitive() { "" } else { "(?i)" };
-        let regex = regex::Regex::new(&format!("{flags}^(?:{inner})$")).map_err(|e| {
+        let regex = firesteel_functions::regex::compile(&format!("{flags}^(?:{inner})$")).map_err(|_| {
             SparkError::new(
                 "INVALID_PARAMETER_VALUE.PATTERN",
                 [("parameter", "colRegex"), ("functionName", "colRegex"), ("value", inner)],
             )
-            .with_cause(e)
         })?;
         let columns = self.star_columns(&[], plan_id, scope)?;
         Ok(columns.into_iter().filter(|c| regex.is_match(&c.attribute.name)).collect())
@@ -220,20 +244,6 @@ impl Analyzer<'_> {
             return Ok(());
         }
         Err(SparkError::new("EXCEPT_OVERLAPPING_COLUMNS", [("columns", quoted_name(name))]))
-    }
-}
-
-/// Spark's name for an item without alias: a field access shows the field only.
-fn output_name(typed: &TypedExpr, item: &Expr) -> String {
-    match item.kind.as_ref() {
-        ExprKind::Attribute { name, .. } => name.last().cloned().unwrap_or_else(|| typed.sql.clone()),
-        ExprKind::ExtractValue { child, extraction } if !is_auto_named(child) => match extraction.kind.as_ref() {
-            ExprKind::Literal(firesteel_plan::Literal::String(field)) if typed.sql.ends_with(&format!(".{field}")) => {
-                field.clone()
-            }
-            _ => typed.sql.clone(),
-        },
-        _ => typed.sql.clone(),
     }
 }
 

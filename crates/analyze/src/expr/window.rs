@@ -169,7 +169,7 @@ impl Analyzer<'_> {
             cast(value.clone(), &target, CastMode::Ansi, &self.eval)?
         };
         let constant = evaluate(&typed)?.ok_or_else(not_constant)?;
-        let (magnitude, negative) = magnitude(constant).ok_or_else(not_constant)?;
+        let (magnitude, negative) = magnitude(constant, key.is_none()).ok_or_else(not_constant)?;
         let is_zero = magnitude.to_string() == "0";
         let shown = match sql.strip_prefix('-') {
             Some(rest) => format!("{rest} PRECEDING"),
@@ -201,12 +201,14 @@ fn default_frame(ordered: bool) -> (DfFrame, String) {
     }
 }
 
-/// The offset without its sign, in the type DataFusion wants for frames of its key.
-fn magnitude(value: ScalarValue) -> Option<(ScalarValue, bool)> {
+/// The offset without its sign: a count of rows is UInt64, a distance has the type of its key (DataFusion takes a sum
+/// of other types for an overflow, and the frame would reach the end of its partition).
+fn magnitude(value: ScalarValue, counts_rows: bool) -> Option<(ScalarValue, bool)> {
     use ScalarValue as S;
     use arrow::datatypes::IntervalMonthDayNano;
     let out = match value {
-        S::Int64(Some(v)) => (S::UInt64(Some(v.unsigned_abs())), v < 0),
+        S::Int64(Some(v)) if counts_rows => (S::UInt64(Some(v.unsigned_abs())), v < 0),
+        S::Int64(Some(v)) => (S::Int64(Some(v.checked_abs()?)), v < 0),
         S::Int32(Some(v)) => (S::Int32(Some(v.checked_abs()?)), v < 0),
         S::Int16(Some(v)) => (S::Int16(Some(v.checked_abs()?)), v < 0),
         S::Int8(Some(v)) => (S::Int8(Some(v.checked_abs()?)), v < 0),

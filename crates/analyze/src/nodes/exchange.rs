@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use arrow::array::{AsArray, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::Int32Type;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
@@ -18,6 +21,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
+use super::slices;
 use super::sort_partitions::requirement;
 use super::unary::{Node, Operator, properties};
 
@@ -26,6 +30,8 @@ use super::unary::{Node, Operator, properties};
 pub enum Kind {
     RoundRobin(usize),
     Hash(Vec<Expr>, usize),
+    /// To the partition of this INT (modulo their count; NULL: the first)
+    Direct(Expr, usize),
     /// Sorted by these, then cut into pieces of equal size
     Range(Vec<SortExpr>, usize),
     /// Fewer partitions without moving rows between them
@@ -49,6 +55,7 @@ impl Operator for Exchange {
         match &self.kind {
             Kind::RoundRobin(n) => format!("RoundRobinPartitioning({n})"),
             Kind::Hash(keys, n) => format!("hashpartitioning({}, {n})", join(keys.iter())),
+            Kind::Direct(id, n) => format!("directpartitioning({id}, {n})"),
             Kind::Range(keys, n) => format!("rangepartitioning({}, {n})", join(keys.iter())),
             Kind::Coalesce(n) => format!("Coalesce({n})"),
         }
@@ -56,12 +63,14 @@ impl Operator for Exchange {
     fn expressions(&self) -> Vec<Expr> {
         match &self.kind {
             Kind::Hash(keys, _) => keys.clone(),
+            Kind::Direct(id, _) => vec![id.clone()],
             Kind::Range(keys, _) => keys.iter().map(|k| k.expr.clone()).collect(),
             _ => vec![],
         }
     }
-    fn with_expressions(&self, expressions: Vec<Expr>) -> Self {
+    fn with_expressions(&self, mut expressions: Vec<Expr>) -> Self {
         let kind = match &self.kind {
+            Kind::Direct(id, n) => Kind::Direct(expressions.pop().unwrap_or_else(|| id.clone()), *n),
             Kind::Hash(_, n) => Kind::Hash(expressions, *n),
             Kind::Range(keys, n) => {
                 let keys = keys.iter().zip(expressions);
@@ -73,11 +82,16 @@ impl Operator for Exchange {
     }
     fn physical(
         &self,
-        expressions: Vec<Arc<dyn PhysicalExpr>>,
+        mut expressions: Vec<Arc<dyn PhysicalExpr>>,
         input: Arc<dyn ExecutionPlan>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let (spread, ordering) = match &self.kind {
             Kind::RoundRobin(n) => (Spread::Repartition(Partitioning::RoundRobinBatch(*n)), None),
+            Kind::Direct(_, n) => {
+                let id =
+                    expressions.pop().ok_or_else(|| DataFusionError::Internal("a partition id is missing".into()))?;
+                (Spread::Direct(id, *n), None)
+            }
             Kind::Hash(_, n) => (Spread::Repartition(Partitioning::Hash(expressions, *n)), None),
             Kind::Range(keys, n) => (Spread::Range(*n), requirement(keys, expressions)),
             Kind::Coalesce(n) => (Spread::Coalesce(*n), None),
@@ -93,6 +107,7 @@ fn join<T: fmt::Display>(items: impl Iterator<Item = T>) -> String {
 #[derive(Debug, Clone)]
 enum Spread {
     Repartition(Partitioning),
+    Direct(Arc<dyn PhysicalExpr>, usize),
     Range(usize),
     Coalesce(usize),
 }
@@ -106,8 +121,8 @@ struct ExchangeExec {
     properties: Arc<PlanProperties>,
     /// DataFusion's operator, made at the first read and shared by all partitions
     repartition: OnceLock<Arc<dyn ExecutionPlan>>,
-    /// The pieces of a range exchange, read once for all partitions
-    ranges: Arc<OnceCell<Vec<Vec<arrow::array::RecordBatch>>>>,
+    /// The pieces of a range or direct exchange, read once for all partitions
+    pieces: Arc<OnceCell<Vec<Vec<arrow::array::RecordBatch>>>>,
 }
 
 impl ExchangeExec {
@@ -119,7 +134,7 @@ impl ExchangeExec {
     ) -> Self {
         let count = match &spread {
             Spread::Repartition(partitioning) => partitioning.partition_count(),
-            Spread::Range(n) => *n,
+            Spread::Range(n) | Spread::Direct(_, n) => *n,
             Spread::Coalesce(n) => (*n).min(input.output_partitioning().partition_count()).max(1),
         };
         let partitioning = match &spread {
@@ -127,15 +142,20 @@ impl ExchangeExec {
             _ => Partitioning::UnknownPartitioning(count),
         };
         let properties = properties(&input, &[], Some(partitioning));
-        let ranges = Arc::new(OnceCell::new());
-        Self { description, spread, ordering, input, properties, repartition: OnceLock::new(), ranges }
+        let pieces = Arc::new(OnceCell::new());
+        Self { description, spread, ordering, input, properties, repartition: OnceLock::new(), pieces }
     }
 
     fn repartitioned(&self, partitioning: &Partitioning) -> Result<Arc<dyn ExecutionPlan>> {
         if let Some(known) = self.repartition.get() {
             return Ok(Arc::clone(known));
         }
-        let made = Arc::new(RepartitionExec::try_new(Arc::clone(&self.input), partitioning.clone())?);
+        let input = match partitioning {
+            // DataFusion deals whole batches: thin ones spread the rows evenly.
+            Partitioning::RoundRobinBatch(n) => slices::exec(Arc::clone(&self.input), *n),
+            _ => Arc::clone(&self.input),
+        };
+        let made = Arc::new(RepartitionExec::try_new(input, partitioning.clone())?);
         Ok(Arc::clone(self.repartition.get_or_init(|| made)))
     }
 
@@ -151,10 +171,18 @@ impl ExchangeExec {
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), streams)))
     }
 
-    fn ranged(&self, count: usize, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (cell, input) = (Arc::clone(&self.ranges), Arc::clone(&self.input));
+    /// Partition `partition` of what is read once and then dealt out.
+    fn dealt(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let (cell, input, spread) = (Arc::clone(&self.pieces), Arc::clone(&self.input), self.spread.clone());
         let pieces = async move {
-            let all = cell.get_or_try_init(|| cut(input, count, context)).await?;
+            let all = cell.get_or_try_init(|| async {
+                match &spread {
+                    Spread::Direct(id, count) => deal(input, id, *count, context).await,
+                    Spread::Range(count) => cut(input, *count, context).await,
+                    _ => Ok(vec![]),
+                }
+            });
+            let all = all.await?;
             let piece = all.get(partition).cloned().unwrap_or_default();
             Ok::<_, DataFusionError>(futures::stream::iter(piece.into_iter().map(Ok)))
         };
@@ -187,6 +215,34 @@ async fn cut(
             pieces[piece].push(batch.slice(offset, length));
             offset += length;
             row += length;
+        }
+    }
+    Ok(pieces)
+}
+
+/// Reads all of the input and puts each row into the piece it asks for.
+async fn deal(
+    input: Arc<dyn ExecutionPlan>,
+    id: &Arc<dyn PhysicalExpr>,
+    count: usize,
+    context: Arc<TaskContext>,
+) -> Result<Vec<Vec<arrow::array::RecordBatch>>> {
+    let reservation = MemoryConsumer::new("DirectExchange").register(context.memory_pool());
+    let mut pieces = vec![vec![]; count];
+    for partition in 0..input.output_partitioning().partition_count() {
+        let mut rows = input.execute(partition, Arc::clone(&context))?;
+        while let Some(batch) = rows.next().await.transpose()? {
+            reservation.try_grow(batch.get_array_memory_size())?;
+            let ids = id.evaluate(&batch)?.into_array(batch.num_rows())?;
+            let ids = ids.as_primitive_opt::<Int32Type>();
+            let ids = ids.ok_or_else(|| DataFusionError::Internal("a partition id is no INT".into()))?;
+            let mut wanted: Vec<Vec<u32>> = vec![vec![]; count];
+            for (row, id) in (0_u32..).zip(ids.iter()) {
+                wanted[id.map_or(0, |id| i64::from(id).rem_euclid(count as i64) as usize)].push(row);
+            }
+            for (piece, rows) in pieces.iter_mut().zip(wanted).filter(|(_, rows)| !rows.is_empty()) {
+                piece.push(take_record_batch(&batch, &UInt32Array::from(rows))?);
+            }
         }
     }
     Ok(pieces)
@@ -244,7 +300,7 @@ impl ExecutionPlan for ExchangeExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         match &self.spread {
             Spread::Repartition(partitioning) => self.repartitioned(partitioning)?.execute(partition, context),
-            Spread::Range(count) => self.ranged(*count, partition, context),
+            Spread::Range(_) | Spread::Direct(..) => self.dealt(partition, context),
             Spread::Coalesce(_) => self.coalesced(partition, context),
         }
     }

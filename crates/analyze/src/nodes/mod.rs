@@ -5,6 +5,7 @@ pub mod observe;
 pub mod partition_columns;
 pub mod poisson;
 pub mod range;
+pub mod slices;
 pub mod sort_partitions;
 pub mod tail;
 pub mod unary;

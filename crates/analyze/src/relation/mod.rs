@@ -6,6 +6,7 @@ pub use cte::max_recursion;
 mod generate;
 mod join;
 mod leaf;
+mod parse;
 mod partition;
 mod pivot;
 mod project;

@@ -8,6 +8,7 @@ use firesteel_functions::partition_dependent::{self, Marker};
 use firesteel_plan::Result;
 
 use crate::from_datafusion;
+use crate::nodes::exchange;
 use crate::nodes::partition_columns::{self, Function};
 use crate::scope::fresh_id;
 
@@ -26,6 +27,7 @@ pub(crate) fn partition_below(plan: LogicalPlan, expressions: Vec<DfExpr>) -> Re
                 Marker::File(field) => return Ok(Transformed::yes(of_file(&plan, field))),
                 Marker::PartitionId => Function::PartitionId,
                 Marker::RowId => Function::RowId,
+                Marker::SequenceId => Function::RowIndex,
                 Marker::Uniform { seed } => Function::Uniform { seed },
                 Marker::Normal { seed } => Function::Normal { seed },
                 Marker::Text { seed, length } => Function::Text { seed, length },
@@ -41,6 +43,12 @@ pub(crate) fn partition_below(plan: LogicalPlan, expressions: Vec<DfExpr>) -> Re
     if columns.is_empty() {
         return Ok((plan, rewritten));
     }
+    // Rows are numbered without gaps where they all pass one place, in order.
+    let plan = if columns.iter().any(|(function, _)| *function == Function::RowIndex) {
+        exchange::plan(plan, exchange::Kind::Coalesce(1))
+    } else {
+        plan
+    };
     Ok((partition_columns::plan(plan, columns), rewritten))
 }
 

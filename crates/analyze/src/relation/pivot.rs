@@ -4,7 +4,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr as DfExpr;
 use firesteel_functions::cast::{CastMode, cast};
 use firesteel_functions::{TypedExpr, coerce};
-use firesteel_plan::relation::{ConnectPivot, Grouping, PivotValue};
+use firesteel_plan::relation::{ConnectPivot, Grouping, GroupingElement as Grouped, PivotValue};
 use firesteel_plan::{DataType, Expr, ExprKind, Relation, Result, SparkError};
 
 use crate::analyzer::Analyzer;
@@ -32,7 +32,11 @@ impl Analyzer<'_> {
         let scope = Scope::of(&input);
         let column = self.expression(&pivot.column, &scope)?;
         let Grouping::By(elements) = grouping else { return Err(SparkError::internal("pivot takes grouping columns")) };
-        let (groups, _) = self.grouping_elements(elements, &[], &[], &scope)?;
+        let written = elements.iter().map(|element| match element {
+            Grouped::Expression(expr) => Ok(self.named(self.expression(expr, &scope)?, expr, &scope)),
+            _ => Err(SparkError::internal("pivot takes plain grouping columns")),
+        });
+        let groups = written.collect::<Result<Vec<_>>>()?;
         let values: Vec<TypedExpr> = if pivot.values.is_empty() {
             self.distinct_values(&input, &column)?
         } else {
@@ -73,7 +77,8 @@ impl Analyzer<'_> {
             let reads = |typed: &TypedExpr| typed.any(|e| matches!(e, DfExpr::Column(c) if c.name == attribute.id));
             reads(&column) || items.iter().any(|item| matches!(item, SelectItem::Value(v) if reads(&v.typed)))
         };
-        let groups = input.output.iter().filter(|a| !used(a)).map(Attribute::typed).collect();
+        let unused = input.output.iter().filter(|a| !used(a));
+        let groups = unused.map(|a| SelectValue { typed: a.typed(), attribute: a.clone() }).collect();
         self.pivot(input, groups, column, pivots, aggregates)
     }
 
@@ -111,22 +116,15 @@ impl Analyzer<'_> {
     fn pivot(
         &self,
         input: Resolved,
-        groups: Vec<TypedExpr>,
+        groups: Vec<SelectValue>,
         column: TypedExpr,
         pivots: Vec<PivotColumn>,
         aggregates: &[Expr],
     ) -> Result<Resolved> {
         let scope = Scope::of(&input);
         let items = self.select_list(aggregates, &scope)?;
-        let mut outputs: Vec<SelectItem> = groups
-            .iter()
-            .map(|g| {
-                let same = crate::expr::plain_column(&g.expr).and_then(|id| input.output.iter().find(|a| a.id == id));
-                let attribute =
-                    same.cloned().unwrap_or_else(|| Attribute::new(&g.sql, g.data_type.clone(), g.nullable));
-                SelectItem::Value(SelectValue { typed: g.clone(), attribute })
-            })
-            .collect();
+        let mut outputs: Vec<SelectItem> = groups.iter().cloned().map(SelectItem::Value).collect();
+        let groups: Vec<TypedExpr> = groups.into_iter().map(|group| group.typed).collect();
         for pivot in &pivots {
             let matches = self.builtin("<=>", vec![column.clone(), pivot.value.clone()])?;
             for (item, written) in items.iter().zip(aggregates) {

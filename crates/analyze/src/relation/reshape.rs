@@ -89,11 +89,11 @@ impl Analyzer<'_> {
         let scope = Scope::of(&input);
         let mut dropped: Vec<String> = vec![];
         for column in columns {
-            // A column that does not resolve is no error here.
-            if let Ok(typed) = self.expression(column, &scope)
-                && let Some(id) = crate::expr::plain_column(&typed.expr)
-            {
-                dropped.push(id.to_string());
+            match self.expression(column, &scope) {
+                Ok(typed) => dropped.extend(crate::expr::plain_column(&typed.expr).map(str::to_string)),
+                Err(error) if error.is("AMBIGUOUS_REFERENCE") => return Err(error),
+                // A column that does not exist is no error here.
+                Err(_) => {}
             }
         }
         for name in names {

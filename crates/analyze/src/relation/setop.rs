@@ -104,6 +104,9 @@ impl Analyzer<'_> {
     }
 
     fn union(&self, left: &Resolved, right: &Resolved, all: bool) -> Result<(LogicalPlan, Vec<Attribute>)> {
+        if let (true, Some(longer)) = (all, lengthened(left, right)?) {
+            return Ok((longer, left.output.clone()));
+        }
         let output: Vec<Attribute> = (left.output.iter().zip(&right.output))
             .map(|(l, r)| {
                 let mut attribute = l.renewed();
@@ -329,6 +332,24 @@ pub(crate) fn row_number(
         datafusion::logical_expr::WindowFrameBound::CurrentRow,
     );
     super::window::window_plan(plan, vec![DfExpr::from(call).alias(id)])
+}
+
+/// A UNION ALL with one more input: a chain of a thousand is one operator, not a thousand levels of them. None where the
+/// left is no such union, or the right changes its types.
+fn lengthened(left: &Resolved, right: &Resolved) -> Result<Option<LogicalPlan>> {
+    let LogicalPlan::Union(union) = &left.plan else { return Ok(None) };
+    let names_agree = union.schema.fields().len() == left.output.len()
+        && union.schema.fields().iter().zip(&left.output).all(|(field, attribute)| *field.name() == attribute.id);
+    let fits = |(l, r): (&Attribute, &Attribute)| {
+        (l.nullable || !r.nullable) && merge_nullability(&l.data_type, &r.data_type) == l.data_type
+    };
+    if !names_agree || !left.output.iter().zip(&right.output).all(fits) {
+        return Ok(None);
+    }
+    let columns = right.output.iter().zip(&left.output).map(|(from, to)| from.column().alias(&to.id)).collect();
+    let mut inputs = union.inputs.clone();
+    inputs.push(Arc::new(project(right.plan.clone(), columns)?));
+    Ok(Some(LogicalPlan::Union(Union { inputs, schema: Arc::clone(&union.schema) })))
 }
 
 pub(crate) fn has_map(data_type: &DataType) -> bool {

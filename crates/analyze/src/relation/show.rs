@@ -59,7 +59,8 @@ impl Analyzer<'_> {
 
     fn preview(&self, input: &Relation, num_rows: i32, truncate: i32) -> Result<Preview> {
         let resolved = self.relation(input)?.sealed()?;
-        let header: Vec<String> = resolved.output.iter().map(|a| shorten(&escape(&a.name), truncate)).collect();
+        // Cells are truncated, names are not.
+        let header: Vec<String> = resolved.output.iter().map(|a| escape(&a.name)).collect();
         // A negative number of rows means none; the largest INT leaves no room for the one that tells of more.
         let wanted = num_rows.clamp(0, i32::MAX - 16) as i64;
         let plan = super::unary::limit_plan(resolved.plan.clone(), 0, Some(wanted + 1));
@@ -104,6 +105,10 @@ impl Analyzer<'_> {
                 context,
             );
             return Ok(call.build());
+        }
+        if value.data_type == DataType::Variant {
+            // As JSON: a string in a variant keeps its quotes, which a cast takes off.
+            return self.builtin("to_json", vec![value]);
         }
         cast(value, &DataType::STRING, CastMode::Legacy, &self.eval)
     }

@@ -5,7 +5,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Distinct, Limit, LogicalPlan, LogicalPlanBuilder, lit};
 use firesteel_functions::TypedExpr;
 use firesteel_functions::cast::{CastMode, cast};
-use firesteel_plan::relation::{Options, SampleMethod};
+use firesteel_plan::relation::SampleMethod;
 use firesteel_plan::{DataType, Expr, ExprKind, Relation, Result, SparkError};
 
 use super::setop::has_map;
@@ -151,6 +151,12 @@ impl Analyzer<'_> {
             Some(n) => partition_count(n)?,
             None => self.shuffle_partitions(),
         };
+        if let Some(id) = direct_partition_id(expressions) {
+            let id = cast(self.expression(id, &scope)?, &DataType::Integer, CastMode::of(&self.eval), &self.eval)?;
+            let input = self.with_used_below(input, &scope)?;
+            let plan = exchange::plan(input.plan.clone(), exchange::Kind::Direct(id.expr, count));
+            return Ok(input.closed(plan));
+        }
         let mut keys = vec![];
         let mut orders = vec![];
         for expression in expressions {
@@ -298,64 +304,6 @@ impl Analyzer<'_> {
         let plan = observe::plan(input.plan.clone(), name, expressions, &schema)?;
         Ok(input.closed(plan))
     }
-
-    /// `spark.read.json(df)`, `.csv(df)`, `.xml(df)`: each string becomes a row.
-    pub(super) fn parse(
-        &self,
-        input: &Relation,
-        format: &str,
-        schema: Option<&DataType>,
-        options: &Options,
-    ) -> Result<Resolved> {
-        let input = self.relation(input)?.sealed()?;
-        let Some(value) = input.output.first().filter(|a| a.data_type.is_string()).cloned() else {
-            return Err(SparkError::new("PARSE_INPUT_NOT_STRING_TYPE", [("schema", input.schema().simple_string())])
-                .with_cause("one string column is needed"));
-        };
-        let schema = match schema {
-            Some(DataType::Struct(fields)) => fields.clone(),
-            Some(_) => return Err(SparkError::of("INVALID_SCHEMA.NON_STRUCT_TYPE")),
-            None => self.infer_schema(&input, &value, format, options)?,
-        };
-        let mut arguments = vec![value.typed(), TypedExpr::string(DataType::Struct(schema.clone()).json())];
-        let pairs = options.iter().flat_map(|(k, v)| [TypedExpr::string(k), TypedExpr::string(v)]);
-        let pairs: Vec<_> = pairs.collect();
-        if !pairs.is_empty() {
-            arguments.push(self.builtin("map", pairs)?);
-        }
-        let parsed = self.builtin(&format!("from_{format}"), arguments)?;
-        let id = fresh_id("parsed");
-        let plan = project(input.plan.clone(), vec![parsed.expr.alias(&id)])?;
-        let row = TypedExpr::new(
-            datafusion::logical_expr::Expr::Column(datafusion::common::Column::from_name(&id)),
-            parsed.data_type,
-            true,
-            "parsed",
-        );
-        let mut values = vec![];
-        for field in schema.fields.iter() {
-            let key = TypedExpr::string(field.name.clone());
-            let typed = firesteel_functions::structs::extract_value(row.clone(), key, &self.eval)?;
-            let attribute = Attribute::of_field(&firesteel_plan::StructField { nullable: true, ..field.clone() });
-            values.push(crate::expr::SelectValue { typed, attribute });
-        }
-        self.project_values(Resolved::new(plan, vec![]), values)
-    }
-
-    /// Runs over the data once to find its schema.
-    fn infer_schema(
-        &self,
-        input: &Resolved,
-        value: &Attribute,
-        format: &str,
-        options: &Options,
-    ) -> Result<firesteel_plan::StructType> {
-        let query = crate::context::AnalyzedQuery { plan: input.plan.clone(), schema: input.schema() };
-        let batches = self.collected(query)?;
-        let index = input.output.iter().position(|a| a.id == value.id).unwrap_or(0);
-        let columns: Vec<_> = batches.iter().map(|b| Arc::clone(b.column(index))).collect();
-        self.context.infer_schema(format, &columns, options)
-    }
 }
 
 pub(crate) fn limit_plan(plan: LogicalPlan, skip: i64, fetch: Option<i64>) -> LogicalPlan {
@@ -371,6 +319,15 @@ fn partition_count(n: i32) -> Result<usize> {
         SparkError::new("INVALID_PARAMETER_VALUE.NUM_PARTITIONS", [("numPartitions", n.to_string())])
             .with_message(format!("The number of partitions ({n}) must be positive."))
     })
+}
+
+/// The partition that each row asks for (`repartitionById`), which clients send as the one expression of a repartition.
+fn direct_partition_id(expressions: &[Expr]) -> Option<&Expr> {
+    let [only] = expressions else { return None };
+    match only.kind.as_ref() {
+        ExprKind::Function(call) if call.name == ["direct_shuffle_partition_id"] => call.arguments.first(),
+        _ => None,
+    }
 }
 
 /// Hints name columns by strings over Connect.

@@ -19,7 +19,9 @@ impl<'a> Decoder<'a> {
             GroupType::Groupby => keys.iter().cloned().map(GroupingElement::Expression).collect(),
             GroupType::Rollup => vec![GroupingElement::Rollup(one_each(&keys))],
             GroupType::Cube => vec![GroupingElement::Cube(one_each(&keys))],
-            GroupType::GroupingSets => vec![GroupingElement::GroupingSets(self.grouping_sets(aggregate)?)],
+            GroupType::GroupingSets => {
+                vec![GroupingElement::KeyedSets { keys: keys.clone(), sets: self.grouping_sets(aggregate)? }]
+            }
             GroupType::Pivot => {
                 let elements = keys.into_iter().map(GroupingElement::Expression).collect();
                 let pivot = Some(self.pivot(aggregate)?);
@@ -34,9 +36,8 @@ impl<'a> Decoder<'a> {
         Ok(RelationKind::Aggregate { input, grouping: Grouping::By(elements), aggregates, pivot: None })
     }
 
-    fn grouping_sets(&mut self, aggregate: &'a proto::Aggregate) -> Result<Vec<GroupingElement>> {
-        let sets = aggregate.grouping_sets.iter();
-        sets.map(|set| Ok(GroupingElement::Set(self.expressions(&set.grouping_set)?))).collect()
+    fn grouping_sets(&mut self, aggregate: &'a proto::Aggregate) -> Result<Vec<Vec<Expr>>> {
+        aggregate.grouping_sets.iter().map(|set| self.expressions(&set.grouping_set)).collect()
     }
 
     fn pivot(&mut self, aggregate: &'a proto::Aggregate) -> Result<ConnectPivot> {

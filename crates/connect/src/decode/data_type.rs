@@ -93,16 +93,20 @@ impl Decoder<'_> {
     }
 }
 
-/// DDL, JSON or a single type.
+/// The columns of a table, a single type, or the fields of a struct (`a: INT`), in DDL or JSON. Where none fits, the
+/// error is that of the first.
 pub(crate) fn parse_type(text: &str) -> Result<DataType> {
     if text.trim_start().starts_with(['{', '"']) {
         return DataType::from_json(text);
     }
     let options = ParseOptions::default();
-    match firesteel_sql::parse_data_type(text, &options) {
-        Ok(data_type) => Ok(data_type),
-        Err(error) => firesteel_sql::parse_table_schema(text, &options).map(DataType::Struct).map_err(|_| error),
-    }
+    let error = match firesteel_sql::parse_table_schema(text, &options) {
+        Ok(schema) => return Ok(DataType::Struct(schema)),
+        Err(error) => error,
+    };
+    firesteel_sql::parse_data_type(text, &options)
+        .or_else(|_| firesteel_sql::parse_data_type(&format!("struct<{}>", text.trim()), &options))
+        .map_err(|_| error)
 }
 
 fn simple(kind: &Kind) -> Option<DataType> {

@@ -108,7 +108,9 @@ impl<'a> Decoder<'a> {
         };
         let mut call = FunctionCall::new(name, self.expressions(&function.arguments)?);
         call.distinct = function.is_distinct;
-        call.is_internal = function.is_internal.unwrap_or(false);
+        // One that only the protocol knows, though clients do not say so.
+        let is_of_protocol = function.function_name == "distributed_sequence_id";
+        call.is_internal = function.is_internal.unwrap_or(is_of_protocol);
         Ok(ExprKind::Function(call))
     }
 

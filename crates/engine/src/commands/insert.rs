@@ -78,6 +78,7 @@ fn request_of_path(
         bucketing: None,
         options: SourceOptions::new(options.clone()),
         static_partitions: vec![],
+        moved_partitions: vec![],
         conf: Conf::new((*st.context.eval.conf).clone()),
         storage: st.context.storage(),
     }

@@ -53,8 +53,8 @@ pub(crate) use cache::{cache_table, is_cached, refresh_table, uncache};
 pub(crate) use create_text::text_of as create_table_text;
 pub(crate) use describe::{describe_table, metadata_text};
 pub(crate) use namespace::existing as existing_database;
-pub(crate) use partition::{path_of as partition_path, repair};
-pub(crate) use table::create_external;
+pub(crate) use partition::{directory as partition_directory, path_of as partition_path, repair};
+pub(crate) use table::{create_external, table_relation};
 
 /// A statement being run.
 #[derive(Clone)]

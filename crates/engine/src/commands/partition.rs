@@ -90,7 +90,7 @@ fn escape(text: &str) -> String {
     text.chars().map(|c| if special(c) { format!("%{:02X}", c as u32) } else { c.to_string() }).collect()
 }
 
-fn directory(table: &Table, partition: &Partition) -> Result<String> {
+pub fn directory(table: &Table, partition: &Partition) -> Result<String> {
     match (&partition.location, &table.location) {
         (Some(location), _) => Ok(location.clone()),
         (None, Some(table)) => Ok(Location::parse(table)?.join(&path_of(&partition.spec)).to_string()),
@@ -210,7 +210,7 @@ pub async fn repair(st: &Statement, name: TableName, add: bool, drop: bool) -> A
 
 /// Makes the catalog agree with the directories that are there.
 pub async fn recover(st: &Statement, table: &Table, add: bool, drop: bool) -> Result<()> {
-    let request = ScanRequest { ..st.context.scan_request(table, &Default::default())? };
+    let request = ScanRequest { partitions: None, ..st.context.scan_request(table, &Default::default()).await? };
     let scan = firesteel_lake::scan(request).await?;
     let root = Location::parse(table.location.as_deref().unwrap_or_default())?;
     let mut found: BTreeSet<PartitionSpec> = BTreeSet::new();

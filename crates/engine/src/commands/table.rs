@@ -231,8 +231,8 @@ fn check_bucket(table: &Table) -> Result<()> {
 /// The schema of files that are there already.
 async fn infer_schema(st: &Statement, table: &mut Table) -> Result<()> {
     let Some(_) = &table.location else { return Ok(()) };
-    let request =
-        ScanRequest { user_schema: None, partition_columns: None, ..st.context.scan_request(table, &BTreeMap::new())? };
+    let known = st.context.scan_request(table, &BTreeMap::new()).await?;
+    let request = ScanRequest { user_schema: None, partition_columns: None, partitions: None, ..known };
     let scan = scan(request).await?;
     table.schema = scan.schema().clone();
     table.partition_columns = scan.partition_schema().fields.iter().map(|f| f.name.clone()).collect();
@@ -244,7 +244,8 @@ pub async fn finish_create(st: &Statement, mut table: Table, if_not_exists: bool
     if st.catalog().get_database(&table.id.database).await?.is_none() {
         return Err(firesteel_catalog::errors::schema_not_found(&table.id.database));
     }
-    table.tracks_partitions = !table.partition_columns.is_empty() && table.kind == TableKind::Managed;
+    // Files that are there already belong to the table once MSCK REPAIR TABLE has found their partitions.
+    table.tracks_partitions = !table.partition_columns.is_empty();
     if table.location.is_none() {
         let location = default_location(st, &table.id).await?;
         if !is_empty_place(st, &location).await? {
@@ -380,6 +381,12 @@ pub async fn truncate(st: &Statement, name: TableName, partition: Option<Partiti
     let root = table.location.clone().unwrap_or_default();
     match partition {
         None => {
+            for partition in st.catalog().list_partitions(&table.id, &vec![]).await? {
+                if let Some(elsewhere) = &partition.location {
+                    remove_files(st, elsewhere).await?;
+                    ensure_directory(st, elsewhere).await?;
+                }
+            }
             remove_files(st, &root).await?;
             ensure_directory(st, &root).await?;
         }
@@ -390,8 +397,7 @@ pub async fn truncate(st: &Statement, name: TableName, partition: Option<Partiti
                 return Err(firesteel_catalog::errors::partitions_not_found(&table.id, &[spec]));
             }
             for found in matching {
-                let place = Location::parse(&root)?.join(&super::partition::path_of(&found.spec)).to_string();
-                let place = found.location.unwrap_or(place);
+                let place = super::partition::directory(&table, &found)?;
                 remove_files(st, &place).await?;
                 ensure_directory(st, &place).await?;
             }
@@ -420,7 +426,7 @@ pub async fn analyze(st: &Statement, name: TableName, no_scan: bool, columns: An
 }
 
 async fn analyze_one(st: &Statement, table: Table, no_scan: bool, columns: AnalyzeColumns) -> Result<()> {
-    let files = scan(st.context.scan_request(&table, &BTreeMap::new())?).await?;
+    let files = scan(st.context.scan_request(&table, &BTreeMap::new()).await?).await?;
     let mut statistics = table.statistics.clone().unwrap_or_default();
     statistics.size_in_bytes = files.size_in_bytes();
     if !no_scan {

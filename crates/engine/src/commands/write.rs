@@ -2,9 +2,9 @@
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use firesteel_analyze::{AnalyzedPlan, Attribute};
-use firesteel_catalog::{BucketSpec, Partition, Table, TableKind};
+use firesteel_catalog::{BucketSpec, Partition, PartitionSpec, Table, TableKind};
 use firesteel_functions::cast::{CastMode, can_store_assign, can_up_cast, cast};
-use firesteel_lake::{Conf, SourceOptions, WriteRequest, WriteSummary};
+use firesteel_lake::{Conf, SourceOptions, TablePartition, WriteRequest, WriteSummary};
 use firesteel_plan::command::{SaveMode, Write, WriteTarget, WriteV2, WriteV2Mode};
 use firesteel_plan::identifier::{quote_identifier, quoted_name};
 use firesteel_plan::relation::Options;
@@ -88,6 +88,7 @@ async fn save(st: &Statement, write: &Write, path: Option<String>) -> Result<Obs
         bucketing: None,
         options: SourceOptions::new(write.options.clone()),
         static_partitions: vec![],
+        moved_partitions: vec![],
         conf: Conf::new((*st.context.eval.conf).clone()),
         storage: st.context.storage(),
     };
@@ -234,6 +235,7 @@ pub async fn create_with_rows(
         bucketing: bucketing(&table),
         options: SourceOptions::new(table.options.clone()),
         static_partitions: vec![],
+        moved_partitions: vec![],
         conf: Conf::new((*st.context.eval.conf).clone()),
         storage: st.context.storage(),
     };
@@ -268,21 +270,23 @@ pub async fn create_with_rows(
     if let Some(old) = moved.and_then(|old| old.location.clone()) {
         remove_files(st, &old).await?;
     }
-    add_partitions(st, &id, &columns, partitions).await?;
+    st.catalog().create_partitions(&id, partitions_of(&columns, partitions), true).await?;
     st.session().cache.invalidate_table(&id);
     Ok(observed)
 }
 
-/// Registers the partitions that a write made.
-async fn add_partitions(
-    st: &Statement,
-    id: &firesteel_catalog::TableId,
-    columns: &[String],
-    made: Vec<std::collections::BTreeMap<String, Option<String>>>,
-) -> Result<()> {
-    if made.is_empty() {
-        return Ok(());
+/// The partitions of the table that have a place of their own.
+async fn moved_partitions(st: &Statement, table: &Table) -> Result<Vec<TablePartition>> {
+    if !table.tracks_partitions {
+        return Ok(vec![]);
     }
+    let all = st.catalog().list_partitions(&table.id, &vec![]).await?;
+    let moved = all.into_iter().filter_map(|p| Some(TablePartition { values: p.spec, location: p.location? }));
+    Ok(moved.collect())
+}
+
+/// The partitions that a write made, as the catalog keeps them.
+fn partitions_of(columns: &[String], made: Vec<std::collections::BTreeMap<String, Option<String>>>) -> Vec<Partition> {
     let spec = |values: std::collections::BTreeMap<String, Option<String>>| {
         let value = |column: &String| {
             let found = values.iter().find(|(key, _)| key.eq_ignore_ascii_case(column));
@@ -290,7 +294,7 @@ async fn add_partitions(
         };
         Partition::new(columns.iter().map(value).collect(), None)
     };
-    st.catalog().create_partitions(id, made.into_iter().map(spec).collect(), true).await
+    made.into_iter().map(spec).collect()
 }
 
 /// The query's columns in the order of `schema` (which has the same names).
@@ -432,20 +436,21 @@ pub async fn write_stored(
         bucketing: bucketing(table),
         options: SourceOptions::new(all_options),
         static_partitions: if overwrite { leading(table, &static_partitions) } else { vec![] },
+        moved_partitions: moved_partitions(st, table).await?,
         conf: Conf::new((*st.context.eval.conf).clone()),
         storage: st.context.storage(),
     };
     let (summary, observed) = write_files(st, &stored, request).await?;
-    if overwrite && table.tracks_partitions && !dynamic {
-        // The partitions that the overwrite removed are gone from the catalog too.
-        let old = st.catalog().list_partitions(&table.id, &static_partitions).await?;
-        let specs = old.into_iter().map(|p| p.spec).collect();
-        st.catalog().drop_partitions(&table.id, specs, true).await?;
-    }
-    if table.tracks_partitions
-        && let Some(summary) = summary
-    {
-        add_partitions(st, &table.id, &table.partition_columns, summary.partitions).await?;
+    if table.tracks_partitions {
+        let written = partitions_of(&table.partition_columns, summary.map(|s| s.partitions).unwrap_or_default());
+        if overwrite && !dynamic {
+            // The partitions that the overwrite removed are gone from the catalog too.
+            let old = st.catalog().list_partitions(&table.id, &static_partitions).await?;
+            let is_written = |spec: &PartitionSpec| written.iter().any(|partition| partition.spec == *spec);
+            let gone = old.into_iter().map(|p| p.spec).filter(|spec| !is_written(spec)).collect();
+            st.catalog().drop_partitions(&table.id, gone, true).await?;
+        }
+        st.catalog().create_partitions(&table.id, written, true).await?;
     }
     st.session().cache.invalidate_table(&table.id);
     Ok(observed)

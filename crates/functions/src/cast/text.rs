@@ -111,6 +111,18 @@ impl<'a> Writer<'a> {
             DataType::DayTimeInterval(a, b) => values!(DurationMicrosecondType, move |out: &mut String, v| {
                 out.push_str(&interval::format_day_time(v, *a, *b))
             }),
+            DataType::Variant => {
+                let zone = &caster.context.time_zone;
+                let parts = array.as_struct_opt().ok_or_else(|| unexpected(array))?;
+                let part = |name| parts.column_by_name(name).and_then(|column| column.as_binary_opt::<i32>());
+                let (Some(values), Some(metadata)) = (part("value"), part("metadata")) else {
+                    return Err(unexpected(array));
+                };
+                Box::new(move |out, row| {
+                    // A damaged variant shows as far as it can be read.
+                    let _ = crate::variant::text::write_json(values.value(row), metadata.value(row), zone, out);
+                })
+            }
             DataType::CalendarInterval => values!(IntervalMonthDayNanoType, |out: &mut String, v| {
                 out.push_str(&interval::format_calendar(CalendarInterval::from_arrow(v)))
             }),

@@ -59,8 +59,8 @@ pub fn compile(pattern: &str) -> Result<Arc<JavaRegex>, InvalidPattern> {
 
 impl JavaRegex {
     fn new(pattern: &str) -> Result<Self, InvalidPattern> {
-        let translated = translate::translate(pattern);
-        if let Ok(regex) = regex::Regex::new(&translated) {
+        let (translated, has_possessive) = translate::translate(pattern);
+        if !has_possessive && let Ok(regex) = regex::Regex::new(&translated) {
             let groups = regex.captures_len() - 1;
             return Ok(Self { engine: Engine::Linear(regex), groups });
         }

@@ -44,19 +44,28 @@ struct Translator<'a> {
     depth: usize,
     /// `(?s)`: the dot matches line terminators too
     dot_all: bool,
+    /// The last character was a quantifier, or a part of one
+    is_quantified: bool,
+    has_possessive: bool,
 }
 
-pub fn translate(pattern: &str) -> String {
+/// The pattern in the syntax of Rust's engines, and whether it has possessive quantifiers (`a*+`), which only the
+/// backtracking one has: the linear one takes the `+` for one more repetition.
+pub fn translate(pattern: &str) -> (String, bool) {
     let mut t = Translator {
         rest: pattern.chars().peekable(),
         out: String::with_capacity(pattern.len() + 8),
         depth: 0,
         dot_all: false,
+        is_quantified: false,
+        has_possessive: false,
     };
     while let Some(c) = t.rest.next() {
+        t.has_possessive |= t.depth == 0 && c == '+' && t.is_quantified;
+        t.is_quantified = t.depth == 0 && matches!(c, '?' | '*' | '+' | '}');
         t.character(c);
     }
-    t.out
+    (t.out, t.has_possessive)
 }
 
 impl Translator<'_> {
@@ -226,8 +235,9 @@ mod tests {
 
     #[test]
     fn java_only_syntax() {
-        assert_eq!(translate(r"\d[\w-]"), r"[0-9][a-zA-Z0-9_-]");
-        assert_eq!(translate(r"\Qa.b\E+"), r"a\.b+");
+        assert_eq!(translate(r"\d[\w-]").0, r"[0-9][a-zA-Z0-9_-]");
+        assert_eq!(translate(r"\Qa.b\E+").0, r"a\.b+");
+        assert!(translate(r"(a)?+.+").1 && !translate(r"(?:a)+[*+]?").1);
         for (pattern, text, expected) in [
             (r"\w", "é", false),
             (r"^[a-z&&[^b]]$", "b", false),

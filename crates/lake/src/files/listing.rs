@@ -35,12 +35,18 @@ pub async fn list(request: &ScanRequest) -> Result<Listing> {
     };
     let files = request.storage.file_system(&Location::parse(first)?)?;
     let mut roots = vec![];
-    for path in &request.paths {
+    let partitions = request.partitions.as_ref().map(|all| all.iter().map(|p| &p.location).collect::<Vec<_>>());
+    for path in partitions.as_ref().unwrap_or(&request.paths.iter().collect()) {
         let location = Location::parse(path)?;
         if request.storage.file_system(&location)?.store_url() != files.store_url() {
             return Err(SparkError::unsupported("one read over several file systems"));
         }
-        roots.extend(resolve(files.as_ref(), &location, request).await?);
+        if partitions.is_some() {
+            // A partition that the catalog knows may have lost its directory: it has no rows.
+            roots.extend(files.status(&location).await?);
+        } else {
+            roots.extend(resolve(files.as_ref(), &location, request).await?);
+        }
     }
     let filter = FileFilter::new(&request.options, &request.conf)?;
     let mut data = vec![];

@@ -9,7 +9,7 @@ use firesteel_storage::Location;
 use super::infer_value::{cast_partition_value, infer_type, widen};
 use super::listing::Listing;
 use super::names::{HIVE_DEFAULT_PARTITION, unescape_path_name};
-use crate::request::ScanRequest;
+use crate::request::{ScanRequest, TablePartition};
 
 /// The partition columns of a read and the values of each directory.
 #[derive(Debug, Default)]
@@ -34,6 +34,9 @@ type RawValues = Vec<(String, Option<String>)>;
 
 /// Finds the partition columns of a listing, with types inferred or taken from the request's schema.
 pub fn discover(request: &ScanRequest, listing: &Listing) -> Result<PartitionLayout> {
+    if let Some(partitions) = &request.partitions {
+        return from_catalog(request, partitions, listing);
+    }
     if request.options.flag("recursiveFileLookup", false)? {
         return Ok(PartitionLayout::default());
     }
@@ -57,6 +60,32 @@ pub fn discover(request: &ScanRequest, listing: &Listing) -> Result<PartitionLay
         return Err(SparkError::new("CONFLICTING_DIRECTORY_STRUCTURES", [("discoveredBasePaths", list.concat())]));
     }
     let schema = partition_schema(request, &raw)?;
+    layout(request, schema, raw)
+}
+
+/// The partitions that a catalog keeps; files of a directory belong to the partition closest above them.
+fn from_catalog(request: &ScanRequest, partitions: &[TablePartition], listing: &Listing) -> Result<PartitionLayout> {
+    let schema = declared_without_files(request);
+    let mut places = vec![];
+    for partition in partitions {
+        places.push((Location::parse(&partition.location)?, partition));
+    }
+    let mut raw: BTreeMap<Location, RawValues> = BTreeMap::new();
+    for file in &listing.data {
+        let Some(directory) = file.location.parent() else { continue };
+        let above = places.iter().filter(|(place, _)| directory.relative_to(place).is_some());
+        let closest = above.max_by_key(|(place, _)| place.path().len());
+        if let Some((_, partition)) = closest
+            && !raw.contains_key(&directory)
+        {
+            raw.insert(directory, partition.values.clone());
+        }
+    }
+    layout(request, schema, raw)
+}
+
+/// The values of each directory, as the columns' types.
+fn layout(request: &ScanRequest, schema: StructType, raw: BTreeMap<Location, RawValues>) -> Result<PartitionLayout> {
     let zone = time_zone_or_utc(request.options.get("timeZone").unwrap_or(request.conf.time_zone()));
     let mut directories = BTreeMap::new();
     for (directory, values) in raw {

@@ -3,8 +3,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType as ArrowType, Field, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType as ArrowType, Field, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use firesteel_functions::types::to_arrow_fields;
 use firesteel_plan::{Result, SparkError, StructType};
 use orc_rust::ArrowWriterBuilder;
@@ -152,8 +154,23 @@ impl Encoder for OrcEncoder {
     }
 }
 
+/// The format has no spelling for a time in the last second before 1970 that has more than 999 microseconds.
+fn check_times(column: &ArrayRef, name: &str) -> Result<()> {
+    let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() else { return Ok(()) };
+    match times.iter().flatten().find(|micros| (-999_000..0).contains(micros)) {
+        Some(micros) => Err(SparkError::unsupported(format!(
+            "writing the time {micros} microseconds after 1970-01-01 00:00:00 UTC to ORC (column `{name}`): the format \
+             cannot hold a fraction of the second before"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Columns by position: names may repeat but for their case.
 fn fit_stored(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    for (column, field) in batch.columns().iter().zip(schema.fields()) {
+        check_times(column, field.name())?;
+    }
     let columns = batch.columns().iter().zip(schema.fields());
     let columns = columns.map(|(column, field)| crate::convert::convert(column, field.data_type(), true));
     let columns = columns.collect::<std::result::Result<Vec<_>, _>>().map_err(failed)?;

@@ -61,31 +61,38 @@ pub(super) fn factory(schema: &StructType, request: &WriteRequest) -> Result<Arc
         .set_created_by("firesteel".into())
         .set_coerce_types(true)
         .build();
+    // INT96 is a type of the past that the writer does not have: what asks for it gets microseconds.
+    let times = match request.conf.get("spark.sql.parquet.outputTimestampType") {
+        Some(name) if name.eq_ignore_ascii_case("TIMESTAMP_MILLIS") => TimeUnit::Millisecond,
+        _ => TimeUnit::Microsecond,
+    };
     Ok(Arc::new(ParquetFactory {
         extension: format!("{suffix}.parquet"),
-        schema: Arc::new(Schema::new(stored_fields(&to_arrow_fields(schema)))),
+        schema: Arc::new(Schema::new(stored_fields(&to_arrow_fields(schema), times))),
         properties,
         block_bytes,
     }))
 }
 
 /// The Arrow fields that Parquet's writer turns into Spark's Parquet types.
-fn stored_fields(fields: &Fields) -> Fields {
-    fields.iter().map(stored_field).collect()
+fn stored_fields(fields: &Fields, times: TimeUnit) -> Fields {
+    fields.iter().map(|field| stored_field(field, times)).collect()
 }
 
-fn stored_field(field: &FieldRef) -> FieldRef {
-    Arc::new(Field::new(field.name(), stored_type(field.data_type()), field.is_nullable()))
+fn stored_field(field: &FieldRef, times: TimeUnit) -> FieldRef {
+    Arc::new(Field::new(field.name(), stored_type(field.data_type(), times), field.is_nullable()))
 }
 
-fn stored_type(data_type: &ArrowType) -> ArrowType {
+/// `times`: the unit of TIMESTAMP; TIMESTAMP_NTZ always has microseconds.
+fn stored_type(data_type: &ArrowType, times: TimeUnit) -> ArrowType {
     match data_type {
+        ArrowType::Timestamp(_, Some(zone)) => ArrowType::Timestamp(times, Some(Arc::clone(zone))),
         ArrowType::Interval(IntervalUnit::YearMonth) => ArrowType::Int32,
         ArrowType::Duration(_) => ArrowType::Int64,
         ArrowType::Time64(_) => ArrowType::Time64(TimeUnit::Microsecond),
-        ArrowType::List(element) => ArrowType::List(stored_field(element)),
-        ArrowType::Map(entries, sorted) => ArrowType::Map(stored_field(entries), *sorted),
-        ArrowType::Struct(fields) => ArrowType::Struct(stored_fields(fields)),
+        ArrowType::List(element) => ArrowType::List(stored_field(element, times)),
+        ArrowType::Map(entries, sorted) => ArrowType::Map(stored_field(entries, times), *sorted),
+        ArrowType::Struct(fields) => ArrowType::Struct(stored_fields(fields, times)),
         other => other.clone(),
     }
 }

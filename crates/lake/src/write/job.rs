@@ -13,7 +13,7 @@ use super::commit::TaskOutput;
 use super::task::{self, TaskContext};
 use crate::files::{find_field, partition_path};
 use crate::format;
-use crate::request::{WriteRequest, WriteSummary};
+use crate::request::{TablePartition, WriteRequest, WriteSummary};
 
 /// The directory of unfinished writes below a table, as in Hadoop.
 const TEMPORARY: &str = "_temporary";
@@ -107,25 +107,33 @@ impl WriteJob {
     /// Renames what is replaced into the staging directory and the new files out of it; notes each move in `moves`.
     async fn publish(&self, outputs: &[TaskOutput], moves: &mut Vec<(Location, Location)>) -> Result<()> {
         if self.request.mode == SaveMode::Overwrite {
-            for place in self.overwritten(outputs).await? {
-                if let Some(path) = place.relative_to(&self.target) {
-                    // A table that is a file is itself what is replaced.
-                    let name = if path.is_empty() { place.name() } else { path };
-                    let aside = self.staging.join(REPLACED).join(name);
-                    self.file_system.rename(&place, &aside).await?;
-                    moves.push((place, aside));
-                }
+            for (index, place) in self.overwritten(outputs).await?.into_iter().enumerate() {
+                // Names of partitions that lie elsewhere may repeat.
+                let aside = self.staging.join(REPLACED).join(&index.to_string()).join(place.name());
+                self.file_system.rename(&place, &aside).await?;
+                moves.push((place, aside));
             }
         }
         for output in outputs {
             for file in &output.files {
                 let from = self.staging.join(&output.directory).join(&file.path);
-                let to = self.target.join(&file.path);
+                let to = match file.path.rsplit_once('/') {
+                    Some((directory, name)) => self.partition(directory)?.join(name),
+                    None => self.target.join(&file.path),
+                };
                 self.file_system.rename(&from, &to).await?;
                 moves.push((from, to));
             }
         }
         Ok(())
+    }
+
+    /// Where the files of a partition go, by the path its values make.
+    fn partition(&self, directory: &str) -> Result<Location> {
+        match self.request.moved_partitions.iter().find(|moved| path_of(moved) == directory) {
+            Some(moved) => Location::parse(&moved.location),
+            None => Ok(self.target.join(directory)),
+        }
     }
 
     async fn mark_success(&self) -> Result<()> {
@@ -166,21 +174,33 @@ impl WriteJob {
                 .collect();
             let mut found = vec![];
             for directory in written {
-                found.extend(self.file_system.status(&self.target.join(&directory)).await?);
+                found.extend(self.file_system.status(&self.partition(&directory)?).await?);
             }
             return Ok(found.into_iter().map(|status| status.location).collect());
+        }
+        let mut found = vec![];
+        for moved in &self.request.moved_partitions {
+            if moved.values.starts_with(&self.request.static_partitions) {
+                found.extend(self.visible(&Location::parse(&moved.location)?).await?);
+            }
         }
         let fixed = self.request.static_partitions.iter().map(|(c, v)| (c.as_str(), v.as_deref()));
         let root = match partition_path(fixed) {
             path if path.is_empty() => self.target.clone(),
             path => self.target.join(&path),
         };
-        match self.file_system.status(&root).await? {
+        found.extend(self.visible(&root).await?);
+        Ok(found)
+    }
+
+    /// What a directory holds (or the file that it is), but for what is hidden: the staging directories of this and of
+    /// other writes stay.
+    async fn visible(&self, root: &Location) -> Result<Vec<Location>> {
+        match self.file_system.status(root).await? {
             None => Ok(vec![]),
-            Some(status) if !status.is_directory => Ok(vec![root]),
+            Some(status) if !status.is_directory => Ok(vec![root.clone()]),
             Some(_) => {
-                let children = self.file_system.list(&root).await?.into_iter().map(|child| child.location);
-                // The staging directory of this and of other writes stays.
+                let children = self.file_system.list(root).await?.into_iter().map(|child| child.location);
                 Ok(children.filter(|child| !is_hidden(child.name()) || child.name() == SUCCESS).collect())
             }
         }
@@ -192,6 +212,11 @@ impl WriteJob {
         let mode = self.request.options.get("partitionOverwriteMode").or(conf).unwrap_or("STATIC");
         Ok(mode.eq_ignore_ascii_case("dynamic"))
     }
+}
+
+/// `a=1/b=x`
+fn path_of(partition: &TablePartition) -> String {
+    partition_path(partition.values.iter().map(|(column, value)| (column.as_str(), value.as_deref())))
 }
 
 fn summary(outputs: Vec<TaskOutput>) -> WriteSummary {
