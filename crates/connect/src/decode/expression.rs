@@ -110,7 +110,7 @@ impl<'a> Decoder<'a> {
         call.distinct = function.is_distinct;
         // One that only the protocol knows, though clients do not say so.
         let is_of_protocol = function.function_name == "distributed_sequence_id";
-        call.is_internal = function.is_internal.unwrap_or(is_of_protocol);
+        call.is_internal = function.is_internal.unwrap_or(false) || is_of_protocol;
         Ok(ExprKind::Function(call))
     }
 

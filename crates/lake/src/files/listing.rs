@@ -77,7 +77,8 @@ async fn resolve(files: &dyn FileSystem, location: &Location, request: &ScanRequ
     }
     let globs = request.options.flag("__globPaths__", true)? && glob::is_glob(location.path());
     let found = if globs { glob::expand(files, location).await? } else { vec![] };
-    if found.is_empty() && !ignores_missing(request)? {
+    // The directory of a catalog table may be gone: the table has no rows.
+    if found.is_empty() && request.partition_columns.is_none() && !ignores_missing(request)? {
         return Err(SparkError::new("PATH_NOT_FOUND", [("path", location.to_string())]));
     }
     Ok(found)
