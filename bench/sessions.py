@@ -45,7 +45,8 @@ def join_and_sort(session, chance):
 
 def files(session, chance):
     rows = chance.randrange(1, 20_000)
-    with tempfile.TemporaryDirectory() as folder:
+    # A write that was interrupted may still be removing its files.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = f"{folder}/data"
         session.range(rows).selectExpr("id", "id % 7 AS p").write.partitionBy("p").parquet(path)
         return session.read.parquet(path).count() == rows
