@@ -18,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod analyzer;
+mod canonical;
 pub mod context;
 mod expr;
 pub mod nodes;

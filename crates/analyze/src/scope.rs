@@ -22,6 +22,8 @@ pub struct Attribute {
     pub metadata: BTreeMap<String, String>,
     /// `[catalog, database, table]`, `[alias]` or nothing.
     pub qualifier: Vec<String>,
+    /// Hidden, and reachable by qualifier only: a key of a USING join that the other side stands for.
+    pub qualified_only: bool,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -34,7 +36,15 @@ pub fn fresh_id(name: &str) -> String {
 impl Attribute {
     pub fn new(name: impl Into<String>, data_type: DataType, nullable: bool) -> Self {
         let name = name.into();
-        Self { id: fresh_id(&name), name, data_type, nullable, metadata: BTreeMap::new(), qualifier: vec![] }
+        Self {
+            id: fresh_id(&name),
+            name,
+            data_type,
+            nullable,
+            metadata: BTreeMap::new(),
+            qualifier: vec![],
+            qualified_only: false,
+        }
     }
 
     pub fn of_field(field: &StructField) -> Self {
@@ -87,6 +97,8 @@ pub struct Extend {
     pub base: ExtendBase,
     /// Applied in order on top of the rebuilt base.
     pub above: Vec<Above>,
+    /// Of an aggregate, only the grouping columns can be had again: Spark has a projection above it.
+    pub groups_only: bool,
 }
 
 #[derive(Clone)]
@@ -123,6 +135,21 @@ impl Resolved {
         self.plan = plan;
         self.extend = None;
         self
+    }
+
+    /// Above an aggregate whose select list has window functions, only grouping columns are left.
+    pub fn above_windows(mut self) -> Self {
+        if let Some(extend) = &self.extend
+            && let ExtendBase::Aggregate(parts) = &extend.base
+            && parts.has_windows()
+        {
+            self.extend = Some(Arc::new(Extend { groups_only: true, ..extend.as_ref().clone() }));
+        }
+        self
+    }
+
+    pub fn keeps_groups_only(&self) -> bool {
+        self.extend.as_ref().is_some_and(|e| e.groups_only)
     }
 
     /// Takes over what is known of DataFrames below another operator.

@@ -35,6 +35,7 @@ pub mod decimal;
 pub mod fold;
 pub mod generators;
 pub mod geo;
+pub mod grouping;
 pub mod hashes;
 pub mod higher_order;
 pub mod interval;

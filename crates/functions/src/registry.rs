@@ -224,6 +224,7 @@ static FAMILIES: &[&[Function]] = &[
     crate::generators::FUNCTIONS,
     crate::generators::constants::FUNCTIONS,
     crate::geo::FUNCTIONS,
+    crate::grouping::FUNCTIONS,
     crate::hashes::digests::FUNCTIONS,
     crate::hashes::values::FUNCTIONS,
     crate::higher_order::aggregate::FUNCTIONS,

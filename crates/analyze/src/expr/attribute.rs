@@ -8,7 +8,7 @@ use firesteel_functions::{TypedExpr, types};
 use firesteel_plan::identifier::{qualified_name, quoted_name};
 use firesteel_plan::{Expr, Result, SparkError};
 
-use super::Scope;
+use super::{Precedence, Scope};
 use crate::analyzer::Analyzer;
 use crate::scope::Attribute;
 
@@ -37,12 +37,12 @@ impl Analyzer<'_> {
         if let Some(found) = self.lambda_variable(name, scope)? {
             return Ok(Some(found));
         }
-        if scope.in_aggregate.get()
+        if (scope.in_aggregate.get() || scope.precedence == Precedence::Below)
             && let Some(found) = self.lookup_below(name, scope)?
         {
             return Ok(Some(found));
         }
-        if let Some(found) = self.column(name, &scope.output, true)? {
+        if let Some(found) = self.column(name, &scope.output, scope.precedence != Precedence::UniqueInput)? {
             return Ok(Some(found));
         }
         if let Some(found) = self.column(name, &scope.hidden, false)? {
@@ -65,11 +65,17 @@ impl Analyzer<'_> {
 
     fn lookup_below(&self, name: &[String], scope: &Scope) -> Result<Option<TypedExpr>> {
         let Some(below) = &scope.below else { return Ok(None) };
-        let found = match self.column(name, &below.output, true)? {
+        let report = scope.precedence == Precedence::Input;
+        let found = match self.column(name, &below.output, report)? {
             Some(found) => Some(found),
             None => self.column(name, &below.hidden, false)?,
         };
         if let Some(typed) = &found {
+            let is_ungrouped =
+                |e: &DfExpr| matches!(e, DfExpr::Column(c) if scope.ungrouped.borrow().contains(&c.name));
+            if !scope.in_aggregate.get() && typed.any(is_ungrouped) {
+                return Ok(None);
+            }
             let columns = below.output.iter().chain(&below.hidden);
             let used = columns.filter(|a| typed.any(|e| matches!(e, DfExpr::Column(c) if c.name == a.id)));
             scope.used_below.borrow_mut().extend(used.cloned());
@@ -101,17 +107,23 @@ impl Analyzer<'_> {
         let candidates = self.candidates(name, attributes);
         match candidates.as_slice() {
             [] => Ok(None),
-            [(attribute, fields)] => self.field_path(attribute.typed(), fields).map(Some),
-            many if many.iter().all(|(a, _)| a.id == many[0].0.id) => {
-                self.field_path(many[0].0.typed(), many[0].1).map(Some)
-            }
+            [(attribute, parts)] => self.as_written(attribute, parts).map(Some),
+            many if many.iter().all(|(a, _)| a.id == many[0].0.id) => self.as_written(many[0].0, many[0].1).map(Some),
             _ if !report => Ok(None),
             many => Err(ambiguous(name, many)),
         }
     }
 
-    /// Attributes that the leading parts of `name` fit, with the parts that are left (struct fields). The longest
-    /// qualifier wins, as in Catalyst: `a.b.c` is tried as table column before column field.
+    /// The column named by the first part, shown in the case it was written in, and the fields below it.
+    fn as_written(&self, attribute: &Attribute, parts: &[String]) -> Result<TypedExpr> {
+        match parts {
+            [] => Ok(attribute.typed()),
+            [name, fields @ ..] => self.field_path(attribute.typed().with_sql(name.clone()), fields),
+        }
+    }
+
+    /// Attributes that the leading parts of `name` fit, with the parts after the qualifier (the column and struct
+    /// fields). The longest qualifier wins, as in Catalyst: `a.b.c` is tried as table column before column field.
     fn candidates<'n, 'a>(
         &self,
         name: &'n [String],
@@ -123,7 +135,7 @@ impl Analyzer<'_> {
             let found: Vec<_> = attributes
                 .iter()
                 .filter(|a| self.same_name(&a.name, &rest[0]) && self.qualified_by(a, qualifier))
-                .map(|a| (a, &rest[1..]))
+                .map(|a| (a, rest))
                 .collect();
             if !found.is_empty() {
                 return found;
@@ -150,7 +162,10 @@ impl Analyzer<'_> {
         let found: Vec<_> = aliases.iter().filter(|(alias, _)| self.same_name(alias, &name[0])).collect();
         match found.as_slice() {
             [] => Ok(None),
-            [(alias, typed)] => self.field_path(typed.clone().with_sql(alias.clone()), &name[1..]).map(Some),
+            [(alias, typed)] => {
+                let shown = format!("lateralAliasReference({alias})");
+                self.field_path(typed.clone().with_sql(shown), &name[1..]).map(Some)
+            }
             many => Err(SparkError::new(
                 "AMBIGUOUS_LATERAL_COLUMN_ALIAS",
                 [("name", quoted_name(name)), ("n", many.len().to_string())],

@@ -9,7 +9,7 @@ mod subquery;
 mod window;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use firesteel_functions::cast::{CastMode, cast};
 use firesteel_functions::{TypedExpr, registry};
@@ -42,6 +42,22 @@ pub(crate) struct Scope {
     pub carried: Vec<Attribute>,
     /// Inside an aggregate function's arguments, columns below come first.
     pub in_aggregate: Cell<bool>,
+    pub precedence: Precedence,
+    /// Columns below an aggregate that are neither grouped nor aggregated where they were used: a name that would mean
+    /// one of them means something else.
+    pub ungrouped: RefCell<HashSet<String>>,
+}
+
+/// Whose columns a name means where an operator sees those of its input and those below it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Precedence {
+    /// The input's; two of one name are an error.
+    #[default]
+    Input,
+    /// The input's unless two have the name (ORDER BY).
+    UniqueInput,
+    /// Those below (HAVING).
+    Below,
 }
 
 impl Scope {

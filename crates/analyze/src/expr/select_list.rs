@@ -168,8 +168,9 @@ impl Analyzer<'_> {
         if target.is_empty() {
             return Ok(scope.output.iter().map(value).collect());
         }
-        let all = scope.output.iter().chain(&scope.hidden);
-        let qualified: Vec<_> = all.filter(|a| self.qualified_by(a, target)).map(value).collect();
+        // The keys of USING joins that `*` does not show come first.
+        let keys = scope.hidden.iter().filter(|a| a.qualified_only);
+        let qualified: Vec<_> = keys.chain(&scope.output).filter(|a| self.qualified_by(a, target)).map(value).collect();
         if !qualified.is_empty() {
             return Ok(qualified);
         }

@@ -12,11 +12,12 @@ use firesteel_functions::{EvalContext, SparkScalar, TypedExpr};
 use firesteel_plan::relation::{Grouping, GroupingElement};
 use firesteel_plan::{DataType, Expr, ExprKind, Literal, Relation, Result, SparkError};
 
-use super::project::{apply_above, name_expressions};
+use super::project::{apply_above, filter_plan, name_expressions};
 use crate::analyzer::Analyzer;
+use crate::canonical;
 use crate::expr::{Scope, SelectItem, SelectValue, quoted_sql};
 use crate::from_datafusion;
-use crate::scope::{Above, Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
+use crate::scope::{Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
 
 /// Everything an aggregate was built from, so that HAVING and ORDER BY can have it rebuilt with more columns.
 #[derive(Clone)]
@@ -44,6 +45,47 @@ impl AggregateParts {
         Scope::of(&self.input)
     }
 
+    /// The grouping columns.
+    pub(crate) fn group_scope(&self) -> Scope {
+        let is_group = |a: &&Attribute| self.groups.iter().any(|g| g.typed.expr == a.column());
+        Scope {
+            output: self.input.output.iter().filter(is_group).cloned().collect(),
+            hidden: self.input.hidden.iter().filter(is_group).cloned().collect(),
+            ..Scope::default()
+        }
+    }
+
+    pub(crate) fn has_windows(&self) -> bool {
+        let is_window = |node: &DfExpr| Ok(matches!(node, DfExpr::WindowFunction(_)));
+        self.outputs.iter().any(|(expr, _)| expr.exists(is_window).unwrap_or(false))
+    }
+
+    /// The input's columns that `expression` uses outside of aggregate functions and grouping expressions. `above` is
+    /// what the expression stands on.
+    pub(crate) fn ungrouped(&self, expression: &TypedExpr, above: &Resolved) -> Vec<String> {
+        let known = |id: &str| above.output.iter().chain(&above.hidden).any(|a| a.id == id);
+        let mut found = vec![];
+        // The visitor itself cannot fail.
+        let _ = expression.expr.apply(|node| {
+            if self.group_of(node).is_some() || matches!(node, DfExpr::AggregateFunction(_)) || is_grouping_marker(node)
+            {
+                return Ok(TreeNodeRecursion::Jump);
+            }
+            if let DfExpr::Column(column) = node
+                && !known(&column.name)
+            {
+                found.push(column.name.clone());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        found
+    }
+
+    /// The group that `node` is.
+    fn group_of(&self, node: &DfExpr) -> Option<&Group> {
+        self.groups.iter().find(|g| canonical::same(&g.typed.expr, node))
+    }
+
     fn grouping_column(&self) -> DfExpr {
         DfExpr::Column(Column::from_name(Aggregate::INTERNAL_GROUPING_ID))
     }
@@ -53,12 +95,15 @@ impl AggregateParts {
     fn rewrite(&mut self, typed: TypedExpr, passing: &[Attribute]) -> Result<TypedExpr> {
         let mut failure: Option<SparkError> = None;
         let expr = typed.expr.clone().transform_down(|node| {
-            if let Some(group) = self.groups.iter().find(|g| g.typed.expr == node) {
+            if let Some(group) = self.group_of(&node) {
                 let column = DfExpr::Column(Column::from_name(&group.id));
                 return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
             }
             match &node {
-                DfExpr::AggregateFunction(_) => {
+                DfExpr::AggregateFunction(call) => {
+                    if call.params.args.iter().any(is_aggregated) {
+                        failure.get_or_insert_with(|| SparkError::of("NESTED_AGGREGATE_FUNCTION"));
+                    }
                     let column = DfExpr::Column(Column::from_name(self.function_id(&node)));
                     Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
                 }
@@ -108,7 +153,7 @@ impl AggregateParts {
             binary_expr(shifted, Operator::BitwiseAnd, lit(1_i64))
         };
         let position = |argument: &DfExpr| {
-            self.groups.iter().position(|g| g.typed.expr == *argument).ok_or_else(|| {
+            self.groups.iter().position(|g| canonical::same(&g.typed.expr, argument)).ok_or_else(|| {
                 let groups: Vec<_> = self.groups.iter().map(|g| g.typed.sql.clone()).collect();
                 SparkError::new(
                     "GROUPING_COLUMN_MISMATCH",
@@ -170,12 +215,19 @@ impl AggregateParts {
         };
         let mut functions: Vec<DfExpr> =
             functions.iter().zip(&self.functions).map(|(f, (_, id))| f.clone().alias(id)).collect();
-        if group_exprs.is_empty() && functions.is_empty() {
-            let count = datafusion::functions_aggregate::expr_fn::count(lit(1_i64));
-            functions.push(count.alias(fresh_id("_a")));
+        // Spark's grouping sets copy rows, so that even the empty set has no row without one.
+        let counted = self.sets.as_ref().is_some_and(|sets| sets.len() > 1 && sets.iter().any(Vec::is_empty));
+        let count = fresh_id("_a");
+        if counted || group_exprs.is_empty() && functions.is_empty() {
+            functions.push(datafusion::functions_aggregate::expr_fn::count(lit(1_i64)).alias(&count));
         }
         let aggregate = Aggregate::try_new(Arc::new(plan), group_exprs, functions);
-        aggregate.map(LogicalPlan::Aggregate).map_err(from_datafusion)
+        let aggregate = aggregate.map(LogicalPlan::Aggregate).map_err(from_datafusion)?;
+        if counted {
+            filter_plan(aggregate, DfExpr::Column(Column::from_name(count)).gt(lit(0_i64)))
+        } else {
+            Ok(aggregate)
+        }
     }
 }
 
@@ -191,12 +243,14 @@ pub(crate) fn extend(
     analyzer: &Analyzer<'_>,
     input: Resolved,
     parts: &AggregateParts,
-    above: &[Above],
+    below: &Extend,
     expressions: Vec<TypedExpr>,
 ) -> Result<(Resolved, Vec<TypedExpr>)> {
     let mut parts = parts.clone();
+    let outputs = parts.outputs.clone();
     let passing: Vec<Attribute> = input.output.iter().chain(&input.hidden).cloned().collect();
-    let rewritten = expressions.into_iter().map(|e| parts.rewrite(e, &passing)).collect::<Result<Vec<_>>>()?;
+    let rewrite = |e| computed_already(parts.rewrite(e, &passing)?, &outputs);
+    let rewritten = expressions.into_iter().map(rewrite).collect::<Result<Vec<_>>>()?;
     let mut hidden = input.hidden.clone();
     let carried = |id: &str, hidden: &[Attribute]| input.output.iter().chain(hidden).any(|a| a.id == id);
     let mut wanted: Vec<Attribute> = vec![];
@@ -216,11 +270,23 @@ pub(crate) fn extend(
         }
     }
     let (mut plan, _) = parts.build(analyzer, &hidden)?;
-    for step in above {
+    for step in &below.above {
         plan = apply_above(plan, step)?;
     }
-    let extend = Extend { base: ExtendBase::Aggregate(Arc::new(parts)), above: above.to_vec() };
+    let extend = Extend { base: ExtendBase::Aggregate(Arc::new(parts)), ..below.clone() };
     Ok((Resolved { plan, hidden, extend: Some(Arc::new(extend)), ..input }, rewritten))
+}
+
+/// Reads what the select list computes already from its columns.
+fn computed_already(typed: TypedExpr, outputs: &[(DfExpr, Attribute)]) -> Result<TypedExpr> {
+    let expr = typed.expr.clone().transform_down(|node| {
+        let found = outputs.iter().find(|(expr, _)| *expr == node && !matches!(expr, DfExpr::Literal(..)));
+        Ok(match found {
+            Some((_, attribute)) => Transformed::new(attribute.column(), true, TreeNodeRecursion::Jump),
+            None => Transformed::no(node),
+        })
+    });
+    Ok(TypedExpr { expr: expr.map_err(from_datafusion)?.data, ..typed })
 }
 
 /// A column that no name reaches.
@@ -232,6 +298,7 @@ fn internal_attribute(id: &str, data_type: &DataType) -> Attribute {
         nullable: true,
         metadata: Default::default(),
         qualifier: vec![],
+        qualified_only: false,
     }
 }
 
@@ -249,11 +316,25 @@ impl Analyzer<'_> {
     ) -> Result<Resolved> {
         let scope = Scope::of(&input);
         let items = self.select_list(aggregates, &scope)?;
-        let (groups, sets) = match grouping {
-            Grouping::All => (self.group_by_all(&items)?, None),
-            Grouping::By(elements) => self.grouping_elements(elements, &items, aggregates, &scope)?,
-        };
-        self.build_aggregate(input, groups, sets, items)
+        match grouping {
+            Grouping::All if !scope.output.iter().any(|a| self.same_name(&a.name, "all")) => {
+                let groups = self.group_by_all(&items)?;
+                self.build_aggregate(input, groups, None, items).map_err(|e| {
+                    let incomplete = e.is("MISSING_AGGREGATION") || e.is("MISSING_GROUP_BY");
+                    if incomplete { SparkError::of("UNRESOLVED_ALL_IN_GROUP_BY") } else { e }
+                })
+            }
+            // A column of that name is meant.
+            Grouping::All => {
+                let column = GroupingElement::Expression(Expr::name("all"));
+                let (groups, sets) = self.grouping_elements(&[column], &items, &scope)?;
+                self.build_aggregate(input, groups, sets, items)
+            }
+            Grouping::By(elements) => {
+                let (groups, sets) = self.grouping_elements(elements, &items, &scope)?;
+                self.build_aggregate(input, groups, sets, items)
+            }
+        }
     }
 
     /// A select list with aggregate functions and no GROUP BY.
@@ -299,7 +380,7 @@ impl Analyzer<'_> {
         let mut resolved = Resolved::new(plan, attributes).with_plan_outputs_of(&[&parts.input]);
         if generators.is_empty() {
             let base = ExtendBase::Aggregate(Arc::new(parts));
-            resolved.extend = Some(Arc::new(Extend { base, above: vec![] }));
+            resolved.extend = Some(Arc::new(Extend { base, above: vec![], groups_only: false }));
             return Ok(resolved);
         }
         let mut items: Vec<SelectItem> = resolved
@@ -333,7 +414,6 @@ impl Analyzer<'_> {
         &self,
         elements: &[GroupingElement],
         items: &[SelectItem],
-        written: &[Expr],
         scope: &Scope,
     ) -> Result<(Vec<TypedExpr>, Option<Vec<Vec<usize>>>)> {
         let mut groups: Vec<TypedExpr> = vec![];
@@ -343,11 +423,11 @@ impl Analyzer<'_> {
         for element in elements {
             let alternatives = match element {
                 GroupingElement::Expression(expr) => {
-                    vec![self.group_indices(std::slice::from_ref(expr), items, written, scope, &mut groups)?]
+                    vec![self.group_indices(std::slice::from_ref(expr), items, scope, &mut groups)?]
                 }
                 other => {
                     is_plain = false;
-                    self.element_sets(other, items, written, scope, &mut groups)?
+                    self.element_sets(other, items, scope, &mut groups)?
                 }
             };
             sets = sets
@@ -369,11 +449,10 @@ impl Analyzer<'_> {
         &self,
         element: &GroupingElement,
         items: &[SelectItem],
-        written: &[Expr],
         scope: &Scope,
         groups: &mut Vec<TypedExpr>,
     ) -> Result<Vec<Vec<usize>>> {
-        let mut indices = |set: &Vec<Expr>| self.group_indices(set, items, written, scope, groups);
+        let mut indices = |set: &Vec<Expr>| self.group_indices(set, items, scope, groups);
         Ok(match element {
             GroupingElement::Expression(expr) => vec![indices(&vec![expr.clone()])?],
             GroupingElement::Set(set) => vec![indices(set)?],
@@ -397,7 +476,7 @@ impl Analyzer<'_> {
             GroupingElement::GroupingSets(elements) => {
                 let mut sets = vec![];
                 for element in elements {
-                    sets.extend(self.element_sets(element, items, written, scope, groups)?);
+                    sets.extend(self.element_sets(element, items, scope, groups)?);
                 }
                 sets
             }
@@ -409,13 +488,12 @@ impl Analyzer<'_> {
         &self,
         expressions: &[Expr],
         items: &[SelectItem],
-        written: &[Expr],
         scope: &Scope,
         groups: &mut Vec<TypedExpr>,
     ) -> Result<Vec<usize>> {
         let mut indices = vec![];
         for expr in expressions {
-            for typed in self.group_expression(expr, items, written, scope)? {
+            for typed in self.group_expression(expr, items, scope)? {
                 check_group(&typed)?;
                 let known = groups.iter().position(|g| g.expr == typed.expr);
                 indices.push(known.unwrap_or_else(|| {
@@ -428,21 +506,15 @@ impl Analyzer<'_> {
     }
 
     /// One GROUP BY expression: an ordinal, a column, an alias of the select list, or anything over the input.
-    fn group_expression(
-        &self,
-        expr: &Expr,
-        items: &[SelectItem],
-        written: &[Expr],
-        scope: &Scope,
-    ) -> Result<Vec<TypedExpr>> {
+    fn group_expression(&self, expr: &Expr, items: &[SelectItem], scope: &Scope) -> Result<Vec<TypedExpr>> {
         match expr.kind.as_ref() {
             ExprKind::Literal(Literal::Integer(position)) if self.eval.flag("spark.sql.groupByOrdinal", true) => {
-                return Ok(vec![ordinal(*position, items, written).map_err(|e| e.with_origin(expr.origin.as_ref()))?]);
+                return Ok(vec![ordinal(*position, items).map_err(|e| e.with_origin(expr.origin.as_ref()))?]);
             }
             ExprKind::Star { .. } => {
                 return Ok(self.expand_star(expr, scope)?.into_iter().map(|v| v.typed).collect());
             }
-            ExprKind::Alias { child, .. } => return self.group_expression(child, items, written, scope),
+            ExprKind::Alias { child, .. } => return self.group_expression(child, items, scope),
             _ => {}
         }
         match self.expression(expr, scope) {
@@ -499,7 +571,7 @@ fn check_group(typed: &TypedExpr) -> Result<()> {
 }
 
 /// GROUP BY 2: the second item of the select list.
-fn ordinal(position: i32, items: &[SelectItem], written: &[Expr]) -> Result<TypedExpr> {
+fn ordinal(position: i32, items: &[SelectItem]) -> Result<TypedExpr> {
     let index = usize::try_from(position).ok().and_then(|p| p.checked_sub(1)).filter(|i| *i < items.len());
     let Some(SelectItem::Value(value)) = index.and_then(|i| items.get(i)) else {
         return Err(SparkError::new(
@@ -507,7 +579,6 @@ fn ordinal(position: i32, items: &[SelectItem], written: &[Expr]) -> Result<Type
             [("index", position.to_string()), ("size", items.len().to_string())],
         ));
     };
-    let _ = written;
     if value.typed.has_aggregate() {
         return Err(SparkError::new(
             "GROUP_BY_POS_AGGREGATE",
@@ -526,6 +597,10 @@ fn missing_aggregation(id: &str, input: &Resolved, global: bool) -> SparkError {
         "MISSING_AGGREGATION",
         [("expression", format!("\"{name}\"")), ("expressionAnyValue", format!("\"any_value({name})\""))],
     )
+}
+
+fn is_aggregated(expr: &DfExpr) -> bool {
+    expr.exists(|node| Ok(matches!(node, DfExpr::AggregateFunction(_)))).unwrap_or(false)
 }
 
 static MARKER_CONTEXT: LazyLock<Arc<EvalContext>> = LazyLock::new(Arc::default);

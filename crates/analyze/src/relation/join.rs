@@ -107,7 +107,11 @@ impl Analyzer<'_> {
             pairs.iter().map(|(l, r)| if join_type == JoinType::RightOuter { r.clone() } else { l.clone() }).collect();
         let dropped = pairs.iter().map(|(l, r)| if join_type == JoinType::RightOuter { l } else { r });
         let outer = matches!(join_type, JoinType::LeftOuter | JoinType::RightOuter);
-        all.hidden.extend(dropped.map(|a| Attribute { nullable: a.nullable || outer, ..a.clone() }));
+        all.hidden.extend(dropped.map(|a| Attribute {
+            nullable: a.nullable || outer,
+            qualified_only: true,
+            ..a.clone()
+        }));
         all.output = kept.into_iter().chain(others).collect();
         Ok(all)
     }
@@ -137,6 +141,9 @@ impl Analyzer<'_> {
         let visible = pairs.len() + others.len();
         let mut resolved = self.project_values(all, values)?;
         resolved.hidden = resolved.output.split_off(visible);
+        for key in resolved.hidden.iter_mut().take(2 * pairs.len()) {
+            key.qualified_only = true;
+        }
         resolved.extend = None;
         Ok(resolved)
     }

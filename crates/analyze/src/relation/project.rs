@@ -1,4 +1,5 @@
 //! Project, filter, HAVING, QUALIFY.
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::logical_expr::{Expr as DfExpr, Filter, LogicalPlan};
@@ -7,7 +8,7 @@ use firesteel_plan::{Expr, Relation, Result, SparkError};
 
 use super::aggregate;
 use crate::analyzer::Analyzer;
-use crate::expr::{Scope, SelectItem, SelectValue, quoted_sql};
+use crate::expr::{Precedence, Scope, SelectItem, SelectValue, quoted_sql};
 use crate::from_datafusion;
 use crate::scope::{Above, Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
 
@@ -39,7 +40,7 @@ impl Analyzer<'_> {
         let projected = project(plan, expressions.clone())?;
         let mut resolved = Resolved::new(projected, attributes).with_plan_outputs_of(&[&input]);
         let base = ExtendBase::Project { input: windowed, expressions };
-        resolved.extend = Some(Arc::new(Extend { base, above: vec![] }));
+        resolved.extend = Some(Arc::new(Extend { base, above: vec![], groups_only: false }));
         Ok(resolved)
     }
 
@@ -50,10 +51,40 @@ impl Analyzer<'_> {
 
     pub(crate) fn filter_resolved(&self, input: Resolved, condition: &Expr) -> Result<Resolved> {
         let scope = self.scope_with_below(&input);
-        let condition = self.condition(condition, &scope, "filter")?;
+        let (input, condition) = self.condition_above(input, &scope, condition)?;
         refuse_in_where(&condition)?;
-        let input = self.with_used_below(input, &scope)?;
         self.filter_typed(input, condition.expr)
+    }
+
+    /// A condition that may use what is below the input, where that is a projection or an aggregate.
+    fn condition_above(&self, input: Resolved, scope: &Scope, condition: &Expr) -> Result<(Resolved, TypedExpr)> {
+        let resolve = || Ok(vec![self.condition(condition, scope, "filter")?]);
+        let typed = self.settled(&input, scope, |typed| typed, resolve)?;
+        let (input, mut rewritten) = self.over_aggregate(input, typed, scope)?;
+        let condition = rewritten.pop().ok_or_else(|| SparkError::internal("no condition"))?;
+        Ok((input, condition))
+    }
+
+    /// Resolves expressions above `input`; a second time where names turned out to mean columns that its aggregate does
+    /// not keep.
+    pub(crate) fn settled<T>(
+        &self,
+        input: &Resolved,
+        scope: &Scope,
+        typed: fn(&T) -> &TypedExpr,
+        resolve: impl Fn() -> Result<Vec<T>>,
+    ) -> Result<Vec<T>> {
+        let resolved = resolve()?;
+        let Some(Extend { base: ExtendBase::Aggregate(parts), .. }) = input.extend.as_deref() else {
+            return Ok(resolved);
+        };
+        let ungrouped: HashSet<String> = resolved.iter().flat_map(|r| parts.ungrouped(typed(r), input)).collect();
+        if ungrouped.is_empty() {
+            return Ok(resolved);
+        }
+        scope.ungrouped.replace(ungrouped);
+        scope.used_below.borrow_mut().clear();
+        resolve()
     }
 
     pub(crate) fn filter_typed(&self, input: Resolved, condition: DfExpr) -> Result<Resolved> {
@@ -76,14 +107,17 @@ impl Analyzer<'_> {
     pub(super) fn having(&self, input: &Relation, condition: &Expr) -> Result<Resolved> {
         let input = self.relation(input)?;
         let is_aggregate = matches!(input.extend.as_deref(), Some(Extend { base: ExtendBase::Aggregate(_), .. }));
-        let scope = self.scope_with_below(&input);
-        let typed = self.condition(condition, &scope, "filter")?;
-        if !is_aggregate && typed.has_aggregate() {
-            // HAVING without GROUP BY over plain columns: one group.
-            return Err(SparkError::new("MISSING_GROUP_BY", [("expression", quoted_sql(&typed))]));
+        let precedence = if is_aggregate { Precedence::Below } else { Precedence::Input };
+        let scope = Scope { precedence, ..self.scope_with_below(&input) };
+        let carried = input.hidden.len();
+        let (mut input, condition) = self.condition_above(input, &scope, condition)?;
+        if condition.has_aggregate() {
+            return Err(SparkError::new("MISSING_GROUP_BY", [("expression", quoted_sql(&condition))]));
         }
-        let (input, mut rewritten) = self.over_aggregate(input, vec![typed], &scope)?;
-        let condition = rewritten.pop().ok_or_else(|| SparkError::internal("no condition"))?;
+        if input.hidden.len() > carried {
+            // Spark has a projection here that drops them again.
+            input.extend = input.extend.map(|e| Arc::new(Extend { groups_only: true, ..e.as_ref().clone() }));
+        }
         self.filter_typed(input, condition.expr)
     }
 
@@ -91,9 +125,7 @@ impl Analyzer<'_> {
     pub(super) fn qualify(&self, input: &Relation, condition: &Expr) -> Result<Resolved> {
         let input = self.relation(input)?;
         let scope = self.scope_with_below(&input);
-        let typed = self.condition(condition, &scope, "filter")?;
-        let (input, mut rewritten) = self.over_aggregate(input, vec![typed], &scope)?;
-        let condition = rewritten.pop().ok_or_else(|| SparkError::internal("no condition"))?;
+        let (input, condition) = self.condition_above(input, &scope, condition)?;
         let (plan, mut expressions) = self.windows_below(input.plan.clone(), vec![condition.expr])?;
         let condition = expressions.pop().ok_or_else(|| SparkError::internal("no condition"))?;
         let plan = filter_plan(plan, condition)?;
@@ -104,11 +136,11 @@ impl Analyzer<'_> {
     /// The input's columns, and what is below them for operators that may reach through (sort, filter).
     pub(crate) fn scope_with_below(&self, input: &Resolved) -> Scope {
         let mut scope = Scope::of(input);
-        scope.below = match input.extend.as_deref().map(|e| &e.base) {
-            Some(ExtendBase::Project { input: below, .. }) => Some(Box::new(Scope::of(below))),
-            Some(ExtendBase::Aggregate(parts)) => Some(Box::new(parts.scope())),
-            None => None,
-        };
+        scope.below = input.extend.as_deref().map(|extend| match &extend.base {
+            ExtendBase::Project { input: below, .. } => Box::new(Scope::of(below)),
+            ExtendBase::Aggregate(parts) if extend.groups_only => Box::new(parts.group_scope()),
+            ExtendBase::Aggregate(parts) => Box::new(parts.scope()),
+        });
         scope
     }
 
@@ -135,7 +167,7 @@ impl Analyzer<'_> {
                     plan = apply_above(plan, above)?;
                 }
                 let base = ExtendBase::Project { input: below.clone(), expressions };
-                let extend = Some(Arc::new(Extend { base, above: extend.above.clone() }));
+                let extend = Some(Arc::new(Extend { base, above: extend.above.clone(), groups_only: false }));
                 Ok(Resolved { plan, hidden, extend, ..input })
             }
             ExtendBase::Aggregate(_) => Ok(input),
@@ -152,8 +184,8 @@ impl Analyzer<'_> {
         scope: &Scope,
     ) -> Result<(Resolved, Vec<TypedExpr>)> {
         match input.extend.clone().as_deref() {
-            Some(Extend { base: ExtendBase::Aggregate(parts), above }) => {
-                aggregate::extend(self, input, parts, above, expressions)
+            Some(extend @ Extend { base: ExtendBase::Aggregate(parts), .. }) => {
+                aggregate::extend(self, input, parts, extend, expressions)
             }
             _ => Ok((self.with_used_below(input, scope)?, expressions)),
         }

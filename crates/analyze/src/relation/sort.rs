@@ -1,57 +1,80 @@
 //! ORDER BY, SORT BY and ORDER BY ALL.
 use std::sync::Arc;
 
-use datafusion::logical_expr::{LogicalPlan, Sort};
+use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Sort};
+use firesteel_functions::TypedExpr;
 use firesteel_plan::relation::SortAllOrder;
 use firesteel_plan::{ExprKind, Literal, Relation, Result, SortOrder, SparkError};
 
 use crate::analyzer::Analyzer;
-use crate::expr::ResolvedSort;
+use crate::expr::{Precedence, ResolvedSort, Scope, quoted_sql};
 use crate::nodes::sort_partitions;
-use crate::scope::Resolved;
+use crate::scope::{Attribute, Resolved};
 
 impl Analyzer<'_> {
     pub(super) fn sort(&self, input: &Relation, order: &[SortOrder], is_global: bool) -> Result<Resolved> {
-        let input = self.relation(input)?;
-        let scope = self.scope_with_below(&input);
-        let mut orders = vec![];
-        for element in order {
-            match self.sort_element(element, &input, &scope)? {
-                SortElement::One(sort) => orders.push(sort),
-                SortElement::Every(all) => orders.extend(all),
-            }
+        let input = self.relation(input)?.above_windows();
+        let scope = Scope { precedence: Precedence::UniqueInput, ..self.scope_with_below(&input) };
+        let mut orders =
+            self.settled(&input, &scope, |o: &ResolvedSort| &o.typed, || self.sort_elements(order, &input, &scope))?;
+        if let Some(refused) = orders.iter().find(|o| input.keeps_groups_only() && o.typed.has_aggregate()) {
+            return Err(SparkError::new(
+                "UNSUPPORTED_EXPR_FOR_OPERATOR",
+                [("invalidExprSqls", format!("[{}]", quoted_sql(&refused.typed)))],
+            )
+            .with_origin(refused.typed.origin.as_ref()));
+        }
+        if let Some(refused) = orders.iter().find(|o| tests_subquery(&o.typed)) {
+            return Err(SparkError::new(
+                "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_IN_EXISTS_SUBQUERY",
+                [("treeNode", refused.sql())],
+            )
+            .with_origin(refused.typed.origin.as_ref()));
         }
         let typed = orders.iter().map(|o| o.typed.clone()).collect();
         let (input, rewritten) = self.over_aggregate(input, typed, &scope)?;
         let (plan, expressions) =
             self.windows_below(input.plan.clone(), rewritten.iter().map(|t| t.expr.clone()).collect())?;
         for ((order, typed), expr) in orders.iter_mut().zip(rewritten).zip(expressions) {
-            order.typed = firesteel_functions::TypedExpr { expr, ..typed };
+            order.typed = TypedExpr { expr, ..typed };
         }
         let plan = sort_plan(plan, &orders, is_global)?;
         Ok(input.closed(plan))
     }
 
-    fn sort_element(&self, element: &SortOrder, input: &Resolved, scope: &crate::expr::Scope) -> Result<SortElement> {
-        match element.child.kind.as_ref() {
-            ExprKind::Literal(Literal::Integer(position)) if self.eval.flag("spark.sql.orderByOrdinal", true) => {
-                let index = usize::try_from(*position).ok().and_then(|p| p.checked_sub(1));
-                let attribute = index.and_then(|i| input.output.get(i)).ok_or_else(|| {
-                    SparkError::new(
-                        "ORDER_BY_POS_OUT_OF_RANGE",
-                        [("index", position.to_string()), ("size", input.output.len().to_string())],
-                    )
-                    .with_origin(element.child.origin.as_ref())
-                })?;
-                Ok(SortElement::One(self.sort_by(attribute.typed(), element)?))
-            }
-            ExprKind::Star { .. } => {
-                let columns = self.expand_star(&element.child, scope)?;
-                let all = columns.into_iter().map(|c| self.sort_by(c.typed, element)).collect::<Result<_>>()?;
-                Ok(SortElement::Every(all))
-            }
-            _ => Ok(SortElement::One(self.sort_order(element, scope)?)),
+    /// All elements in order. Ordinals come last: unless they have priority, they also count the columns that other
+    /// elements bring in.
+    fn sort_elements(&self, order: &[SortOrder], input: &Resolved, scope: &Scope) -> Result<Vec<ResolvedSort>> {
+        let by_ordinal = self.eval.flag("spark.sql.orderByOrdinal", true);
+        let ordinal = |element: &SortOrder| match element.child.kind.as_ref() {
+            ExprKind::Literal(Literal::Integer(position)) if by_ordinal => Some(*position),
+            _ => None,
+        };
+        let mut slots: Vec<Vec<ResolvedSort>> = vec![vec![]; order.len()];
+        for (slot, element) in slots.iter_mut().zip(order).filter(|(_, e)| ordinal(e).is_none()) {
+            *slot = match element.child.kind.as_ref() {
+                ExprKind::Star { .. } => {
+                    let columns = self.expand_star(&element.child, scope)?;
+                    columns.into_iter().map(|c| self.sort_by(c.typed, element)).collect::<Result<_>>()?
+                }
+                _ => vec![self.sort_order(element, scope)?],
+            };
         }
+        let mut columns = input.output.clone();
+        if !self.eval.flag("spark.sql.prioritizeOrdinalResolutionInSort.enabled", true) {
+            for attribute in scope.used_below.borrow().iter() {
+                if !columns.iter().any(|a| a.id == attribute.id) {
+                    columns.push(attribute.clone());
+                }
+            }
+        }
+        for (slot, element) in slots.iter_mut().zip(order) {
+            let Some(position) = ordinal(element) else { continue };
+            let attribute = ordinal_column(position, &columns, input.output.len())
+                .map_err(|e| e.with_origin(element.child.origin.as_ref()))?;
+            *slot = vec![self.sort_by(attribute.typed(), element)?];
+        }
+        Ok(slots.into_iter().flatten().collect())
     }
 
     pub(super) fn sort_all(&self, input: &Relation, order: &SortAllOrder) -> Result<Resolved> {
@@ -70,9 +93,16 @@ impl Analyzer<'_> {
     }
 }
 
-enum SortElement {
-    One(ResolvedSort),
-    Every(Vec<ResolvedSort>),
+fn tests_subquery(typed: &TypedExpr) -> bool {
+    typed.any(|node| matches!(node, DfExpr::InSubquery(_) | DfExpr::Exists(_)))
+}
+
+/// ORDER BY 2: the second column.
+fn ordinal_column(position: i32, columns: &[Attribute], size: usize) -> Result<Attribute> {
+    let index = usize::try_from(position).ok().and_then(|p| p.checked_sub(1));
+    index.and_then(|i| columns.get(i)).cloned().ok_or_else(|| {
+        SparkError::new("ORDER_BY_POS_OUT_OF_RANGE", [("index", position.to_string()), ("size", size.to_string())])
+    })
 }
 
 pub(crate) fn sort_plan(plan: LogicalPlan, orders: &[ResolvedSort], is_global: bool) -> Result<LogicalPlan> {

@@ -243,7 +243,8 @@ impl Analyzer<'_> {
         columns: &[String],
     ) -> Result<Resolved> {
         let input = self.relation(input)?;
-        let input = Resolved { extend: None, ..rename(input, columns)? };
+        let mut input = Resolved { extend: None, ..rename(input, columns)? };
+        input.hidden.retain(|a| !a.qualified_only);
         let mut full = qualifier.to_vec();
         full.push(alias.to_string());
         Ok(qualified(input, &full))

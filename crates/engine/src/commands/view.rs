@@ -119,9 +119,9 @@ pub async fn create(st: &Statement, create: CreateView) -> Answer {
     if create.is_temporary || create.is_global {
         let view = TempView {
             name: temp_name(st, &parts, create.is_global)?,
+            definition: sql_definition(st, &create.query, analyzed, &schema),
             schema,
             properties: create.properties,
-            definition: sql_definition(st, &create.query, analyzed),
         };
         put(st, view, create.is_global, create.replace)?;
         return Ok(Execution::empty());
@@ -130,13 +130,15 @@ pub async fn create(st: &Statement, create: CreateView) -> Answer {
 }
 
 /// Text that uses parameters, or the view's own name, is kept as the plan it has now.
-fn sql_definition(st: &Statement, query: &Relation, analyzed: AnalyzedPlan) -> ViewDefinition {
-    if *st.parameters != crate::run::Parameters::default() || st.context.scopes.is_script() {
-        return ViewDefinition::Plan { plan: analyzed.plan, output: analyzed.output };
-    }
+fn sql_definition(st: &Statement, query: &Relation, analyzed: AnalyzedPlan, schema: &StructType) -> ViewDefinition {
+    let has_parameters = *st.parameters != crate::run::Parameters::default() || st.context.scopes.is_script();
     // The views that the text reads now stay what they are (Spark keeps the analyzed plan).
-    if reads_temporary(st, query) {
-        return ViewDefinition::Plan { plan: analyzed.plan, output: analyzed.output };
+    if has_parameters || reads_temporary(st, query) {
+        let mut output = analyzed.output;
+        for (attribute, field) in output.iter_mut().zip(&schema.fields) {
+            attribute.name.clone_from(&field.name);
+        }
+        return ViewDefinition::Plan { plan: analyzed.plan, output };
     }
     ViewDefinition::Sql { query: Arc::new(query.clone()), conf: captured(st), namespace: st.context.namespace.clone() }
 }

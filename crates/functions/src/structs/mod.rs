@@ -37,12 +37,19 @@ pub fn written_name(unique: &str) -> &str {
 }
 
 fn build_struct(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
-    let sql = sql_of(context, &arguments.values);
     let fields = arguments.values.iter().enumerate().map(|(index, value)| {
         let name = field_name(value).unwrap_or_else(|| format!("col{}", index + 1));
         StructField::new(name, value.data_type.clone(), value.nullable)
     });
-    let data_type = DataType::structure(fields.collect());
+    let fields: Vec<StructField> = fields.collect();
+    let sql = if context.is_operator {
+        // Written `(a, b)`
+        let pairs = fields.iter().zip(&arguments.values).map(|(f, v)| format!("{}, {}", f.name, v.sql));
+        format!("named_struct({})", pairs.collect::<Vec<_>>().join(", "))
+    } else {
+        sql_of(context, &arguments.values)
+    };
+    let data_type = DataType::structure(fields);
     kernel_call(context, "struct", make_struct, arguments.values, data_type, false, sql)
 }
 
