@@ -167,22 +167,10 @@ impl<'a> Analyzer<'a> {
 
     /// How SQL text is read in this session.
     pub fn parse_options(&self) -> firesteel_sql::ParseOptions {
-        let flag = |key: &str| self.eval.flag(key, false);
         firesteel_sql::ParseOptions {
             ansi: self.eval.ansi,
-            enforce_reserved_keywords: flag("spark.sql.ansi.enforceReservedKeywords"),
-            double_quoted_identifiers: flag("spark.sql.ansi.doubleQuotedIdentifiers"),
-            escaped_string_literals: flag("spark.sql.parser.escapedStringLiterals"),
-            consecutive_string_literals: flag("spark.sql.legacy.consecutiveStringLiterals.enabled"),
-            exponent_literal_as_decimal: flag("spark.sql.legacy.exponentLiteralAsDecimal.enabled"),
-            legacy_set_operation_precedence: flag("spark.sql.legacy.setopsPrecedence.enabled"),
-            having_without_group_by_as_where: flag("spark.sql.legacy.parser.havingWithoutGroupByAsWhere"),
-            quoted_regex_column_names: flag("spark.sql.parser.quotedRegexColumnNames"),
-            legacy_interval: flag("spark.sql.legacy.interval.enabled"),
-            bang_equals_not: flag("spark.sql.legacy.bangEqualsNot"),
-            timestamp_ntz: self.eval.get("spark.sql.timestampType") == Some("TIMESTAMP_NTZ"),
             session_time_zone: self.eval.time_zone_id.clone(),
-            ..Default::default()
+            ..firesteel_sql::ParseOptions::of_conf(|key| self.eval.get(key))
         }
     }
 

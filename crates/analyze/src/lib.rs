@@ -19,6 +19,7 @@
 
 mod analyzer;
 mod canonical;
+mod char_varchar;
 pub mod context;
 mod expr;
 pub mod nodes;
@@ -27,6 +28,7 @@ mod scope;
 mod unnest;
 
 pub use analyzer::{AnalyzedPlan, Analyzer};
+pub use char_varchar::declared_schema;
 pub use context::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction, TableSource};
 pub use relation::max_recursion;
 pub use scope::{Attribute, Resolved, fresh_id};

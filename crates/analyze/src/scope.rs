@@ -48,8 +48,9 @@ impl Attribute {
     }
 
     pub fn of_field(field: &StructField) -> Self {
-        let mut attribute = Self::new(&field.name, field.data_type.clone(), field.nullable);
-        attribute.metadata = field.metadata.clone();
+        let field = crate::char_varchar::as_string(field);
+        let mut attribute = Self::new(&field.name, field.data_type, field.nullable);
+        attribute.metadata = field.metadata;
         attribute
     }
 

@@ -243,24 +243,7 @@ pub(crate) fn eval_of_conf(conf: Arc<BTreeMap<String, String>>, namespace: &Name
 
 /// How the parser reads text under a configuration.
 pub(crate) fn parse_options(conf: &BTreeMap<String, String>) -> ParseOptions {
-    let flag =
-        |key: &str, default: bool| conf.get(key).map_or(default, |value| value.trim().eq_ignore_ascii_case("true"));
-    let ansi = flag("spark.sql.ansi.enabled", true);
-    ParseOptions {
-        ansi,
-        enforce_reserved_keywords: ansi && flag("spark.sql.ansi.enforceReservedKeywords", false),
-        double_quoted_identifiers: ansi && flag("spark.sql.ansi.doubleQuotedIdentifiers", false),
-        escaped_string_literals: flag("spark.sql.parser.escapedStringLiterals", false),
-        consecutive_string_literals: flag("spark.sql.legacy.consecutiveStringLiterals.enabled", false),
-        exponent_literal_as_decimal: flag("spark.sql.legacy.exponentLiteralAsDecimal.enabled", false),
-        legacy_set_operation_precedence: flag("spark.sql.legacy.setopsPrecedence.enabled", false),
-        having_without_group_by_as_where: flag("spark.sql.legacy.parser.havingWithoutGroupByAsWhere", false),
-        quoted_regex_column_names: flag("spark.sql.parser.quotedRegexColumnNames", false),
-        legacy_interval: flag("spark.sql.legacy.interval.enabled", false),
-        timestamp_ntz: conf.get("spark.sql.timestampType").is_some_and(|v| v.eq_ignore_ascii_case("TIMESTAMP_NTZ")),
-        session_time_zone: conf.get("spark.sql.session.timeZone").cloned().unwrap_or_else(|| "UTC".into()),
-        ..ParseOptions::default()
-    }
+    ParseOptions::of_conf(|key| conf.get(key).map(String::as_str))
 }
 
 /// See [`Session::sql`].

@@ -35,6 +35,32 @@ pub struct ParseOptions {
     pub max_chain: usize,
 }
 
+impl ParseOptions {
+    /// What a configuration says; `get` answers the value set for a key.
+    pub fn of_conf<'v>(get: impl Fn(&str) -> Option<&'v str>) -> Self {
+        let flag = |key: &str, default: bool| get(key).map_or(default, |v| v.trim().eq_ignore_ascii_case("true"));
+        let defaults = Self::default();
+        let ansi = flag("spark.sql.ansi.enabled", defaults.ansi);
+        Self {
+            ansi,
+            enforce_reserved_keywords: ansi && flag("spark.sql.ansi.enforceReservedKeywords", false),
+            double_quoted_identifiers: ansi && flag("spark.sql.ansi.doubleQuotedIdentifiers", false),
+            escaped_string_literals: flag("spark.sql.parser.escapedStringLiterals", false),
+            consecutive_string_literals: flag("spark.sql.legacy.consecutiveStringLiterals.enabled", false),
+            exponent_literal_as_decimal: flag("spark.sql.legacy.exponentLiteralAsDecimal.enabled", false),
+            legacy_set_operation_precedence: flag("spark.sql.legacy.setopsPrecedence.enabled", false),
+            having_without_group_by_as_where: flag("spark.sql.legacy.parser.havingWithoutGroupByAsWhere", false),
+            quoted_regex_column_names: flag("spark.sql.parser.quotedRegexColumnNames", false),
+            legacy_interval: flag("spark.sql.legacy.interval.enabled", false),
+            bang_equals_not: flag("spark.sql.legacy.bangEqualsNot", false),
+            timestamp_ntz: get("spark.sql.timestampType").is_some_and(|v| v.eq_ignore_ascii_case("TIMESTAMP_NTZ")),
+            session_time_zone: get("spark.sql.session.timeZone").map_or(defaults.session_time_zone, str::to_string),
+            max_depth: defaults.max_depth,
+            max_chain: defaults.max_chain,
+        }
+    }
+}
+
 impl Default for ParseOptions {
     fn default() -> Self {
         Self {

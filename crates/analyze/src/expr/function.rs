@@ -85,7 +85,9 @@ impl Analyzer<'_> {
             origin: expr.origin.clone(),
             is_operator: call.is_internal,
         };
-        function.call(&context, arguments?)
+        let mut arguments = arguments?;
+        self.pad_char_operands(function.name, &mut arguments.values, scope);
+        function.call(&context, arguments)
     }
 
     /// DISTINCT, FILTER and IGNORE NULLS belong to aggregates and window functions.
@@ -164,6 +166,15 @@ impl Analyzer<'_> {
             && !call.distinct
         {
             return Ok(vec![TypedExpr::int(1)]);
+        }
+        if let ExprKind::Star { target, .. } = argument.kind.as_ref()
+            && function.name == "count"
+            && !target.is_empty()
+            && call.arguments.len() == 1
+            && !call.distinct
+            && !self.eval.flag("spark.sql.legacy.allowStarWithSingleTableIdentifierInCount", false)
+        {
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_1021", [("targetString", target.join("."))]));
         }
         let columns = self.expand_star(argument, scope)?;
         Ok(columns.into_iter().map(|item| item.typed).collect())
@@ -292,6 +303,7 @@ fn rearrange<'e>(function: &Function, arguments: &'e [Expr]) -> Result<Vec<&'e E
     }
     let mut slots: Vec<Option<&Expr>> = vec![];
     let mut named_seen = false;
+    let positional = arguments.iter().take_while(|a| !is_named(a)).count();
     for argument in arguments {
         match argument.kind.as_ref() {
             ExprKind::NamedArgument { name, value } => {
@@ -302,8 +314,13 @@ fn rearrange<'e>(function: &Function, arguments: &'e [Expr]) -> Result<Vec<&'e E
                     slots.resize(index + 1, None);
                 }
                 if slots[index].is_some() {
+                    let kind = if index < positional {
+                        "BOTH_POSITIONAL_AND_NAMED"
+                    } else {
+                        "DOUBLE_NAMED_ARGUMENT_REFERENCE"
+                    };
                     return Err(SparkError::new(
-                        "DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.DOUBLE_NAMED_ARGUMENT_REFERENCE",
+                        format!("DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.{kind}"),
                         [("routineName", routine), ("parameterName", format!("`{name}`"))],
                     ));
                 }

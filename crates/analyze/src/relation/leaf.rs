@@ -183,8 +183,9 @@ impl Analyzer<'_> {
             .map(|f| Attribute { qualifier: qualifier.to_vec(), ..Attribute::of_field(f) })
             .collect();
         let columns = names.iter().zip(&attributes).map(|(name, attribute)| {
-            let column = datafusion::common::Column::new(Some(table.clone()), name);
-            DfExpr::Column(column).alias(&attribute.id)
+            let column = DfExpr::Column(datafusion::common::Column::new(Some(table.clone()), name));
+            let read = self.read_side(attribute, TypedExpr { expr: column, ..attribute.typed() });
+            read.expr.alias(&attribute.id)
         });
         let plan = project(plan, columns.collect())?;
         let mut output = attributes;

@@ -5,7 +5,7 @@ use firesteel_functions::TypedExpr;
 use firesteel_functions::registry::Built;
 use firesteel_plan::identifier::quoted_name;
 use firesteel_plan::relation::TimeTravel;
-use firesteel_plan::{DataType, Expr, ExprKind, FunctionCall, Relation, Result, SparkError, TableName};
+use firesteel_plan::{DataType, Expr, ExprKind, FunctionCall, Relation, RelationKind, Result, SparkError, TableName};
 
 use super::cte::rename;
 use crate::analyzer::Analyzer;
@@ -242,7 +242,24 @@ impl Analyzer<'_> {
         qualifier: &[String],
         columns: &[String],
     ) -> Result<Resolved> {
+        let function = match input.kind.as_ref() {
+            RelationKind::TableFunction { call } => Some(call),
+            _ => None,
+        };
         let input = self.relation(input)?;
+        if let Some(call) = function
+            && !columns.is_empty()
+            && columns.len() != input.output.len()
+        {
+            return Err(SparkError::new(
+                "NUM_TABLE_VALUE_ALIASES_MISMATCH",
+                [
+                    ("funcName", quoted_name(&call.name)),
+                    ("aliasesNum", columns.len().to_string()),
+                    ("outColsNum", input.output.len().to_string()),
+                ],
+            ));
+        }
         let mut input = Resolved { extend: None, ..rename(input, columns)? };
         input.hidden.retain(|a| !a.qualified_only);
         let mut full = qualifier.to_vec();

@@ -1,6 +1,7 @@
 //! CREATE, DROP and TRUNCATE TABLE, ANALYZE, COMMENT ON.
 use std::collections::BTreeMap;
 
+use firesteel_analyze::declared_schema;
 use firesteel_catalog::{BucketSpec, Constraint, Statistics, Table, TableId, TableKind};
 use firesteel_lake::{ScanRequest, scan};
 use firesteel_plan::command::ColumnDefinition;
@@ -146,8 +147,9 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
     table.provider = Some(provider);
     if let Some(query) = &create.query {
         let analyzed = st.analyze(query).await?;
-        check_columns(&analyzed.schema)?;
-        table.schema = partitions_last(&analyzed.schema, &table.partition_columns)?;
+        let schema = declared_schema(&analyzed.schema);
+        check_columns(&schema)?;
+        table.schema = partitions_last(&schema, &table.partition_columns)?;
         check_bucket(&table)?;
         create_with_rows(st, table, &analyzed, None, create.mode == CreateMode::CreateIfNotExists).await?;
         return Ok(Execution::empty());

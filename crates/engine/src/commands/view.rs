@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use firesteel_analyze::{AnalyzedPlan, FileScanRequest};
+use firesteel_analyze::{AnalyzedPlan, FileScanRequest, declared_schema};
 use firesteel_catalog::{SchemaBinding, Table, TableId, TableKind, View};
 use firesteel_plan::command::ColumnDefinition;
 use firesteel_plan::data_type::AUTO_GENERATED_ALIAS;
@@ -135,7 +135,7 @@ fn sql_definition(st: &Statement, query: &Relation, analyzed: AnalyzedPlan, sche
     // The views that the text reads now stay what they are (Spark keeps the analyzed plan).
     if has_parameters || reads_temporary(st, query) {
         let mut output = analyzed.output;
-        for (attribute, field) in output.iter_mut().zip(&schema.fields) {
+        for (attribute, field) in output.iter_mut().zip(schema.fields.iter()) {
             attribute.name.clone_from(&field.name);
         }
         return ViewDefinition::Plan { plan: analyzed.plan, output };
@@ -176,7 +176,7 @@ fn view_schema(name: &[String], analyzed: &AnalyzedPlan, columns: &[(String, Opt
             [("viewName", quoted_name(name)), ("viewColumns", given.join(", ")), ("dataColumns", data.join(", "))],
         ));
     }
-    let mut fields = analyzed.schema.fields.to_vec();
+    let mut fields = declared_schema(&analyzed.schema).fields.to_vec();
     for (field, (column, comment)) in fields.iter_mut().zip(columns) {
         field.name.clone_from(column);
         if let Some(comment) = comment {
@@ -283,7 +283,7 @@ pub async fn alter_as(st: &Statement, name: TableName, query: Relation, text: St
     match resolved {
         Resolved::Temp(view) | Resolved::Global(view) => {
             let schema = view_schema(&parts, &analyzed, &[])?;
-            let definition = sql_definition(st, &query, analyzed);
+            let definition = sql_definition(st, &query, analyzed, &schema);
             put(st, TempView { schema, definition, ..(*view).clone() }, is_global, true)?;
         }
         Resolved::Table(_) => {

@@ -1,9 +1,9 @@
 //! `df.write` and `df.writeTo`: files and tables.
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use firesteel_analyze::{AnalyzedPlan, Attribute};
+use firesteel_analyze::{AnalyzedPlan, Attribute, declared_schema};
 use firesteel_catalog::{BucketSpec, Partition, PartitionSpec, Table, TableKind};
-use firesteel_functions::cast::{CastMode, can_store_assign, can_up_cast, cast};
+use firesteel_functions::cast::{CastMode, cast, store_assign as assigned};
 use firesteel_lake::{Conf, SourceOptions, TablePartition, WriteRequest, WriteSummary};
 use firesteel_plan::command::{SaveMode, Write, WriteTarget, WriteV2, WriteV2Mode};
 use firesteel_plan::identifier::{quote_identifier, quoted_name};
@@ -153,7 +153,11 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
         _ => {}
     }
     let analyzed = st.analyze(&write.input).await?;
-    let mut table = Table::new(id, TableKind::Managed, partitions_last(&analyzed.schema, &write.partition_columns)?);
+    let mut table = Table::new(
+        id,
+        TableKind::Managed,
+        partitions_last(&declared_schema(&analyzed.schema), &write.partition_columns)?,
+    );
     table.provider = Some(write.source.clone().unwrap_or_else(|| default_format(st)));
     table.partition_columns = write.partition_columns.clone();
     table.bucket_spec = write.bucket_by.as_ref().map(|(columns, count)| BucketSpec {
@@ -357,7 +361,6 @@ pub fn store_assign(
             ],
         ));
     }
-    let policy = st.context.eval.get("spark.sql.storeAssignmentPolicy").unwrap_or("ANSI").to_uppercase();
     let mut columns = vec![];
     for (position, field) in targets.iter().enumerate() {
         let attribute = if by_name {
@@ -370,26 +373,8 @@ pub fn store_assign(
         } else {
             &analyzed.output[position]
         };
-        let typed = attribute.typed();
-        let from = &attribute.data_type;
-        let allowed = match policy.as_str() {
-            "LEGACY" => true,
-            "STRICT" => can_up_cast(from, &field.data_type),
-            _ => can_store_assign(from, &field.data_type),
-        };
-        if !allowed {
-            return Err(SparkError::new(
-                "INCOMPATIBLE_DATA_FOR_TABLE.CANNOT_SAFELY_CAST",
-                [
-                    ("tableName", name),
-                    ("colName", quote_identifier(&field.name)),
-                    ("srcType", format!("\"{}\"", from.sql())),
-                    ("targetType", format!("\"{}\"", field.data_type.sql())),
-                ],
-            ));
-        }
-        let mode = if policy == "LEGACY" { CastMode::Legacy } else { CastMode::Ansi };
-        columns.push((cast(typed, &field.data_type, mode, &st.context.eval)?, field.clone()));
+        let stored = assigned(attribute.typed(), &field.data_type, &name, &field.name, &st.context.eval)?;
+        columns.push((stored, field.clone()));
     }
     project(analyzed, columns)
 }
@@ -528,7 +513,7 @@ pub async fn write_v2(st: &Statement, write: WriteV2) -> Answer {
             }
             let partition_columns = write.partition_by.iter().map(partition_name).collect::<Result<Vec<_>>>()?;
             let analyzed = st.analyze(&write.input).await?;
-            let schema = partitions_last(&analyzed.schema, &partition_columns)?;
+            let schema = partitions_last(&declared_schema(&analyzed.schema), &partition_columns)?;
             let mut table = Table::new(id, TableKind::Managed, schema);
             table.provider = Some(write.provider.clone().unwrap_or_else(|| default_format(st)));
             table.partition_columns = partition_columns;

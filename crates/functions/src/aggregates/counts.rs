@@ -25,8 +25,8 @@ fn build_count(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Resu
         if !context.eval.flag("spark.sql.legacy.allowParameterlessCount", false) {
             return Err(parameterless(context));
         }
-        // The old meaning: nothing is ever NULL, so every row counts, shown as `count()`.
-        arguments.values.push(TypedExpr::literal(ScalarValue::Int64(Some(1)), DataType::Long, ""));
+        // The old meaning: there is nothing to count, shown as `count()`.
+        arguments.values.push(TypedExpr::literal(ScalarValue::Int64(None), DataType::Long, ""));
     }
     let mut builder = AggregateBuilder::new(context, arguments)?;
     let values = builder.take_values();

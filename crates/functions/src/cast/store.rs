@@ -70,15 +70,42 @@ pub fn check_length(value: TypedExpr, to: &DataType, context: &Arc<EvalContext>)
         DataType::Varchar(n) => (varchar_kernel, *n),
         _ => return value,
     };
-    with_limit(value, kernel, limit, context)
+    with_limit("check_length", value, kernel, limit, context)
 }
 
-fn with_limit(value: TypedExpr, kernel: crate::scalar::Kernel, limit: u32, context: &Arc<EvalContext>) -> TypedExpr {
+fn with_limit(
+    name: &'static str,
+    value: TypedExpr,
+    kernel: crate::scalar::Kernel,
+    limit: u32,
+    context: &Arc<EvalContext>,
+) -> TypedExpr {
     let (nullable, origin) = (value.nullable, value.origin.clone());
-    SparkScalar::call("check_length", kernel, vec![value], DataType::STRING, nullable, context)
+    SparkScalar::call(name, kernel, vec![value], DataType::STRING, nullable, context)
         .options(vec![limit.to_string()])
         .origin(origin)
         .build()
+}
+
+/// The value with blanks up to `length` characters; a longer one as it is.
+pub fn pad(value: TypedExpr, length: u32, context: &Arc<EvalContext>) -> TypedExpr {
+    with_limit("pad", value, pad_kernel, length, context)
+}
+
+fn pad_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
+    let limit: usize = args.option(0).parse().map_err(|_| SparkError::internal("a length without a number"))?;
+    let input = args.array(0)?;
+    let strings = input.as_string_opt::<i32>().ok_or_else(|| SparkError::internal("strings were expected"))?;
+    let mut out = StringBuilder::with_capacity(strings.len(), strings.values().len());
+    for text in strings.iter() {
+        let Some(text) = text else {
+            out.append_null();
+            continue;
+        };
+        let missing = limit.saturating_sub(text.chars().count());
+        out.append_value(format!("{text}{}", " ".repeat(missing)));
+    }
+    Ok(Arc::new(out.finish()))
 }
 
 fn char_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
