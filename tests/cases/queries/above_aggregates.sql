@@ -1,0 +1,17 @@
+-- What names mean in HAVING and ORDER BY above an aggregate, and which expressions match a group.
+SELECT a, max(b) AS b FROM VALUES (1, 2), (1, 3), (2, 0) AS t(a, b) GROUP BY a ORDER BY b;
+SELECT -a AS a, count(*) AS c FROM VALUES (1, 2), (1, 3), (2, 0) AS t(a, b) GROUP BY -a HAVING a > -2;
+SELECT -a AS a, count(*) AS c FROM VALUES (1, 2), (1, 3), (2, 0) AS t(a, b) GROUP BY -a ORDER BY -a;
+SELECT max(b) FROM VALUES (1, 2), (1, 3), (2, 0) AS t(a, b) GROUP BY a HAVING min(b) >= 0 ORDER BY a + 1;
+SELECT a, max(b) AS c FROM VALUES (1, 2), (1, 3), (2, 0) AS t(a, b) GROUP BY a HAVING max(b) >= 0 ORDER BY min(b);
+SELECT a FROM VALUES (1, 2), (1, 3), (2, 0) AS t(a, b) GROUP BY a HAVING min(b) >= 0 ORDER BY max(b);
+SELECT a, max(b) FROM VALUES (1, 2), (1, 3), (2, 0) AS t(a, b) GROUP BY a HAVING min(b) >= 0 ORDER BY count(*);
+SELECT 1 + a, a > 1 FROM VALUES (1, 2), (1, 3), (2, 0) AS t(a, b) GROUP BY a + 1, 1 < a;
+SELECT a FROM VALUES (1, 2) AS t(a, b) GROUP BY a HAVING b > 1;
+SELECT count(*) FROM VALUES (1, 2) AS t(a, b) HAVING a > 0;
+SELECT a, b AS a FROM VALUES (1, 2), (1, 3), (0, 4) AS t(a, b) ORDER BY a, b;
+SELECT sum(sum(a)) FROM VALUES (1) AS t(a);
+SELECT a + count(*) FROM VALUES (1) AS t(a) GROUP BY ALL;
+SELECT a, grouping(a), grouping_id(), count(*) FROM VALUES (1), (2) AS t(a) GROUP BY CUBE (a) ORDER BY 2, 1;
+SELECT a, count(*) FROM VALUES (1) AS t(a) WHERE a > 1 GROUP BY GROUPING SETS ((a), ());
+SELECT CAST(A AS BIGINT), A::string, (t.a, 2), s['x'], S.X FROM VALUES (1, named_struct('x', 3)) AS t(a, s);
