@@ -38,7 +38,10 @@ fn from_shared(error: &DataFusionError) -> SparkError {
         DataFusionError::NotImplemented(message) => SparkError::unsupported(message.clone()),
         DataFusionError::ObjectStore(inner) => from_store(inner),
         DataFusionError::ParquetError(inner) => {
-            SparkError::new("FAILED_READ_FILE.NO_HINT", [("path", "")]).with_message(inner.to_string())
+            let message = inner.to_string();
+            // A filter that fails is not the file's fault.
+            firesteel_functions::recall::find_in(&message)
+                .unwrap_or_else(|| SparkError::new("FAILED_READ_FILE.NO_HINT", [("path", "")]).with_message(message))
         }
         DataFusionError::ExecutionJoin(inner) => {
             SparkError::internal(if inner.is_cancelled() { "a task was stopped" } else { "a task panicked" })

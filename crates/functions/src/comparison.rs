@@ -11,7 +11,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use firesteel_plan::{DataType, Result};
 
-use crate::coerce::binary;
+use crate::coerce::{binary, collations};
 use crate::collation::Collator;
 use crate::context::EvalContext;
 use crate::ordering::{Order, normalize};
@@ -83,7 +83,10 @@ pub fn build(
     right: TypedExpr,
     context: &BuildContext<'_>,
 ) -> Result<TypedExpr> {
-    let sql = format!("({} {} {})", left.sql, comparison.symbol(), right.sql);
+    let text = |left: &TypedExpr, right: &TypedExpr| format!("({} {} {})", left.sql, comparison.symbol(), right.sql);
+    let written = text(&left, &right);
+    let (left, right) = collations::unify_pair(comparison.symbol(), &written, (left, right), context)?;
+    let sql = text(&left, &right);
     let pair = binary::comparison(left, right, context)?;
     binary::check(&sql, &pair, |_| true, "", context)?;
     let (left, right) = pair;

@@ -63,6 +63,19 @@ pub fn plain(value: i128, scale: i8) -> String {
     place_point(value < 0, digits, i32::from(scale))
 }
 
+/// As Java's `BigDecimal` shows itself: small numbers with an exponent.
+pub fn java_text(value: i128, scale: i8) -> String {
+    let digits = value.unsigned_abs().to_string();
+    let exponent = digits.len() as i32 - 1 - i32::from(scale);
+    if scale >= 0 && exponent >= -6 {
+        return plain(value, scale);
+    }
+    let (first, rest) = digits.split_at(1);
+    let point = if rest.is_empty() { "" } else { "." };
+    let (sign, plus) = (if value < 0 { "-" } else { "" }, if exponent > 0 { "+" } else { "" });
+    format!("{sign}{first}{point}{rest}E{plus}{exponent}")
+}
+
 fn place_point(negative: bool, digits: String, scale: i32) -> String {
     let mut out = String::with_capacity(digits.len() + 4);
     if negative {

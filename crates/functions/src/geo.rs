@@ -17,8 +17,6 @@ use crate::view;
 
 /// The SRID of every GEOGRAPHY by default: WGS 84.
 const WGS84: i32 = 4326;
-/// Stands for `GEOMETRY(ANY)`: rows have SRIDs of their own.
-const MIXED: i32 = -1;
 
 /// The blocks of codes that EPSG and ESRI give to coordinate reference systems.
 const SRID_BLOCKS: &[std::ops::RangeInclusive<i32>] =
@@ -258,12 +256,12 @@ fn set_srid(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     values.finish(args)
 }
 
-/// The SRID that a constant gives; [`MIXED`] where it is known for each row only.
+/// The SRID that a constant gives; [`DataType::MIXED_SRID`] where it is known for each row only.
 fn constant_srid(argument: &TypedExpr) -> Result<i32> {
     match fold::fold(argument)? {
         Some(datafusion::common::ScalarValue::Int32(Some(srid))) => Ok(srid),
         Some(value) if value.is_null() => Ok(0),
-        _ => Ok(MIXED),
+        _ => Ok(DataType::MIXED_SRID),
     }
 }
 

@@ -54,6 +54,7 @@ pub mod partition_dependent;
 pub mod predicates;
 pub mod quote;
 pub mod random;
+pub mod recall;
 pub mod regex;
 pub mod registry;
 pub mod rows;

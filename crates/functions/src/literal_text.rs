@@ -17,7 +17,7 @@ pub fn sql(literal: &Literal, context: &EvalContext) -> String {
         Literal::Long(v) => v.to_string(),
         Literal::Float(v) => crate::java_number::float(*v),
         Literal::Double(v) => crate::java_number::double(*v),
-        Literal::Decimal(v, _, scale) => crate::decimal::plain(*v, *scale),
+        Literal::Decimal(v, _, scale) => crate::decimal::java_text(*v, *scale),
         Literal::String(v) | Literal::TypedString(v, _) => v.clone(),
         Literal::Binary(v) => format!("X'{}'", v.iter().map(|b| format!("{b:02X}")).collect::<String>()),
         Literal::Date(v) => format!("DATE '{}'", format_date(*v)),

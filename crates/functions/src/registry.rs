@@ -136,14 +136,19 @@ impl Arguments<'_> {
 
 /// `WRONG_NUM_ARGS.WITHOUT_SUGGESTION` as Spark words its numbers.
 pub fn wrong_num_args(name: &str, least: usize, most: usize, actual: usize) -> SparkError {
-    let expected = if least == most {
-        least.to_string()
-    } else if most == usize::MAX {
-        format!("> {}", least.saturating_sub(1))
-    } else {
-        let all: Vec<_> = (least..=most).map(|n| n.to_string()).collect();
-        format!("[{}]", all.join(", "))
-    };
+    if most == usize::MAX {
+        return wrong_count(name, format!("> {}", least.saturating_sub(1)), actual);
+    }
+    wrong_counts(name, &(least..=most).collect::<Vec<_>>(), actual)
+}
+
+/// The same where only some numbers of arguments are right.
+pub fn wrong_counts(name: &str, counts: &[usize], actual: usize) -> SparkError {
+    let all: Vec<_> = counts.iter().map(ToString::to_string).collect();
+    wrong_count(name, if all.len() == 1 { all.join("") } else { format!("[{}]", all.join(", ")) }, actual)
+}
+
+fn wrong_count(name: &str, expected: String, actual: usize) -> SparkError {
     SparkError::new(
         "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
         [
@@ -186,6 +191,11 @@ impl Function {
 
     /// Resolves a call.
     pub fn call(&self, context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
+        if !arguments.lambdas.is_empty() && self.group != crate::higher_order::GROUP {
+            let class = [("class", self.name.to_string())];
+            let error = SparkError::new("INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", class);
+            return Err(error.with_origin(context.origin.as_ref()));
+        }
         match &self.build {
             Build::Signature(signature) => signature.build(self, context, arguments).map(Built::Expr),
             Build::Custom(build) => build(context, arguments),

@@ -216,7 +216,11 @@ impl ScalarUDFImpl for SparkScalar {
             options: &self.options,
             origin: self.origin.as_ref(),
         };
-        let array = (self.kernel)(&kernel_args).map_err(|e| crate::external(e.with_origin(self.origin.as_ref())))?;
+        let array = (self.kernel)(&kernel_args).map_err(|error| {
+            let error = error.with_origin(self.origin.as_ref());
+            crate::recall::remember(&error);
+            crate::external(error)
+        })?;
         if constant {
             return ScalarValue::try_from_array(&array, 0).map(ColumnarValue::Scalar);
         }

@@ -1,5 +1,5 @@
 //! The declarative form of a scalar function: accepted types, result type, null rule and kernel.
-use firesteel_plan::{DataType, Result, SparkError};
+use firesteel_plan::{DataType, Result};
 
 use crate::coerce;
 use crate::registry::{Arguments, BuildContext, Function, wrong_num_args};
@@ -24,6 +24,8 @@ pub enum Accept {
     Decimal,
     /// STRING (CHAR and VARCHAR count as STRING)
     String,
+    /// STRING; nothing else is cast to it
+    ExactString,
     Binary,
     StringOrBinary,
     /// STRING, or an ARRAY of STRING
@@ -191,6 +193,13 @@ impl Signature {
             .or(if index >= required + optional { self.rest } else { None })
     }
 
+    fn text(&self, name: &str, written: &[String]) -> String {
+        match self.shown {
+            Some(shown) => shown(name, written),
+            None => format!("{name}({})", written.join(", ")),
+        }
+    }
+
     pub fn build(
         &self,
         function: &Function,
@@ -202,22 +211,21 @@ impl Signature {
         if !(least..=most).contains(&count) {
             return Err(wrong_num_args(context.called_as, least, most, count));
         }
-        if let Some((position, _)) = arguments.lambdas.first() {
-            return Err(SparkError::new(
-                "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION",
-                [("class", function.name.to_string()), ("position", position.to_string())],
-            ));
-        }
         let missing = self.defaults.iter().skip(count - least);
         arguments.values.extend(missing.map(|d| d.literal()));
         let count = arguments.values.len();
         let written: Vec<String> = arguments.values.iter().map(|a| a.sql.clone()).collect();
-        let sql = match self.shown {
-            Some(shown) => shown(context.called_as, &written),
-            None => format!("{}({})", context.called_as, written.join(", ")),
-        };
+        let sql = self.text(context.called_as, &written);
         let accepts: Vec<Accept> = (0..count).map(|i| self.accept(i).unwrap_or(Accept::Any)).collect();
         let args = coerce::arguments(&sql, &accepts, arguments.values, context)?;
+        let args = coerce::collations::unify(function.name, &sql, args, context)?;
+        // A constant shows the collation it was given, but not where the call stands for another one.
+        let recollated = args.iter().zip(&written).any(|(arg, text)| arg.sql != *text) && function.name != "btrim";
+        let sql = if recollated {
+            self.text(context.called_as, &args.iter().map(|a| a.sql.clone()).collect::<Vec<_>>())
+        } else {
+            sql
+        };
         let data_type = match self.returns {
             Returns::Is(constant) => constant.data_type(),
             Returns::Argument(index) => args.get(index).map_or(DataType::Null, |a| a.data_type.clone()),

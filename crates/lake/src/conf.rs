@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use firesteel_functions::text_formats::FormatSession;
 use firesteel_plan::{Result, SparkError};
 
 /// Settings that were set, by key. Defaults are at the place that reads a key.
@@ -46,6 +47,11 @@ impl Conf {
     /// `spark.sql.session.timeZone`
     pub fn time_zone(&self) -> &str {
         self.get("spark.sql.session.timeZone").unwrap_or("UTC")
+    }
+
+    /// How records spell values.
+    pub fn format_session(&self) -> FormatSession<'_> {
+        FormatSession::new(self.time_zone(), |key| self.get(key))
     }
 
     pub fn case_sensitive(&self) -> bool {

@@ -110,6 +110,9 @@ impl From<Vec<StructField>> for StructType {
 }
 
 impl DataType {
+    /// The SRID of `GEOMETRY(ANY)` and `GEOGRAPHY(ANY)`: rows have SRIDs of their own.
+    pub const MIXED_SRID: i32 = -1;
+
     /// STRING with the default collation.
     pub const STRING: DataType = DataType::String(Collation(None));
     pub const DAY_TIME: DataType = DataType::DayTimeInterval(DayTimeField::Day, DayTimeField::Second);

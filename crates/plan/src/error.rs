@@ -20,6 +20,14 @@ struct Inner {
     contexts: Vec<QueryContext>,
     retryable: bool,
     cause: Option<String>,
+    java: Option<JavaException>,
+}
+
+/// What Java's own library throws inside Spark: a class and a message, but no condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JavaException {
+    Arithmetic,
+    MissingFormatArgument,
 }
 
 /// Where in the user's program an error arose (Spark's `QueryContext`).
@@ -47,7 +55,16 @@ impl SparkError {
             contexts: vec![],
             retryable: false,
             cause: None,
+            java: None,
         }))
+    }
+
+    /// An error that has no condition in Spark either.
+    pub fn java(exception: JavaException, message: impl Into<String>) -> Self {
+        let mut error = Self::of("");
+        error.0.sql_state = String::new();
+        error.0.java = Some(exception);
+        error.with_message(message)
     }
 
     /// An error without parameters.
@@ -96,6 +113,7 @@ impl SparkError {
         self
     }
 
+    /// Empty for what Java's own library throws ([`Self::java_exception`]).
     pub fn condition(&self) -> &str {
         &self.0.condition
     }
@@ -118,6 +136,9 @@ impl SparkError {
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
     }
+    pub fn java_exception(&self) -> Option<JavaException> {
+        self.0.java
+    }
     /// Whether the condition is `name` or a sub-condition of it.
     pub fn is(&self, name: &str) -> bool {
         self.0.condition == name || self.0.condition.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
@@ -126,7 +147,10 @@ impl SparkError {
 
 impl fmt::Display for SparkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}] {}", self.0.condition, self.0.message)?;
+        match self.0.java {
+            Some(_) => return f.write_str(&self.0.message),
+            None => write!(f, "[{}] {}", self.0.condition, self.0.message)?,
+        }
         if !self.0.sql_state.is_empty() {
             write!(f, " SQLSTATE: {}", self.0.sql_state)?;
         }

@@ -33,7 +33,7 @@ pub mod statement;
 
 pub use command::Command;
 pub use data_type::{DataType, DayTimeField, StructField, StructType, YearMonthField};
-pub use error::{QueryContext, Result, SparkError};
+pub use error::{JavaException, QueryContext, Result, SparkError};
 pub use expression::{
     Expr, ExprKind, FrameBound, FrameUnits, FunctionCall, NullOrdering, Origin, SortDirection, SortOrder, WindowFrame,
     WindowSpec,

@@ -1,5 +1,5 @@
 //! Which Java exception Spark throws for a condition: clients choose their exception by it.
-use firesteel_plan::SparkError;
+use firesteel_plan::{JavaException, SparkError};
 
 pub(super) const SPARK_EXCEPTION: &str = "org.apache.spark.SparkException";
 
@@ -57,6 +57,16 @@ static SQL: Class = Class("org.apache.spark.SparkSQLException", &["java.sql.SQLE
 static INVALID_PLAN: Class = Class(
     "org.apache.spark.sql.connect.common.InvalidPlanInput",
     &["java.lang.RuntimeException", "java.lang.Exception"],
+);
+static JAVA_ARITHMETIC: Class = Class("java.lang.ArithmeticException", RUNTIME);
+static JAVA_MISSING_FORMAT_ARGUMENT: Class = Class(
+    "java.util.MissingFormatArgumentException",
+    &[
+        "java.util.IllegalFormatException",
+        "java.lang.IllegalArgumentException",
+        "java.lang.RuntimeException",
+        "java.lang.Exception",
+    ],
 );
 /// Conditions (and all below them) whose class does not follow from the SQLSTATE. Longer names win.
 static BY_CONDITION: &[(&str, &Class)] = &[
@@ -130,6 +140,11 @@ pub(super) fn hierarchy(error: &SparkError) -> Vec<&'static str> {
 }
 
 fn class_of(error: &SparkError) -> &'static Class {
+    match error.java_exception() {
+        Some(JavaException::Arithmetic) => return &JAVA_ARITHMETIC,
+        Some(JavaException::MissingFormatArgument) => return &JAVA_MISSING_FORMAT_ARGUMENT,
+        None => {}
+    }
     let condition = error.condition();
     if condition == "CAST_INVALID_INPUT" {
         return cast_class(error);
@@ -185,6 +200,7 @@ mod tests {
         assert_eq!(class(&SparkError::parse("x")), PARSE.0);
         assert_eq!(class(&SparkError::of("INVALID_HANDLE.SESSION_CLOSED")), SQL.0);
         assert_eq!(class(&SparkError::internal("x")), SPARK_EXCEPTION);
+        assert_eq!(class(&SparkError::java(JavaException::Arithmetic, "long overflow")), JAVA_ARITHMETIC.0);
         let cast = |to: &str| SparkError::new("CAST_INVALID_INPUT", [("targetType", to)]);
         assert_eq!(class(&cast("\"INT\"")), NUMBER_FORMAT.0);
         assert_eq!(class(&cast("\"DATE\"")), DATE_TIME.0);

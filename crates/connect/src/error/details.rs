@@ -12,13 +12,7 @@ pub(crate) fn details(error: &SparkError) -> Vec<response::Error> {
         message: error.to_string(),
         stack_trace: vec![],
         cause_idx: error.cause().map(|_| 1),
-        spark_throwable: Some(response::SparkThrowable {
-            error_class: Some(error.condition().to_string()),
-            message_parameters: error.parameters().iter().cloned().collect(),
-            query_contexts: error.contexts().iter().map(query_context).collect(),
-            sql_state: Some(error.sql_state().to_string()).filter(|state| !state.is_empty()),
-            breaking_change_info: None,
-        }),
+        spark_throwable: error.java_exception().is_none().then(|| throwable(error)),
     }];
     if let Some(cause) = error.cause() {
         errors.push(response::Error {
@@ -30,6 +24,16 @@ pub(crate) fn details(error: &SparkError) -> Vec<response::Error> {
         });
     }
     errors
+}
+
+fn throwable(error: &SparkError) -> response::SparkThrowable {
+    response::SparkThrowable {
+        error_class: Some(error.condition().to_string()),
+        message_parameters: error.parameters().iter().cloned().collect(),
+        query_contexts: error.contexts().iter().map(query_context).collect(),
+        sql_state: Some(error.sql_state().to_string()).filter(|state| !state.is_empty()),
+        breaking_change_info: None,
+    }
 }
 
 fn query_context(context: &QueryContext) -> response::QueryContext {

@@ -27,7 +27,9 @@ pub fn status_of(error: &SparkError, error_id: Option<&str>) -> Status {
     let classes = class::hierarchy(error);
     let mut metadata = HashMap::new();
     metadata.insert("classes".to_string(), serde_json::json!(classes).to_string());
-    metadata.insert("errorClass".to_string(), error.condition().to_string());
+    if error.java_exception().is_none() {
+        metadata.insert("errorClass".to_string(), error.condition().to_string());
+    }
     if !error.sql_state().is_empty() {
         metadata.insert("sqlState".to_string(), error.sql_state().to_string());
     }

@@ -7,13 +7,14 @@ use arrow::datatypes::{
     IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalYearMonthType, Time64NanosecondType,
     TimestampMicrosecondType,
 };
-use firesteel_plan::{DataType, Result, SparkError};
+use firesteel_plan::{DataType, JavaException, Result, SparkError};
 
 use super::errors::{divide_by_zero, interval_divided_by_zero, overflow};
 use super::kernel::binary;
 use super::{Mode, mode_of};
 use crate::cast::kernel::primitive;
 use crate::datetime::calendar;
+use crate::datetime::vector::long_overflow;
 use crate::datetime::zone::Zone;
 use crate::decimal;
 use crate::interval::value::interval_overflow;
@@ -102,8 +103,7 @@ pub fn minus(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 /// A date, timestamp or time, moved by an interval of any kind.
 fn shift(args: &ScalarArgs<'_>, sign: i64) -> Result<ArrayRef> {
     let strict = strict(args);
-    let error = |message: &str| overflow(message, "");
-    let long = |_, _| error("long overflow");
+    let long = |_, _| long_overflow();
     let zone = Zone::new(&args.context.time_zone);
     let zoned = argument_type(args, 0)? == &DataType::Timestamp;
     let by_calendar = |at: i64, step: IntervalMonthDayNano| {
@@ -119,7 +119,7 @@ fn shift(args: &ScalarArgs<'_>, sign: i64) -> Result<ArrayRef> {
                 args,
                 strict,
                 |d, m| checked(add(d, m)),
-                |_, _| error("integer overflow"),
+                |_, _| overflow("overflow", ""),
             )?)
         }
         (DataType::Date, DataType::CalendarInterval) => return date_plus_calendar(args, sign),
@@ -128,7 +128,7 @@ fn shift(args: &ScalarArgs<'_>, sign: i64) -> Result<ArrayRef> {
             args,
             strict,
             |at, m| checked(move_timestamp(at, i64::from(m) * sign, 0, 0, zoned.then_some(&zone))),
-            |_, _| error("long overflow"),
+            |_, _| long_overflow(),
         )?),
         (_, DataType::DayTimeInterval(..)) => Arc::new(binary::<Micros, Duration, Micros>(
             args,
@@ -140,7 +140,7 @@ fn shift(args: &ScalarArgs<'_>, sign: i64) -> Result<ArrayRef> {
             args,
             strict,
             |at, step| checked(by_calendar(at, step)),
-            |_, _| error("long overflow"),
+            |_, _| long_overflow(),
         )?),
     };
     with_type(result, args)
@@ -199,12 +199,9 @@ fn date_plus_calendar(args: &ScalarArgs<'_>, sign: i64) -> Result<ArrayRef> {
         |d, step| if has_time(step) { (0, true) } else { checked(move_date(d, step)) },
         |_, step| {
             if has_time(step) {
-                SparkError::new(
-                    "ILLEGAL_ARGUMENT",
-                    [("message", "hours, minutes and seconds cannot be added to a date".to_string())],
-                )
+                SparkError::of("INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION")
             } else {
-                overflow("integer overflow", "")
+                overflow("overflow", "")
             }
         },
     )?;
@@ -227,13 +224,13 @@ fn time_plus(args: &ScalarArgs<'_>, sign: i64) -> Result<ArrayRef> {
 
 /// The interval between two dates, timestamps or times.
 pub fn difference(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
-    let error = |_, _| overflow("long overflow", "");
+    let error = |_, _| long_overflow();
     Ok(Arc::new(match argument_type(args, 0)? {
         DataType::Date => binary::<Date32Type, Date32Type, Duration>(
             args,
             true,
             |a, b| checked((i64::from(a) - i64::from(b)).checked_mul(MICROS_PER_DAY)),
-            |_, _| overflow("long overflow", ""),
+            |_, _| long_overflow(),
         )?,
         DataType::Time(_) => binary::<Time64NanosecondType, Time64NanosecondType, Duration>(
             args,
@@ -318,6 +315,23 @@ impl Factors {
         }
     }
 
+    /// The error of a result that does not fit: what the arithmetic underneath says.
+    fn overflow(&self, value: i64, row: usize, to: &DataType, divide: bool) -> SparkError {
+        let java = |message: &str| SparkError::java(JavaException::Arithmetic, message);
+        match self {
+            _ if *to == DataType::CalendarInterval => overflow("overflow", ""),
+            Self::Whole(_) if divide => interval_overflow(Some("try_divide")),
+            Self::Whole(_) if matches!(to, DataType::YearMonthInterval(..)) => java("integer overflow"),
+            Self::Whole(_) => java("long overflow"),
+            Self::Decimal(..) => java("Overflow"),
+            Self::Double(a) => {
+                let exact = if divide { value as f64 / a.value(row) } else { value as f64 * a.value(row) };
+                let shown = crate::java_number::double(exact);
+                java(&format!("rounded value is out of range for input {shown} and rounding mode HALF_UP"))
+            }
+        }
+    }
+
     /// The value times the factor, or divided by it, rounded half up.
     fn apply(&self, value: i64, row: usize, divide: bool) -> Option<i64> {
         match self {
@@ -366,12 +380,12 @@ fn scale(args: &ScalarArgs<'_>, divide: bool) -> Result<ArrayRef> {
             _ => Err(interval_divided_by_zero()),
         }
     };
-    let fail = || match mode_of(args) {
+    let fail = |value: i64, row: usize| match mode_of(args) {
         Mode::Try => Ok(()),
-        _ => Err(interval_overflow((!divide).then_some("try_multiply"))),
+        _ => Err(factors.overflow(value, row, args.return_type, divide)),
     };
     macro_rules! scaled {
-        ($t:ty, $f:expr) => {{
+        ($t:ty, $f:expr, $long:expr) => {{
             let values = primitive::<$t>(&array)?;
             let apply = $f;
             let mut out: Vec<Option<<$t as ArrowPrimitiveType>::Native>> = Vec::with_capacity(rows);
@@ -380,23 +394,25 @@ fn scale(args: &ScalarArgs<'_>, divide: bool) -> Result<ArrayRef> {
                     out.push(None);
                     continue;
                 }
-                let value = apply(values.value(row), row);
-                if value.is_none() {
-                    fail()?;
+                let scaled = apply(values.value(row), row);
+                if scaled.is_none() {
+                    fail($long(values.value(row)), row)?;
                 }
-                out.push(value);
+                out.push(scaled);
             }
             Arc::new(out.into_iter().collect::<PrimitiveArray<$t>>())
         }};
     }
     Ok(match args.return_type {
         DataType::YearMonthInterval(..) => {
-            scaled!(Months, |v: i32, row| factors.apply(v.into(), row, divide).and_then(|v| i32::try_from(v).ok()))
+            let apply = |v: i32, row| factors.apply(v.into(), row, divide).and_then(|v| i32::try_from(v).ok());
+            scaled!(Months, apply, i64::from)
         }
-        DataType::DayTimeInterval(..) => scaled!(Duration, |v: i64, row| factors.apply(v, row, divide)),
+        DataType::DayTimeInterval(..) => scaled!(Duration, |v: i64, row| factors.apply(v, row, divide), |v: i64| v),
         _ => {
             let Factors::Double(by) = &factors else { return Err(SparkError::internal("doubles were expected")) };
-            scaled!(Calendar, |v: IntervalMonthDayNano, row| scale_calendar(v, by.value(row), divide))
+            let apply = |v: IntervalMonthDayNano, row| scale_calendar(v, by.value(row), divide);
+            scaled!(Calendar, apply, |v: IntervalMonthDayNano| i64::from(v.months))
         }
     })
 }

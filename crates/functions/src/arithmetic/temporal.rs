@@ -65,20 +65,35 @@ fn add(left: TypedExpr, right: TypedExpr, mode: Mode, context: &BuildContext<'_>
         return intervals(Operator::Add, left, right, &to, mode, context).map(Some);
     }
     // The interval on the right
-    if l.is_interval() && !r.is_interval() && r != DataType::Null {
+    if l.is_interval() && !r.is_interval() || l == DataType::Null && r.is_datetime() {
         return add(right, left, mode, context);
     }
     if r.is_interval() {
-        return plus_interval(left, right, 1, mode, context).map(Some);
+        // Of two kinds of intervals, the months are what cannot be added to.
+        let (value, step) = if l.is_interval() && is_year_month(&r) { (right, left) } else { (left, right) };
+        return plus_interval(value, step, 1, mode, context);
     }
-    match (is_date(&l), is_date(&r)) {
-        (true, false) if !r.is_string() && !is_timestamp(&r) => {
-            by_name("date_add", vec![left, right], context).map(Some)
-        }
-        (false, true) if !l.is_string() && !is_timestamp(&l) => {
-            by_name("date_add", vec![right, left], context).map(Some)
-        }
-        _ => Ok(None),
+    // NULL beside a date or timestamp is an interval.
+    if l.is_datetime() && r == DataType::Null {
+        let right = implicit(right, &DataType::DAY_TIME, context.eval, &context.origin)?;
+        return plus_interval(left, right, 1, mode, context);
+    }
+    // `date_add` says what it does not take.
+    let pair = match (is_date(&l), is_date(&r)) {
+        (true, _) => vec![left, beside_date(right, context)?],
+        (false, true) if l.is_string() && context.eval.ansi => vec![beside_date(left, context)?, right],
+        (false, true) => vec![right, beside_date(left, context)?],
+        _ => return Ok(None),
+    };
+    by_name("date_add", pair, context).map(Some)
+}
+
+/// Text beside a date is a date in ANSI sessions, else a number.
+fn beside_date(value: TypedExpr, context: &BuildContext<'_>) -> Result<TypedExpr> {
+    let to = if context.eval.ansi { DataType::Date } else { DataType::Double };
+    match value.data_type.is_string() {
+        true => implicit(value, &to, context.eval, &context.origin),
+        false => Ok(value),
     }
 }
 
@@ -92,7 +107,7 @@ fn subtract(left: TypedExpr, right: TypedExpr, mode: Mode, context: &BuildContex
         return intervals(Operator::Subtract, left, right, &to, mode, context).map(Some);
     }
     if r.is_interval() {
-        return plus_interval(left, right, -1, mode, context).map(Some);
+        return plus_interval(left, right, -1, mode, context);
     }
     let time = |t: &DataType| matches!(t, DataType::Time(_));
     if time(&l) && time(&r) {
@@ -100,30 +115,51 @@ fn subtract(left: TypedExpr, right: TypedExpr, mode: Mode, context: &BuildContex
         return Ok(Some(difference(left, right, to, context)));
     }
     if is_timestamp(&l) || is_timestamp(&r) {
-        return timestamps(left, right, context);
+        return timestamps(left, right, context).map(Some);
     }
-    if is_date(&l) && (is_date(&r) || r.is_string()) || l.is_string() && is_date(&r) {
-        let left = implicit(left, &DataType::Date, context.eval, &context.origin)?;
-        let right = implicit(right, &DataType::Date, context.eval, &context.origin)?;
-        return Ok(Some(difference(left, right, DAY, context)));
+    let as_date = is_date(&r) || r == DataType::Null || r.is_string() && context.eval.ansi;
+    match is_date(&l) {
+        true if !as_date => by_name("date_sub", vec![left, beside_date(right, context)?], context).map(Some),
+        false if !is_date(&r) => Ok(None),
+        _ => {
+            let fits = |t: &DataType| is_date(t) || t.is_string() || *t == DataType::Null;
+            check_difference(&left, &right, fits, "\"DATE\"", context)?;
+            let left = implicit(left, &DataType::Date, context.eval, &context.origin)?;
+            let right = implicit(right, &DataType::Date, context.eval, &context.origin)?;
+            Ok(Some(difference(left, right, DAY, context)))
+        }
     }
-    if is_date(&l) {
-        return by_name("date_sub", vec![left, right], context).map(Some);
-    }
-    Ok(None)
 }
 
-fn timestamps(left: TypedExpr, right: TypedExpr, context: &BuildContext<'_>) -> Result<Option<TypedExpr>> {
-    let fits = |t: &DataType| t.is_datetime() || t.is_string() || *t == DataType::Null;
-    if !(fits(&left.data_type) && fits(&right.data_type)) {
-        return Ok(None);
+/// Both sides of a difference have to fit.
+fn check_difference(
+    left: &TypedExpr,
+    right: &TypedExpr,
+    fits: impl Fn(&DataType) -> bool,
+    required: &str,
+    context: &BuildContext<'_>,
+) -> Result<()> {
+    for (index, side) in [left, right].into_iter().enumerate() {
+        if !fits(&side.data_type) {
+            let sql = format!("({} - {})", left.sql, right.sql);
+            let error = unexpected_input_type(&sql, index, required.to_string(), &side.sql, &side.data_type);
+            return Err(error.with_origin(context.origin.as_ref()));
+        }
     }
+    Ok(())
+}
+
+const ANY_TIMESTAMP: &str = "\"(TIMESTAMP OR TIMESTAMP WITHOUT TIME ZONE)\"";
+
+fn timestamps(left: TypedExpr, right: TypedExpr, context: &BuildContext<'_>) -> Result<TypedExpr> {
+    let fits = |t: &DataType| t.is_datetime() || t.is_string() && context.eval.ansi || *t == DataType::Null;
+    check_difference(&left, &right, fits, ANY_TIMESTAMP, context)?;
     // Both become instants unless both are without a zone.
     let zoned = left.data_type == DataType::Timestamp || right.data_type == DataType::Timestamp;
     let to = if zoned { DataType::Timestamp } else { DataType::TimestampNtz };
     let left = implicit(left, &to, context.eval, &context.origin)?;
     let right = implicit(right, &to, context.eval, &context.origin)?;
-    Ok(Some(difference(left, right, DataType::DAY_TIME, context)))
+    Ok(difference(left, right, DataType::DAY_TIME, context))
 }
 
 fn difference(left: TypedExpr, right: TypedExpr, to: DataType, context: &BuildContext<'_>) -> TypedExpr {
@@ -132,18 +168,21 @@ fn difference(left: TypedExpr, right: TypedExpr, to: DataType, context: &BuildCo
     call("-", interval::difference, vec![left, right], to, nullable, Mode::Ansi, context).with_sql(sql)
 }
 
-/// `value + interval`, or minus it.
+/// `value + interval`, or minus it. `None`: months are only added to dates and timestamps.
 fn plus_interval(
     value: TypedExpr,
     interval: TypedExpr,
     sign: i32,
     mode: Mode,
     context: &BuildContext<'_>,
-) -> Result<TypedExpr> {
+) -> Result<Option<TypedExpr>> {
     let symbol = if sign > 0 { "+" } else { "-" };
     let sql = format!("{} {symbol} {}", value.sql, interval.sql);
     if is_date(&value.data_type) && interval.data_type == DAY {
-        return plus_days(value, interval, sign, context);
+        return plus_days(value, interval, sign, context).map(Some);
+    }
+    if is_year_month(&interval.data_type) && !value.data_type.is_datetime() {
+        return Ok(None);
     }
     let nullable = value.nullable || interval.nullable || mode == Mode::Try;
     let kernel = if sign > 0 { interval::plus } else { interval::minus };
@@ -152,7 +191,7 @@ fn plus_interval(
         Ok(call(symbol, kernel, args, to, nullable, mode, context).with_sql(sql.clone()))
     };
     let (given, step) = (value.data_type.clone(), &interval.data_type);
-    match &given {
+    let result = match &given {
         DataType::Timestamp | DataType::TimestampNtz => built(value, given),
         DataType::Date if is_day_time(step) => {
             let at = implicit(value, &DataType::Timestamp, context.eval, &context.origin)?;
@@ -166,10 +205,11 @@ fn plus_interval(
             };
             built(value, DataType::Time(precision.max(*p)))
         }
-        t if t.is_string() && !is_year_month(step) => {
+        t if t.is_string() => {
             let shown = sql.clone();
             let at = implicit(value, &DataType::Timestamp, context.eval, &context.origin)?;
-            let moved = built(at, DataType::Timestamp)?;
+            let nullable = nullable || at.nullable;
+            let moved = built(at, DataType::Timestamp)?.with_nullable(nullable);
             Ok(cast::cast(moved, &DataType::STRING, CastMode::of(context.eval), context.eval)?.with_sql(shown))
         }
         DataType::Null => {
@@ -177,15 +217,11 @@ fn plus_interval(
             built(at, DataType::Timestamp)
         }
         _ => {
-            let required = if is_year_month(step) {
-                "(\"DATE\" or \"TIMESTAMP\" or \"TIMESTAMP_NTZ\")".to_string()
-            } else {
-                "\"(TIMESTAMP OR TIMESTAMP WITHOUT TIME ZONE)\"".to_string()
-            };
-            let error = unexpected_input_type(&sql, 0, required, &value.sql, &value.data_type);
+            let error = unexpected_input_type(&sql, 0, ANY_TIMESTAMP.to_string(), &value.sql, &value.data_type);
             Err(error.with_origin(context.origin.as_ref()))
         }
-    }
+    };
+    result.map(Some)
 }
 
 /// A date and a whole number of days stay a date.
@@ -237,11 +273,15 @@ fn scaled_type(t: &DataType) -> DataType {
 }
 
 /// Strings beside an interval are doubles.
-fn factor(value: TypedExpr, context: &BuildContext<'_>) -> Result<Option<TypedExpr>> {
+fn factor(sql: &str, value: TypedExpr, required: &str, context: &BuildContext<'_>) -> Result<TypedExpr> {
     if value.data_type.is_string() || value.data_type == DataType::Null {
-        return implicit(value, &DataType::Double, context.eval, &context.origin).map(Some);
+        return implicit(value, &DataType::Double, context.eval, &context.origin);
     }
-    Ok(value.data_type.is_numeric().then_some(value))
+    if value.data_type.is_numeric() {
+        return Ok(value);
+    }
+    let error = unexpected_input_type(sql, 1, required.to_string(), &value.sql, &value.data_type);
+    Err(error.with_origin(context.origin.as_ref()))
 }
 
 fn multiply(left: TypedExpr, right: TypedExpr, mode: Mode, context: &BuildContext<'_>) -> Result<Option<TypedExpr>> {
@@ -266,8 +306,12 @@ fn scale(
     mode: Mode,
     context: &BuildContext<'_>,
 ) -> Result<Option<TypedExpr>> {
-    let sql = format!("({} {} {})", value.sql, operator.symbol(), by.sql);
-    let Some(by) = factor(by, context)? else { return Ok(None) };
+    let name = if operator == Operator::Multiply { "multiply_interval" } else { "divide_interval" };
+    let (sql, required) = match is_calendar(&value.data_type) {
+        true => (format!("{name}({}, {})", value.sql, by.sql), "\"DOUBLE\""),
+        false => (format!("({} {} {})", value.sql, operator.symbol(), by.sql), "\"NUMERIC\""),
+    };
+    let by = factor(&sql, by, required, context)?;
     let to = scaled_type(&value.data_type);
     let nullable = value.nullable || by.nullable || mode == Mode::Try || is_calendar(&to);
     let kernel = if operator == Operator::Multiply { interval::multiply } else { interval::divide };

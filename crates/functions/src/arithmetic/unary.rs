@@ -14,6 +14,7 @@ use super::kernel::unary;
 use super::{Mode, call, mode_of};
 use crate::cast::kernel::{map_all, primitive};
 use crate::cast::with_decimal_type;
+use crate::interval::value::interval_overflow;
 use crate::registry::BuildContext;
 use crate::scalar::ScalarArgs;
 use crate::typed::TypedExpr;
@@ -56,7 +57,7 @@ fn evaluate(args: &ScalarArgs<'_>, negate: bool) -> Result<ArrayRef> {
                 args,
                 true,
                 |v| if negate || v < 0 { v.overflowing_neg() } else { (v, false) },
-                |_| overflow("integer overflow", ""),
+                |_| interval_error(negate),
             );
             Arc::new(result?)
         }
@@ -65,7 +66,7 @@ fn evaluate(args: &ScalarArgs<'_>, negate: bool) -> Result<ArrayRef> {
                 args,
                 true,
                 |v| if negate || v < 0 { v.overflowing_neg() } else { (v, false) },
-                |_| overflow("long overflow", ""),
+                |_| interval_error(negate),
             );
             Arc::new(result?)
         }
@@ -77,6 +78,11 @@ fn evaluate(args: &ScalarArgs<'_>, negate: bool) -> Result<ArrayRef> {
         }
         other => return Err(SparkError::internal(format!("no sign of {other}"))),
     })
+}
+
+/// The smallest interval has no opposite.
+fn interval_error(negate: bool) -> SparkError {
+    if negate { interval_overflow(None) } else { overflow("overflow", "") }
 }
 
 fn integers<T>(args: &ScalarArgs<'_>, negate: bool, message: &str) -> Result<PrimitiveArray<T>>

@@ -126,6 +126,8 @@ fn build(
 fn relabels(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
         (f, t) if f.is_string() && t.is_string() => true,
+        // Rows carry their SRIDs.
+        (DataType::Geometry(_) | DataType::Geography(_), DataType::Geometry(_) | DataType::Geography(_)) => true,
         (DataType::Array(a, _), DataType::Array(b, _)) => relabels(a, b),
         (DataType::Map(a, b, _), DataType::Map(c, d, _)) => relabels(a, c) && relabels(b, d),
         (DataType::Struct(a), DataType::Struct(b)) => {

@@ -30,6 +30,7 @@ pub fn can_cast(from: &DataType, to: &DataType, mode: CastMode) -> bool {
         (T::Null, _) => true,
         (T::Variant, to) => can_cast_variant(to),
         (from, T::Variant) => can_become_variant(from),
+        (T::Geometry(_) | T::Geography(_), to) if to.is_string() => false,
         (_, to) if to.is_string() => true,
         (from, to) if from.is_string() => string_reads(to),
         (from, to) => mode_allows(from, to, mode),
@@ -85,8 +86,11 @@ fn mode_allows(from: &DataType, to: &DataType, mode: CastMode) -> bool {
         (T::DayTimeInterval(..), T::DayTimeInterval(..)) => true,
         (T::YearMonthInterval(..), T::YearMonthInterval(..)) => true,
         (f, t) if f.is_ansi_interval() => t.is_integral() || t.is_decimal(),
-        (T::Geometry(_), T::Geometry(_)) | (T::Geography(_), T::Geography(_)) => true,
-        (T::Geography(_), T::Geometry(_)) => true,
+        // An SRID may be forgotten, but not assumed.
+        (T::Geometry(from), T::Geometry(to)) | (T::Geography(from), T::Geography(to)) => {
+            *from != T::MIXED_SRID && *to == T::MIXED_SRID
+        }
+        (T::Geography(from), T::Geometry(to)) => from == to && *from != T::MIXED_SRID,
         _ => false,
     }
 }

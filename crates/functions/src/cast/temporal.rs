@@ -67,7 +67,8 @@ pub fn convert(array: &ArrayRef, from: &DataType, to: &DataType, caster: &Caster
         (T::DayTimeInterval(a, b), _) => {
             let text = |v: i64| interval::format_day_time(v, *a, *b);
             if to.is_decimal() && *b == DayTimeField::Second {
-                to_decimal::<DurationMicrosecondType>(array, to, caster, |v| (i128::from(v), 6))?
+                let caster = interval_caster(caster);
+                to_decimal::<DurationMicrosecondType>(array, to, &caster, |v| (i128::from(v), 6))?
             } else {
                 to_number::<DurationMicrosecondType>(array, from, to, caster, |v| v / micros_of(*b), text)?
             }
@@ -132,6 +133,12 @@ fn from_time(array: &ArrayRef, from: &DataType, to: &DataType, caster: &Caster<'
 }
 
 /// A whole number of a unit, as an integer or a decimal. Out of range: the error, or NULL in the other modes.
+/// Intervals are checked in every mode but TRY.
+fn interval_caster<'a>(caster: &Caster<'a>) -> Caster<'a> {
+    let mode = if caster.mode == CastMode::Legacy { CastMode::Ansi } else { caster.mode };
+    Caster { mode, ..*caster }
+}
+
 fn to_number<F: ArrowPrimitiveType>(
     array: &ArrayRef,
     from: &DataType,
@@ -141,9 +148,8 @@ fn to_number<F: ArrowPrimitiveType>(
     text: impl Fn(F::Native) -> String,
 ) -> Result<ArrayRef> {
     let error = |v: F::Native| super::errors::overflow(text(v), from, to);
-    // Intervals are checked in every mode but TRY.
-    let strict = Caster { mode: CastMode::Ansi, ..*caster };
-    let caster = if from.is_ansi_interval() && caster.mode == CastMode::Legacy { &strict } else { caster };
+    let strict = interval_caster(caster);
+    let caster = if from.is_ansi_interval() { &strict } else { caster };
     Ok(match to {
         DataType::Byte => Arc::new(map_values::<F, Int8Type>(array, caster, |v| whole(v).try_into().ok(), error)?),
         DataType::Short => Arc::new(map_values::<F, Int16Type>(array, caster, |v| whole(v).try_into().ok(), error)?),

@@ -19,10 +19,15 @@ pub type Pair = (TypedExpr, TypedExpr);
 pub fn arithmetic(left: TypedExpr, right: TypedExpr, context: &BuildContext<'_>) -> Result<Pair> {
     let (left, right) = promote_strings_in_arithmetic(left, right, context)?;
     let (left, right) = decimals_with_others(left, right, context)?;
-    if left.data_type.is_decimal() && right.data_type.is_decimal() {
+    let (l, r) = (&left.data_type, &right.data_type);
+    if l.is_decimal() && r.is_decimal() || l == r {
         return Ok((left, right));
     }
-    tightest(left, right, context)
+    // Only to a type that the operators take
+    match tightest_common_type(l, r, context.eval).filter(DataType::is_numeric) {
+        Some(to) => both(left, right, &to, context),
+        None => Ok((left, right)),
+    }
 }
 
 /// Casts both operands of `= < <= > >= <=>`.
@@ -111,7 +116,10 @@ fn beside(value: TypedExpr, other: &DataType, context: &BuildContext<'_>) -> Res
 }
 
 fn smallest_decimal(value: &TypedExpr, context: &Arc<EvalContext>) -> Option<DataType> {
+    // A cast to the type that a literal has already stays a cast for this rule.
+    let written = value.sql.starts_with(|c: char| c.is_ascii_digit() || c == '-');
     if context.flag("spark.sql.legacy.literal.pickMinimumPrecision", true)
+        && written
         && let Some(digits) = value.as_literal().and_then(integer_digits)
     {
         return Some(DataType::Decimal(digits, 0));

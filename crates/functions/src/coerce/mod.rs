@@ -4,6 +4,7 @@
 //!  arguments of a declared signature ──▶ arguments() ──▶ accept: what each parameter takes
 //!  two operands ──▶ binary::{arithmetic, comparison, …}  ┐
 //!  CASE, IN, UNION, coalesce, array() ──▶ common()       ┴─▶ wider: the type that fits all
+//!  strings of one call ──▶ collations: the collation they share
 //! ```
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::typed::TypedExpr;
 
 mod accept;
 pub mod binary;
+pub mod collations;
 mod wider;
 
 pub use crate::quote::sql_expr;

@@ -31,6 +31,8 @@ pub fn tightest_common_type(left: &DataType, right: &DataType, context: &EvalCon
         (T::DayTimeInterval(a, b), T::DayTimeInterval(c, d)) => Some(T::DayTimeInterval(*a.min(c), *b.max(d))),
         (T::YearMonthInterval(a, b), T::YearMonthInterval(c, d)) => Some(T::YearMonthInterval(*a.min(c), *b.max(d))),
         (a, b) if a.is_string() && b.is_string() => common_string(a, b),
+        (T::Geometry(_), T::Geometry(_)) => Some(T::Geometry(T::MIXED_SRID)),
+        (T::Geography(_), T::Geography(_)) => Some(T::Geography(T::MIXED_SRID)),
         _ => complex(left, right, context, &tightest_common_type),
     }
 }

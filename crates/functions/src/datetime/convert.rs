@@ -1,7 +1,7 @@
 //! Text and epoch numbers to and from dates, timestamps and times, with and without a pattern.
 use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{Decimal128Type, Float64Type};
-use firesteel_plan::{DataType, Result, SparkError};
+use firesteel_plan::{DataType, JavaException, Result, SparkError};
 
 use super::calendar::{MICROS_PER_MILLI, MICROS_PER_SECOND, join_micros};
 use super::pattern::{Moment, Parsed, Pattern, Policy, moment, parsed_by_old};
@@ -22,17 +22,24 @@ pub const DEFAULT_PATTERN: &str = "yyyy-MM-dd HH:mm:ss";
 struct Patterns {
     parsing: bool,
     policy: Policy,
+    /// For timestamps without a zone
+    ntz: bool,
     last: Option<(String, Pattern)>,
 }
 
 impl Patterns {
     fn new(args: &ScalarArgs<'_>, parsing: bool) -> Self {
-        Self { parsing, policy: Policy::of(args.context), last: None }
+        let ntz = parsing && args.return_type == &DataType::TimestampNtz;
+        Self { parsing, policy: Policy::of(args.context), ntz, last: None }
     }
 
     fn get(&mut self, text: &str) -> Result<&Pattern> {
         if self.last.as_ref().is_none_or(|(known, _)| known != text) {
-            self.last = Some((text.to_string(), Pattern::new(text, self.parsing, self.policy)?));
+            let pattern = match self.ntz {
+                true => Pattern::without_zone(text, self.parsing)?,
+                false => Pattern::new(text, self.parsing, self.policy)?,
+            };
+            self.last = Some((text.to_string(), pattern));
         }
         self.last.as_ref().map(|(_, pattern)| pattern).ok_or_else(|| SparkError::internal("no pattern"))
     }
@@ -163,7 +170,7 @@ fn build_to(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Result<
     let mode = if tries { CastMode::Try } else { CastMode::of(context.eval) };
     let Some(format) = format else {
         let sql = format!("{called}({})", value.sql);
-        let value = check_source(&sql, value, kind, context)?;
+        let value = cast_source(value, kind, context)?;
         let cast = cast::cast(value.with_origin(context.origin.clone()), &result, mode, context.eval)?;
         return Ok(Built::Expr(cast.with_sql(sql).with_origin(context.origin.clone())));
     };
@@ -184,7 +191,18 @@ fn build_to(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Result<
     Ok(Built::Expr(call.with_sql(sql)))
 }
 
-/// What the functions read: text, dates and timestamps (numbers where ANSI mode is off).
+/// Without a pattern the functions cast: what is not a date, a timestamp or (for a timestamp) a number goes by its text.
+fn cast_source(value: TypedExpr, kind: &str, context: &BuildContext<'_>) -> Result<TypedExpr> {
+    let direct = value.data_type.is_datetime()
+        || (kind == "time" && matches!(value.data_type, DataType::Time(_)))
+        || (kind == "timestamp" && value.data_type.is_numeric());
+    if direct || value.data_type.is_string() || !value.data_type.is_atomic() && value.data_type != DataType::Null {
+        return Ok(value);
+    }
+    coerce::implicit(value, &DataType::STRING, context.eval, &context.origin)
+}
+
+/// What the functions read by a pattern: text, dates and timestamps (numbers where ANSI mode is off).
 fn check_source(sql: &str, value: TypedExpr, kind: &str, context: &BuildContext<'_>) -> Result<TypedExpr> {
     if value.data_type == DataType::Null {
         return coerce::implicit(value, &DataType::STRING, context.eval, &context.origin);
@@ -328,7 +346,7 @@ fn unit_of(scale: i8) -> i128 {
 /// What Java says when digits would be lost or the number does not fit.
 fn rounding_needed(value: i128, _: i8, unit: i128) -> SparkError {
     let message = if value % unit != 0 { "Rounding necessary" } else { "Overflow" };
-    SparkError::new("_LEGACY_ERROR_TEMP_3000", [("message", message)]).with_message(message)
+    SparkError::java(JavaException::Arithmetic, message)
 }
 
 /// `to_utc_timestamp` and `from_utc_timestamp`: the wall clock of one zone read as another's.

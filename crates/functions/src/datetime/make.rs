@@ -221,6 +221,29 @@ fn build_make_time(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> 
     Ok(call(context, "make_time", make_time_kernel, values, DataType::Time(6), false, sql))
 }
 
+/// A date, a time (midnight where it is left out) and a zone. Nothing else is cast to a date or a time.
+fn date_and_time(sql: &str, values: Vec<TypedExpr>, context: &BuildContext<'_>) -> Result<Vec<TypedExpr>> {
+    let accepts = [Accept::Date, Accept::Time, Accept::String];
+    let mut values = values
+        .into_iter()
+        .zip(accepts)
+        .enumerate()
+        .map(|(index, (value, accept))| {
+            if !coerce::accepts(accept, &value.data_type) && value.data_type != DataType::Null {
+                let required = coerce::required_type(accept);
+                let error = quote::unexpected_input_type(sql, index, required, &value.sql, &value.data_type);
+                return Err(error.with_origin(context.origin.as_ref()));
+            }
+            coerce::argument(sql, index, accept, value, context)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    if values.len() == 1 {
+        let midnight = TypedExpr::string("00:00:00");
+        values.push(coerce::implicit(midnight, &DataType::Time(6), context.eval, &context.origin)?);
+    }
+    Ok(values)
+}
+
 fn build_make_timestamp(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Result<Built> {
     let called = context.called_as.to_lowercase();
     let tolerates = called.starts_with("try_") || !context.eval.ansi;
@@ -229,20 +252,21 @@ fn build_make_timestamp(context: &BuildContext<'_>, mut arguments: Arguments<'_>
         context.eval.get("spark.sql.timestampType").is_some_and(|t| t.eq_ignore_ascii_case("TIMESTAMP_NTZ"));
     let ntz = base == "make_timestamp_ntz" || (base == "make_timestamp" && ntz_default);
     let result = if ntz { DataType::TimestampNtz } else { DataType::Timestamp };
-    let zoned = base != "make_timestamp_ntz";
     let sql = written(context, &arguments.values);
     let count = arguments.values.len();
-    if count == 2 || (count == 3 && zoned) {
-        let mut accepts = vec![Accept::Date, Accept::Time];
-        if count == 3 {
-            accepts.push(Accept::String);
-        }
-        let values = coerce::arguments(&sql, &accepts, arguments.values, context)?;
-        return Ok(call(context, "make_timestamp", join_kernel, values, result, tolerates, sql));
+    let counts: &[usize] = match base {
+        "make_timestamp" => &[1, 2, 3, 6, 7],
+        "make_timestamp_ltz" => &[2, 3, 6, 7],
+        _ => &[2, 6],
+    };
+    if !counts.contains(&count) {
+        return Err(crate::registry::wrong_counts(context.called_as, counts, count));
     }
-    let most = if zoned { 7 } else { 6 };
-    if !(6..=most).contains(&count) {
-        return Err(crate::registry::wrong_num_args(context.called_as, 6, most, count));
+    if count < 6 {
+        // From a date on, the session's default type does not matter.
+        let result = if base == "make_timestamp" { DataType::Timestamp } else { result };
+        let values = date_and_time(&sql, arguments.values, context)?;
+        return Ok(call(context, "make_timestamp", join_kernel, values, result, tolerates, sql));
     }
     let zone = if count == 7 { arguments.values.pop() } else { None };
     let last = arguments.values.pop().map(|v| seconds(&sql, 5, v, context)).transpose()?;

@@ -8,7 +8,7 @@ use arrow::datatypes::{
     TimestampMicrosecondType,
 };
 use datafusion::logical_expr::ColumnarValue;
-use firesteel_plan::{Result, SparkError};
+use firesteel_plan::{JavaException, Result, SparkError};
 
 use crate::interval::CalendarInterval;
 use crate::scalar::{ScalarArgs, from_arrow, from_datafusion};
@@ -161,14 +161,7 @@ pub fn overflow(operation: String) -> SparkError {
     SparkError::new("DATETIME_OVERFLOW", [("operation", operation)])
 }
 
-/// `ARITHMETIC_OVERFLOW` of 64 bits.
+/// What Java's exact arithmetic says of 64 bits.
 pub fn long_overflow() -> SparkError {
-    SparkError::new(
-        "ARITHMETIC_OVERFLOW",
-        [
-            ("message", "long overflow".to_string()),
-            ("alternative", String::new()),
-            ("config", crate::quote::sql_config("spark.sql.ansi.enabled")),
-        ],
-    )
+    SparkError::java(JavaException::Arithmetic, "long overflow")
 }

@@ -231,15 +231,16 @@ fn sort_by(args: &LambdaArgs<'_>) -> Result<ArrayRef> {
             let indices: UInt32Array = active.iter().map(|(_, pair)| pick(*pair) as u32).collect();
             take(&values, &indices, None).map_err(from_arrow)
         };
-        let parameters = [side(|pair| pair.0)?, side(|pair| pair.1)?];
+        // As in Java's sort, the later element comes first; a comparator that contradicts itself shows it.
+        let parameters = [side(|pair| pair.1)?, side(|pair| pair.0)?];
         let rows_of: UInt32Array = active.iter().map(|(row, _)| *row as u32).collect();
         let results = args.evaluate(0, &parameters, &rows_of)?;
         let results = results.as_primitive::<Int32Type>();
         for (i, (row, pair)) in active.iter().enumerate() {
             if results.is_null(i) {
-                return Err(comparator_returned_null(&values, *pair));
+                return Err(comparator_returned_null(&values, (pair.1, pair.0)));
             }
-            sorts[*row].decide(results.value(i).cmp(&0));
+            sorts[*row].decide(0.cmp(&results.value(i)));
         }
     }
     let list = args.values.return_type;

@@ -24,7 +24,7 @@ pub mod maps;
 #[cfg(test)]
 mod tests;
 
-const GROUP: &str = "lambda_funcs";
+pub const GROUP: &str = "lambda_funcs";
 
 /// `lambdafunction(body, namedlambdavariable(), …)`
 fn lambda_sql(lambda: &ResolvedLambda) -> String {

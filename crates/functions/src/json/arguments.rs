@@ -32,7 +32,21 @@ pub fn parse_schema(text: &str) -> Result<DataType> {
     let options = ParseOptions::default();
     match firesteel_sql::parse_data_type(text, &options) {
         Ok(data_type) => Ok(data_type),
-        Err(_) => firesteel_sql::parse_table_schema(text, &options).map(DataType::Struct),
+        Err(error) => {
+            let columns = firesteel_sql::parse_table_schema(text, &options);
+            columns.map(DataType::Struct).map_err(|second| not_a_type(text, error, &second))
+        }
+    }
+}
+
+/// What is neither is refused as a type; a column of an unknown type is one word too many for that.
+fn not_a_type(text: &str, error: SparkError, as_columns: &SparkError) -> SparkError {
+    match text.split_whitespace().nth(1) {
+        Some(extra) if as_columns.is("UNSUPPORTED_DATATYPE") => SparkError::new(
+            "PARSE_SYNTAX_ERROR",
+            [("error", format!("'{extra}'")), ("hint", format!(": extra input '{extra}'"))],
+        ),
+        _ => error,
     }
 }
 

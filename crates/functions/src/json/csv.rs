@@ -14,7 +14,7 @@ use crate::scalar::{ScalarArgs, SparkScalar};
 use crate::text_formats::csv::{
     CsvInference, CsvOptions, CsvReader, CsvWriteOptions, CsvWriter, Outcome, Tokenizer, Tokens,
 };
-use crate::text_formats::{BinaryStyle, Column, FormatOptions, ParseMode, malformed_record};
+use crate::text_formats::{BinaryStyle, Column, FormatOptions, FormatSession, ParseMode, malformed_record};
 use crate::typed::TypedExpr;
 use crate::view;
 
@@ -62,7 +62,7 @@ fn from_csv(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 }
 
 fn read_options(given: &FormatOptions, context: &EvalContext) -> Result<CsvOptions> {
-    CsvOptions::new(given, &context.time_zone_id, arguments::corrupt_setting(context))
+    CsvOptions::new(given, FormatSession::of(context), arguments::corrupt_setting(context))
 }
 
 /// Errors with `UNSUPPORTED_DATATYPE` for what CSV cannot hold.
@@ -102,7 +102,7 @@ fn build_from_csv(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resul
 
 fn to_csv(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let array = args.array(0)?;
-    let mut options = CsvWriteOptions::new(&arguments::decode(args.options), &args.context.time_zone_id)?;
+    let mut options = CsvWriteOptions::new(&arguments::decode(args.options), FormatSession::of(args.context))?;
     options.binary = BinaryStyle::of(args.context);
     let mut writer = CsvWriter::new(options);
     let Some(DataType::Struct(schema)) = args.arg_types.first() else {
@@ -151,7 +151,7 @@ fn build_to_csv(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<
         }
     }
     let options = arguments::options(values.get(1))?;
-    CsvWriteOptions::new(&options, &context.eval.time_zone_id)?;
+    CsvWriteOptions::new(&options, FormatSession::of(context.eval))?;
     let input = vec![values[0].clone()];
     let call = SparkScalar::call("to_csv", to_csv, input, DataType::STRING, true, context.eval);
     let call = call.options(arguments::encode(&options)).origin(context.origin.clone());

@@ -14,14 +14,14 @@ use crate::scalar::{ScalarArgs, SparkScalar, from_arrow};
 use crate::text_formats::json::{
     JsonOptions, JsonReader, JsonWriteOptions, JsonWriter, Outcome, Tape, read_value, type_of,
 };
-use crate::text_formats::{Column, FormatOptions, ParseMode, malformed_record};
+use crate::text_formats::{Column, FormatOptions, FormatSession, ParseMode, malformed_record};
 use crate::typed::TypedExpr;
 use crate::view;
 
 fn from_json(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let given = arguments::decode(args.options);
     let corrupt = arguments::corrupt_setting(args.context);
-    let options = JsonOptions::new(&given, &args.context.time_zone_id, corrupt)?;
+    let options = JsonOptions::new(&given, FormatSession::of(args.context), corrupt)?;
     match args.return_type {
         DataType::Struct(schema) if options.single_variant_column.is_none() => structs(args, schema, options),
         DataType::Struct(_) => {
@@ -128,7 +128,7 @@ fn build_from_json(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resu
     arguments::expect_string(&sql, &values[0], "first")?;
     arguments::check_mode("from_json", &options)?;
     let corrupt = arguments::corrupt_setting(context.eval);
-    let parsed = JsonOptions::new(&options, &context.eval.time_zone_id, corrupt)?;
+    let parsed = JsonOptions::new(&options, FormatSession::of(context.eval), corrupt)?;
     if let DataType::Struct(fields) = &schema {
         arguments::check_corrupt_column(fields, &parsed.corrupt_column)?;
     }
@@ -154,7 +154,7 @@ fn to_json(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 
 fn write_options(given: &FormatOptions, context: &EvalContext) -> Result<JsonWriteOptions> {
     let ignore_nulls = context.flag("spark.sql.jsonGenerator.ignoreNullFields", true);
-    JsonWriteOptions::new(given, &context.time_zone_id, ignore_nulls)
+    JsonWriteOptions::new(given, FormatSession::of(context), ignore_nulls)
 }
 
 fn build_to_json(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
@@ -183,7 +183,7 @@ fn build_schema_of_json(context: &BuildContext<'_>, arguments: Arguments<'_>) ->
     let sql = arguments::first_argument_sql("schema_of_json", &arguments.values);
     let text = arguments::constant_text(&sql, "json", &arguments.values[0])?;
     let given = arguments::options(arguments.values.get(1))?;
-    let options = JsonOptions::new(&given, &context.eval.time_zone_id, None)?;
+    let options = JsonOptions::new(&given, FormatSession::of(context.eval), None)?;
     let schema = type_of(&text, &options).ok_or_else(|| malformed_record(&text))?;
     Ok(Built::Expr(TypedExpr::string(schema.sql()).with_sql(sql)))
 }

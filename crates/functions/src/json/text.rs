@@ -124,14 +124,14 @@ const fn entry(
     }
 }
 
-const ONE: &[Accept] = &[Accept::String];
+const ONE: &[Accept] = &[Accept::ExactString];
 
 pub static FUNCTIONS: &[Function] = &[
     entry(
         "get_json_object",
         &["json_txt", "path"],
         Build::Signature(
-            Signature::new(&[Accept::String, Accept::String], Returns::Is(SimpleType::String), get_json_object)
+            Signature::new(&[Accept::ExactString; 2], Returns::Is(SimpleType::String), get_json_object)
                 .nulls(Nulls::Always),
         ),
         "get_json_object(json_txt, path) - Returns what a path leads to in JSON text.",

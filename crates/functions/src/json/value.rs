@@ -1,6 +1,6 @@
 //! A JSON text as a tree, for functions that look into it.
-use crate::text_formats::FormatOptions;
 use crate::text_formats::json::{JsonOptions, Node, Tape};
+use crate::text_formats::{FormatOptions, FormatSession};
 
 /// A parsed value. Numbers keep their text; objects keep their order and duplicates.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Parser {
 
 impl Parser {
     pub fn new() -> firesteel_plan::Result<Self> {
-        let options = JsonOptions::new(&FormatOptions::default(), "UTC", None)?;
+        let options = JsonOptions::new(&FormatOptions::default(), FormatSession::UTC, None)?;
         Ok(Self { tape: Tape::default(), options })
     }
 

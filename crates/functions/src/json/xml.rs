@@ -13,13 +13,13 @@ use crate::registry::{Arguments, BuildContext, Built, Function};
 use crate::rows;
 use crate::scalar::{ScalarArgs, SparkScalar, from_arrow};
 use crate::text_formats::xml::{XmlOptions, XmlReader, XmlWriteOptions, XmlWriter, read_variant, schema_of};
-use crate::text_formats::{BinaryStyle, Column, FormatOptions, ParseMode, malformed_record};
+use crate::text_formats::{BinaryStyle, Column, FormatOptions, FormatSession, ParseMode, malformed_record};
 use crate::typed::TypedExpr;
 use crate::view;
 
 fn read_options(given: &FormatOptions, context: &EvalContext) -> Result<XmlOptions> {
     let sensitive = context.flag("spark.sql.caseSensitive", false);
-    XmlOptions::new(given, &context.time_zone_id, arguments::corrupt_setting(context), sensitive)
+    XmlOptions::new(given, FormatSession::of(context), arguments::corrupt_setting(context), sensitive)
 }
 
 fn from_xml(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
@@ -109,7 +109,7 @@ fn build_from_xml(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resul
 }
 
 fn write_options(given: &FormatOptions, context: &EvalContext) -> Result<XmlWriteOptions> {
-    XmlWriteOptions::new(given, &context.time_zone_id, BinaryStyle::of(context))
+    XmlWriteOptions::new(given, FormatSession::of(context), BinaryStyle::of(context))
 }
 
 fn to_xml(args: &ScalarArgs<'_>) -> Result<ArrayRef> {

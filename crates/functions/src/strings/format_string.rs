@@ -4,7 +4,7 @@ use arrow::datatypes::{
     DataType as ArrowType, Date32Type, Decimal128Type, DecimalType, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type, TimestampMicrosecondType,
 };
-use firesteel_plan::{DataType, Result, SparkError};
+use firesteel_plan::{DataType, JavaException, Result, SparkError};
 
 use super::digits::{Digits, Rounding, group, push_java_double, push_java_float};
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
@@ -38,6 +38,13 @@ enum Piece {
 
 fn illegal(message: impl Into<String>) -> SparkError {
     SparkError::new("_LEGACY_ERROR_TEMP_0000", [("message", message.into())])
+}
+
+/// What Java throws for a specifier that no argument is left for.
+fn missing_argument(specifier: &Specifier) -> SparkError {
+    let index = specifier.index.map(|i| format!("{i}$")).unwrap_or_default();
+    let message = format!("Format specifier '%{index}{}'", specifier.conversion);
+    SparkError::java(JavaException::MissingFormatArgument, message)
 }
 
 fn parse(format: &str) -> Result<Vec<Piece>> {
@@ -407,7 +414,7 @@ fn format_string(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
                 ordinary - 1
             };
             last = Some(index);
-            let missing = || illegal(format!("Format specifier '%{}'", specifier.conversion));
+            let missing = || missing_argument(specifier);
             let column = values.get(index).ok_or_else(missing)?;
             let data_type = args.arg_types.get(index + 1).unwrap_or(&DataType::Null);
             specifier.format(&Value::of(&column.array, column.index(row), data_type), out)?;

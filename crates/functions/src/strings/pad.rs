@@ -110,7 +110,15 @@ fn repeat_into(text: &str, count: i32, out: &mut String) -> Result<()> {
     Ok(())
 }
 
-const TEXT: Signature = Signature::new(&[Accept::String, Accept::Integer], Returns::Is(SimpleType::String), lpad)
+/// STRING of the collation that text and padding share
+fn string_type(args: &[TypedExpr]) -> Result<DataType> {
+    Ok(match args.first().map(|a| &a.data_type) {
+        Some(DataType::String(collation)) => DataType::String(collation.clone()),
+        _ => DataType::STRING,
+    })
+}
+
+const TEXT: Signature = Signature::new(&[Accept::String, Accept::Integer], Returns::Of(string_type), lpad)
     .optional(&[Accept::String])
     .defaults(&[DefaultArgument::String(" ")]);
 const LEFT: Signature = TEXT;

@@ -22,6 +22,7 @@ pub mod xml;
 pub use binary_style::BinaryStyle;
 pub use column::Column;
 pub use options::FormatOptions;
+pub use times::FormatSession;
 
 use firesteel_plan::{Result, SparkError};
 

@@ -9,6 +9,26 @@ use crate::datetime::pattern::{Pattern, Policy, moment};
 use crate::datetime::text::{format_date, parse_date, parse_timestamp, parse_timestamp_ntz};
 use crate::datetime::zone::{Zone, offset_text, parse_zone};
 
+/// What the session says about records: its zone, and which formatter reads and writes patterns.
+#[derive(Debug, Clone, Copy)]
+pub struct FormatSession<'a> {
+    zone: &'a str,
+    policy: Policy,
+}
+
+impl<'a> FormatSession<'a> {
+    /// From the zone's id and the session's keys.
+    pub fn new(zone: &'a str, key: impl Fn(&str) -> Option<&'a str>) -> Self {
+        Self { zone, policy: Policy::named(key("spark.sql.legacy.timeParserPolicy")) }
+    }
+
+    pub fn of(context: &'a crate::EvalContext) -> Self {
+        Self::new(&context.time_zone_id, |key| context.get(key))
+    }
+
+    pub const UTC: FormatSession<'static> = FormatSession { zone: "UTC", policy: Policy::Corrected };
+}
+
 /// How the records of one read or write spell times.
 #[derive(Debug, Clone)]
 pub struct TimeFormats {
@@ -24,18 +44,19 @@ pub struct TimeFormats {
 impl TimeFormats {
     /// From the options `dateFormat`, `timestampFormat`, `timestampNTZFormat`, `timeFormat` and `timeZone`. Some patterns
     /// can be written, not read (`parsing`).
-    pub fn new(options: &FormatOptions, session_zone: &str, parsing: bool) -> Result<Self> {
-        let id = options.get("timeZone").unwrap_or(session_zone);
+    pub fn new(options: &FormatOptions, session: FormatSession<'_>, parsing: bool) -> Result<Self> {
+        let policy = session.policy;
+        let id = options.get("timeZone").unwrap_or(session.zone);
         let zone = parse_zone(id).unwrap_or_else(|| time_zone_or_utc(id));
-        let pattern =
-            |key: &str| options.get(key).map(|text| Pattern::new(text, parsing, Policy::Corrected)).transpose();
+        let ntz = options.get("timestampNTZFormat");
+        let pattern = |key: &str| options.get(key).map(|text| Pattern::for_records(text, parsing, policy)).transpose();
         Ok(Self {
             zone,
             zone_id: id.to_string(),
             prepared: Zone::new(&zone),
             date: pattern("dateFormat")?,
             timestamp: pattern("timestampFormat")?,
-            timestamp_ntz: pattern("timestampNTZFormat")?,
+            timestamp_ntz: ntz.map(|text| Pattern::without_zone(text, parsing)).transpose()?,
             time: pattern("timeFormat")?,
         })
     }

@@ -14,9 +14,9 @@ pub fn infer_records(format: &str, columns: &[ArrayRef], options: &SourceOptions
     let records = columns.iter().filter_map(|column| column.as_string_opt::<i32>()).flatten().flatten();
     let sample = Sample::new(options.number("samplingRatio")?.unwrap_or(1.0));
     match format {
-        "json" => json(records, sample, JsonOptions::new(options, conf.time_zone(), corrupt)?),
+        "json" => json(records, sample, JsonOptions::new(options, conf.format_session(), corrupt)?),
         "csv" => {
-            let options = CsvOptions::new(options, conf.time_zone(), corrupt)?;
+            let options = CsvOptions::new(options, conf.format_session(), corrupt)?;
             Ok(csv(records, sample, &options, conf.case_sensitive()))
         }
         other => Err(SparkError::unsupported(format!("inferring the schema of {other} records: give a schema"))),

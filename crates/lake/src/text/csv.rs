@@ -26,7 +26,7 @@ use crate::write::WriterFactory;
 pub(crate) fn make(options: &SourceOptions, conf: &Conf) -> Result<Arc<dyn Format>> {
     let corrupt = conf.get("spark.sql.columnNameOfCorruptRecord");
     let charset = Charset::of(options.any(&["encoding", "charset"]).unwrap_or("UTF-8"))?;
-    let mut csv = CsvOptions::new(options, conf.time_zone(), corrupt)?;
+    let mut csv = CsvOptions::new(options, conf.format_session(), corrupt)?;
     csv.column_pruning &= conf.flag("spark.sql.csv.parser.columnPruning.enabled", true)?;
     Ok(Arc::new(Csv {
         files: CsvFiles { csv, charset, separator: Separator::of(options.get("lineSep"), charset) },

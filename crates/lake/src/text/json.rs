@@ -38,7 +38,7 @@ pub(crate) fn make(options: &SourceOptions, conf: &Conf) -> Result<Arc<dyn Forma
     }
     Ok(Arc::new(Json {
         files: JsonFiles {
-            json: JsonOptions::new(options, conf.time_zone(), corrupt)?,
+            json: JsonOptions::new(options, conf.format_session(), corrupt)?,
             multi_line,
             charset,
             separator,

@@ -87,7 +87,7 @@ fn factory(request: &WriteRequest, extension: &str, make: Box<MakeRows>) -> Resu
 }
 
 pub(super) fn csv(schema: &StructType, request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {
-    let options = CsvWriteOptions::new(&request.options, request.conf.time_zone())?;
+    let options = CsvWriteOptions::new(&request.options, request.conf.format_session())?;
     let schema = schema.clone();
     let extension = format!(".{}", request.options.get("extension").unwrap_or("csv"));
     let make = move || -> Box<dyn RowText> {
@@ -121,7 +121,7 @@ impl RowText for CsvRows {
 
 pub(super) fn json(schema: &StructType, request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {
     let ignore_nulls = request.conf.flag("spark.sql.jsonGenerator.ignoreNullFields", true)?;
-    let options = JsonWriteOptions::new(&request.options, request.conf.time_zone(), ignore_nulls)?;
+    let options = JsonWriteOptions::new(&request.options, request.conf.format_session(), ignore_nulls)?;
     let schema = schema.clone();
     let line_end = request.options.get("lineSep").unwrap_or("\n").to_string();
     let make = move || -> Box<dyn RowText> {

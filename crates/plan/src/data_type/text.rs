@@ -158,7 +158,7 @@ impl StructType {
 }
 
 fn srid_text(srid: i32) -> String {
-    if srid == -1 { "any".into() } else { srid.to_string() }
+    if srid == DataType::MIXED_SRID { "any".into() } else { srid.to_string() }
 }
 
 impl fmt::Display for DataType {

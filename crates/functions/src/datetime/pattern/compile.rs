@@ -1,9 +1,9 @@
 //! From the text of a pattern to its items.
 use firesteel_plan::{Result, SparkError};
 
-use super::{DOCROOT, Field, Item, Sign};
+use super::{DOCROOT, Field, Item, Sign, Style};
 
-fn invalid(text: &str) -> SparkError {
+pub fn invalid(text: &str) -> SparkError {
     SparkError::new(
         "INVALID_DATETIME_PATTERN.WITH_SUGGESTION",
         [("pattern", format!("'{text}'")), ("docroot", DOCROOT.to_string())],
@@ -65,8 +65,9 @@ fn check(text: &str, parsing: bool) -> Result<()> {
     Ok(())
 }
 
-pub fn compile(text: &str, parsing: bool, lenient: bool) -> Result<Vec<Item>> {
-    if !lenient {
+pub fn compile(text: &str, parsing: bool, style: Style) -> Result<Vec<Item>> {
+    let new = style == Style::New;
+    if new {
         check(text, parsing)?;
     }
     let chars: Vec<char> = text.chars().collect();
@@ -79,24 +80,25 @@ pub fn compile(text: &str, parsing: bool, lenient: bool) -> Result<Vec<Item>> {
         let item = match c {
             'A'..='Z' | 'a'..='z' => {
                 at += run;
-                letter(c, run, era, parsing, lenient).ok_or_else(|| invalid(text))?
+                let item = if new { letter(c, run, era, parsing) } else { old_letter(c, run, era, style) };
+                item.ok_or_else(|| invalid(text))?
             }
             '\'' => {
                 let (literal, next) = quoted(&chars, at).ok_or_else(|| invalid(text))?;
                 at = next;
                 Item::Literal(literal)
             }
-            '[' => {
+            '[' if new => {
                 stack.push(vec![]);
                 at += 1;
                 continue;
             }
-            ']' => {
+            ']' if new => {
                 let items = if stack.len() > 1 { stack.pop() } else { None };
                 at += 1;
                 Item::Optional(items.ok_or_else(|| invalid(text))?)
             }
-            '{' | '}' | '#' if !lenient => return Err(invalid(text)),
+            '{' | '}' | '#' if new => return Err(invalid(text)),
             other => {
                 at += 1;
                 Item::Literal(other.to_string())
@@ -113,7 +115,7 @@ pub fn compile(text: &str, parsing: bool, lenient: bool) -> Result<Vec<Item>> {
         }
     }
     let mut items = stack.pop().unwrap_or_default();
-    reserve(&mut items);
+    reserve(&mut items, !new);
     Ok(items)
 }
 
@@ -151,11 +153,43 @@ fn short_number(field: Field, run: usize) -> Option<Item> {
     }
 }
 
-fn letter(c: char, run: usize, era: bool, parsing: bool, lenient: bool) -> Option<Item> {
+/// What a letter means to the old formatters: any run of it is fine.
+fn old_letter(c: char, run: usize, era: bool, style: Style) -> Option<Item> {
+    let text = |field| Some(Item::Text { field, full: run >= 4 });
+    let field = match c {
+        'G' => return text(Field::Era),
+        'M' | 'L' if run >= 3 => return text(Field::Month),
+        'E' => return text(Field::DayOfWeek),
+        'a' => return text(Field::AmPm),
+        'z' => return Some(Item::ZoneName { full: run >= 4 }),
+        'Z' => return Some(Item::Offset { pattern: 1, zero: "+0000" }),
+        'X' if run <= 3 => return Some(Item::Offset { pattern: run - 1, zero: "Z" }),
+        'S' if style == Style::Fast => return Some(Item::Fraction { min: 1, max: run.min(9) }),
+        'y' if run == 2 => return Some(Item::TwoDigitYear { field: Field::Year, reserved: 0 }),
+        'y' if era => Field::YearOfEra,
+        'y' => Field::Year,
+        'M' | 'L' => Field::Month,
+        'd' => Field::DayOfMonth,
+        'D' => Field::DayOfYear,
+        'F' => Field::AlignedDay,
+        'u' => Field::DayOfWeek,
+        'H' => Field::HourOfDay,
+        'k' => Field::ClockHourOfDay,
+        'K' => Field::HourOfAmPm,
+        'h' => Field::ClockHourOfAmPm,
+        'm' => Field::Minute,
+        's' => Field::Second,
+        'S' => Field::Milli,
+        _ => return None,
+    };
+    Some(number(field, run, 19, Sign::Normal))
+}
+
+fn letter(c: char, run: usize, era: bool, parsing: bool) -> Option<Item> {
     let year = if era { Field::YearOfEra } else { Field::Year };
     let text = |field| Some(Item::Text { field, full: run == 4 });
     match c {
-        'G' if run <= 4 || lenient => text(Field::Era),
+        'G' if run <= 4 => text(Field::Era),
         'y' | 'u' => Some(match run {
             2 => Item::TwoDigitYear { field: year, reserved: 0 },
             1 | 3 => number(year, run, 19, Sign::Normal),
@@ -165,8 +199,8 @@ fn letter(c: char, run: usize, era: bool, parsing: bool, lenient: bool) -> Optio
         'M' | 'L' => short_number(Field::Month, run),
         'q' | 'Q' if run == 3 || run == 4 => text(Field::Quarter),
         'q' | 'Q' => short_number(Field::Quarter, run),
-        'E' if run <= 4 || lenient => text(Field::DayOfWeek),
-        'a' if run == 1 || lenient => Some(Item::Text { field: Field::AmPm, full: false }),
+        'E' if run <= 4 => text(Field::DayOfWeek),
+        'a' if run == 1 => Some(Item::Text { field: Field::AmPm, full: false }),
         'F' if run == 1 => Some(number(Field::AlignedDay, 1, 19, Sign::Normal)),
         'd' => short_number(Field::DayOfMonth, run),
         'D' => match run {
@@ -197,17 +231,26 @@ fn letter(c: char, run: usize, era: bool, parsing: bool, lenient: bool) -> Optio
 }
 
 /// Tells a number of variable width how many digits belong to the fixed ones right after it.
-fn reserve(items: &mut [Item]) {
+fn reserve(items: &mut [Item], old: bool) {
     let mut following = 0;
     for item in items.iter_mut().rev() {
         match item {
             Item::Number { min, max, sign: Sign::NotNegative, .. } if min == max => following += *min,
+            // To the old formatters a run of letters next to another one is as wide as it is long.
+            Item::Number { min, reserved, .. } if old => {
+                *reserved = following;
+                following += *min;
+            }
+            Item::TwoDigitYear { reserved, .. } if old => {
+                *reserved = following;
+                following += 2;
+            }
             Item::Number { reserved, .. } | Item::TwoDigitYear { reserved, .. } => {
                 *reserved = following;
                 following = 0;
             }
             Item::Optional(inner) => {
-                reserve(inner);
+                reserve(inner, old);
                 following = 0;
             }
             _ => following = 0,

@@ -37,6 +37,7 @@ impl Moment<'_> {
                 | Field::Minute
                 | Field::Second
                 | Field::Nano
+                | Field::Milli
         );
         if if is_time { !self.has_time } else { !self.has_date } {
             return Err(format!("Unsupported field: {}", java_name(field)));
@@ -80,6 +81,7 @@ impl Moment<'_> {
             Field::Minute => i64::from(time.minute),
             Field::Second => i64::from(time.second),
             Field::Nano => i64::from(time.nano),
+            Field::Milli => i64::from(time.nano / 1_000_000),
         })
     }
 }
@@ -104,6 +106,7 @@ pub fn java_name(field: Field) -> &'static str {
         Field::Minute => "MinuteOfHour",
         Field::Second => "SecondOfMinute",
         Field::Nano => "NanoOfSecond",
+        Field::Milli => "MilliOfSecond",
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Field {
     Minute,
     Second,
     Nano,
+    /// Thousandths of a second as a number: `SimpleDateFormat` reads `12` in `SSSS` as 12 of them
+    Milli,
 }
 
 /// How a sign is written and read.
@@ -90,8 +92,18 @@ enum Item {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     items: Vec<Item>,
-    /// Read as `SimpleDateFormat` does: any number of digits, values that overflow, text left over
-    lenient: bool,
+    style: Style,
+}
+
+/// The formatter that a pattern is meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// `DateTimeFormatter`
+    New,
+    /// `SimpleDateFormat`, not lenient: any number of digits and text left over, but no values that overflow
+    Simple,
+    /// The old formatter of CSV and JSON: values overflow into the next larger field, `S` is a fraction
+    Fast,
 }
 
 /// `spark.sql.legacy.timeParserPolicy`
@@ -104,7 +116,12 @@ pub enum Policy {
 
 impl Policy {
     pub fn of(context: &crate::EvalContext) -> Self {
-        match context.get("spark.sql.legacy.timeParserPolicy") {
+        Self::named(context.get("spark.sql.legacy.timeParserPolicy"))
+    }
+
+    /// From the key's value.
+    pub fn named(value: Option<&str>) -> Self {
+        match value {
             Some(v) if v.eq_ignore_ascii_case("LEGACY") => Self::Legacy,
             Some(v) if v.eq_ignore_ascii_case("EXCEPTION") => Self::Exception,
             _ => Self::Corrected,
@@ -115,13 +132,34 @@ impl Policy {
 const POLICY_KEY: &str = "\"spark.sql.legacy.timeParserPolicy\"";
 const DOCROOT: &str = "https://spark.apache.org/docs/latest";
 
+const INVALID_PATTERN: &str = "INVALID_DATETIME_PATTERN";
+
 impl Pattern {
     /// Errors with `INVALID_DATETIME_PATTERN` or `INCONSISTENT_BEHAVIOR_CROSS_VERSION` as Spark does.
     pub fn new(text: &str, parsing: bool, policy: Policy) -> Result<Self> {
-        let lenient = policy == Policy::Legacy;
-        match compile::compile(text, parsing, lenient) {
-            Ok(items) => Ok(Self { items, lenient }),
-            Err(_) if !lenient && compile::is_simple_date_format(text) => Err(SparkError::new(
+        let style = if policy == Policy::Legacy { Style::Simple } else { Style::New };
+        Self::of_style(text, parsing, style)
+    }
+
+    /// As [`Self::new`], for the records of CSV, JSON and XML.
+    pub fn for_records(text: &str, parsing: bool, policy: Policy) -> Result<Self> {
+        let style = if policy == Policy::Legacy { Style::Fast } else { Style::New };
+        Self::of_style(text, parsing, style)
+    }
+
+    /// For timestamps without a zone, which the old formatters never read or wrote.
+    pub fn without_zone(text: &str, parsing: bool) -> Result<Self> {
+        let compiled = compile::compile(text, parsing, Style::New).map_err(|error| match error.is(INVALID_PATTERN) {
+            true => compile::invalid(text),
+            false => error,
+        });
+        compiled.map(|items| Self { items, style: Style::New })
+    }
+
+    fn of_style(text: &str, parsing: bool, style: Style) -> Result<Self> {
+        match compile::compile(text, parsing, style) {
+            Ok(items) => Ok(Self { items, style }),
+            Err(_) if style == Style::New && compile::is_simple_date_format(text) => Err(SparkError::new(
                 "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION",
                 [
                     ("pattern", format!("'{text}'")),
@@ -141,8 +179,9 @@ impl Pattern {
 
     /// Errors with Java's message.
     pub fn parse(&self, text: &str) -> Result<Parsed, String> {
-        let fields = parse::parse(&self.items, text, self.lenient)?;
-        resolve::resolve(text, fields, self.lenient)
+        let old = self.style != Style::New;
+        let parsed = parse::parse(&self.items, text, old).and_then(|fields| resolve::resolve(text, fields, self.style));
+        parsed.map_err(|message| if old { format!("Unparseable date: \"{text}\"") } else { message })
     }
 }
 

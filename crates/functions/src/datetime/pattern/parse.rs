@@ -26,6 +26,22 @@ impl Fields {
     }
 }
 
+/// The old parsers put a year of two digits within 80 years before and 20 years after today.
+const CENTURY: i64 = 2000;
+
+impl Fields {
+    fn in_century(&mut self, field: Field, digits: usize) {
+        use chrono::Datelike;
+        if digits != 2 {
+            return;
+        }
+        let latest = i64::from(chrono::Utc::now().year()) + 20;
+        for (_, value) in self.values.iter_mut().filter(|(f, value)| *f == field && (0..100).contains(value)) {
+            *value += if *value + CENTURY > latest { CENTURY - 100 } else { CENTURY };
+        }
+    }
+}
+
 /// Errors with Java's message, which names the index of the first character that does not fit.
 pub fn parse(items: &[Item], text: &str, lenient: bool) -> Result<Fields, String> {
     let chars: Vec<char> = text.chars().collect();
@@ -52,31 +68,30 @@ fn one(item: &Item, text: &[char], at: usize, lenient: bool, fields: &mut Fields
             let mut end = at;
             for c in literal.chars() {
                 match text.get(end) {
-                    Some(found) if found.to_lowercase().eq(c.to_lowercase()) => end += 1,
+                    Some(found) if *found == c || !lenient && found.to_lowercase().eq(c.to_lowercase()) => end += 1,
                     _ => return Err(at),
                 }
             }
             Ok(end)
         }
         Item::Number { field, min, max, sign, reserved } => {
-            let fixed = min == max;
-            let (least, most) = if lenient && !(fixed && *reserved == 0 && is_adjacent(text, at, *max)) {
-                (1, if *reserved > 0 { *min } else { 19 })
-            } else {
-                (*min, *max)
-            };
-            number(text, at, least, most, *sign, *reserved, lenient, fields, |value| (*field, value))
+            if !lenient {
+                return number(text, at, *min, *max, *sign, *reserved, false, fields, |value| (*field, value));
+            }
+            let at = skip_spaces(text, at);
+            let most = if *reserved > 0 { *min } else { 19 };
+            let end = number(text, at, 1, most, *sign, 0, true, fields, |value| (*field, value))?;
+            if *min == 1 && matches!(field, Field::Year | Field::YearOfEra) {
+                fields.in_century(*field, end - at);
+            }
+            Ok(end)
         }
-        Item::TwoDigitYear { field, .. } => {
+        Item::TwoDigitYear { field, reserved } => {
             if lenient {
-                let start = at;
-                let end = number(text, at, 1, 19, Sign::Normal, 0, true, fields, |v| (*field, v))?;
-                if end - start == 2 {
-                    for (f, value) in fields.values.iter_mut().filter(|(f, _)| f == field) {
-                        let _ = f;
-                        *value += 2000;
-                    }
-                }
+                let at = skip_spaces(text, at);
+                let most = if *reserved > 0 { 2 } else { 19 };
+                let end = number(text, at, 1, most, Sign::Normal, 0, true, fields, |v| (*field, v))?;
+                fields.in_century(*field, end - at);
                 return Ok(end);
             }
             number(text, at, 2, 2, Sign::NotNegative, 0, false, fields, |value| (*field, 2000 + value))
@@ -108,9 +123,9 @@ fn one(item: &Item, text: &[char], at: usize, lenient: bool, fields: &mut Fields
     }
 }
 
-/// Whether digits go on after a number of that width, so that only the width ends it.
-fn is_adjacent(text: &[char], at: usize, width: usize) -> bool {
-    text.get(at + width).is_some_and(char::is_ascii_digit)
+/// The old parsers step over spaces in front of a number.
+fn skip_spaces(text: &[char], at: usize) -> usize {
+    at + text.get(at..).unwrap_or_default().iter().take_while(|c| matches!(c, ' ' | '\t')).count()
 }
 
 fn digit(c: char) -> i64 {

@@ -2,9 +2,10 @@
 use arrow::array::timezone::Tz;
 
 use super::parse::Fields;
-use super::{Field, format::java_name, names};
+use super::{Field, Style, format::java_name, names};
 use crate::datetime::calendar::{
     NANOS_PER_DAY, NANOS_PER_SECOND, checked_days, checked_nanos, civil_from_days, days_from_civil, is_leap,
+    month_length,
 };
 
 /// A date (1970-01-01 where the text has none), a time of day (midnight) and a zone.
@@ -16,7 +17,7 @@ pub struct Parsed {
 }
 
 /// Errors with Java's message.
-pub fn resolve(text: &str, fields: Fields, lenient: bool) -> Result<Parsed, String> {
+pub fn resolve(text: &str, fields: Fields, style: Style) -> Result<Parsed, String> {
     let whole = |message: String| format!("Text '{text}' could not be parsed: {message}");
     let year = match (fields.get(Field::Year), fields.get(Field::YearOfEra), fields.get(Field::Era)) {
         (Some(year), _, _) => Some(year),
@@ -26,7 +27,10 @@ pub fn resolve(text: &str, fields: Fields, lenient: bool) -> Result<Parsed, Stri
     let given = year.is_some();
     let year = year.unwrap_or(1970);
     let (month, day) = (fields.get(Field::Month), fields.get(Field::DayOfMonth));
-    if lenient {
+    if style != Style::New {
+        if style == Style::Simple {
+            in_old_ranges(&fields, year)?;
+        }
         return lenient_resolve(&fields, year);
     }
     range(&fields, Field::Month, 1, 12).map_err(&whole)?;
@@ -95,16 +99,28 @@ fn by_day_of_year(year: i64, number: i64, month: Option<i64>, day: Option<i64>, 
     }
 }
 
+/// What a calendar that is not lenient checks.
+fn in_old_ranges(fields: &Fields, year: i64) -> Result<(), String> {
+    range(fields, Field::Month, 1, 12)?;
+    let month = fields.get(Field::Month).and_then(|month| u32::try_from(month).ok()).unwrap_or(1);
+    range(fields, Field::DayOfMonth, 1, i64::from(month_length(year, month)))?;
+    range(fields, Field::DayOfYear, 1, if is_leap(year) { 366 } else { 365 })?;
+    range(fields, Field::Milli, 0, 999)?;
+    TIME_RANGES.iter().try_for_each(|(field, least, most)| range(fields, *field, *least, *most))
+}
+
+const TIME_RANGES: &[(Field, i64, i64)] = &[
+    (Field::HourOfDay, 0, 23),
+    (Field::ClockHourOfDay, 1, 24),
+    (Field::HourOfAmPm, 0, 11),
+    (Field::ClockHourOfAmPm, 1, 12),
+    (Field::Minute, 0, 59),
+    (Field::Second, 0, 59),
+];
+
 fn time(fields: &Fields) -> Result<i64, String> {
-    for (field, least, most) in [
-        (Field::HourOfDay, 0, 23),
-        (Field::ClockHourOfDay, 1, 24),
-        (Field::HourOfAmPm, 0, 11),
-        (Field::ClockHourOfAmPm, 1, 12),
-        (Field::Minute, 0, 59),
-        (Field::Second, 0, 59),
-    ] {
-        range(fields, field, least, most)?;
+    for (field, least, most) in TIME_RANGES {
+        range(fields, *field, *least, *most)?;
     }
     let half = fields.get(Field::AmPm);
     let half_day = fields.get(Field::HourOfAmPm).or(fields.get(Field::ClockHourOfAmPm).map(|h| h % 12));
@@ -145,6 +161,7 @@ fn lenient_resolve(fields: &Fields, year: i64) -> Result<Parsed, String> {
     let at = |field| fields.get(field).unwrap_or(0);
     let seconds = (hour * 60 + at(Field::Minute)) * 60 + at(Field::Second);
     let nanos = i128::from(seconds) * i128::from(NANOS_PER_SECOND) + i128::from(at(Field::Nano));
+    let nanos = nanos + i128::from(at(Field::Milli)) * 1_000_000;
     let day = i128::from(NANOS_PER_DAY);
     let carried = i64::try_from(nanos.div_euclid(day)).map_err(|_| "too large".to_string())?;
     Ok(Parsed { days: days + carried, nanos_of_day: nanos.rem_euclid(day) as i64, zone: fields.zone })

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn types_of_columns() {
-        let options = CsvOptions::new(&FormatOptions::default(), "UTC", None).unwrap();
+        let options =
+            CsvOptions::new(&FormatOptions::default(), crate::text_formats::FormatSession::UTC, None).unwrap();
         let mut inference = CsvInference::new(&options, 10);
         let mut tokens = Tokens::default();
         for line in [

@@ -1,7 +1,7 @@
 //! The options of reading CSV.
 use firesteel_plan::{Result, SparkError};
 
-use super::super::times::TimeFormats;
+use super::super::times::{FormatSession, TimeFormats};
 use super::super::{FormatOptions, ParseMode, character, corrupt_column};
 
 /// What to do with a quote in the middle of a quoted value.
@@ -52,7 +52,7 @@ const DEFAULT_MAX_COLUMNS: usize = 20_480;
 
 impl CsvOptions {
     /// `corrupt` is `spark.sql.columnNameOfCorruptRecord`.
-    pub fn new(options: &FormatOptions, session_zone: &str, corrupt: Option<&str>) -> Result<Self> {
+    pub fn new(options: &FormatOptions, session: FormatSession<'_>, corrupt: Option<&str>) -> Result<Self> {
         let text = |key: &str, default: &str| options.get(key).unwrap_or(default).to_string();
         let quote = character(options, "quote", Some('"'))?;
         let escape = character(options, "escape", Some('\\'))?;
@@ -61,7 +61,7 @@ impl CsvOptions {
         Ok(Self {
             mode: ParseMode::of(options),
             corrupt_column: corrupt_column(options, corrupt),
-            times: TimeFormats::new(options, session_zone, true)?,
+            times: TimeFormats::new(options, session, true)?,
             delimiter: delimiter(options.any(&["sep", "delimiter"]).unwrap_or(","))?,
             quote,
             escape,

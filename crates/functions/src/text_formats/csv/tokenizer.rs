@@ -249,7 +249,12 @@ mod tests {
     use super::*;
 
     fn split(line: &str, options: &[(&str, &str)]) -> Vec<String> {
-        let options = CsvOptions::new(&FormatOptions::new(options.iter().copied()), "UTC", None).unwrap();
+        let options = CsvOptions::new(
+            &FormatOptions::new(options.iter().copied()),
+            crate::text_formats::FormatSession::UTC,
+            None,
+        )
+        .unwrap();
         let mut tokens = Tokens::default();
         Tokenizer::new(&options).line(line, &mut tokens).unwrap();
         tokens.iter().map(|value| value.unwrap_or("<null>").to_string()).collect()
@@ -283,7 +288,8 @@ mod tests {
 
     #[test]
     fn records_span_lines() {
-        let options = CsvOptions::new(&FormatOptions::default(), "UTC", None).unwrap();
+        let options =
+            CsvOptions::new(&FormatOptions::default(), crate::text_formats::FormatSession::UTC, None).unwrap();
         let (tokenizer, mut tokens) = (Tokenizer::new(&options), Tokens::default());
         let text = "a,\"b\nc\",d\r\ne";
         assert_eq!(tokenizer.record(text, false, &mut tokens), Ok(Some(11)));

@@ -8,7 +8,7 @@ use arrow::datatypes::{
 };
 use firesteel_plan::{DataType, Result, SparkError};
 
-use super::super::times::TimeFormats;
+use super::super::times::{FormatSession, TimeFormats};
 use super::super::{BinaryStyle, FormatOptions, character};
 use super::options::delimiter;
 use crate::interval::CalendarInterval;
@@ -34,12 +34,12 @@ pub struct CsvWriteOptions {
 }
 
 impl CsvWriteOptions {
-    pub fn new(options: &FormatOptions, session_zone: &str) -> Result<Self> {
+    pub fn new(options: &FormatOptions, session: FormatSession<'_>) -> Result<Self> {
         let quote = character(options, "quote", Some('"'))?;
         let escape = character(options, "escape", Some('\\'))?;
         let default_escape_escape = if escape == quote { None } else { escape };
         Ok(Self {
-            times: TimeFormats::new(options, session_zone, false)?,
+            times: TimeFormats::new(options, session, false)?,
             binary: BinaryStyle::default(),
             delimiter: delimiter(options.any(&["sep", "delimiter"]).unwrap_or(","))?,
             quote,

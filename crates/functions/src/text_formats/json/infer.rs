@@ -218,7 +218,8 @@ mod tests {
             (vec![r#"{"a":12345678901234567890123}"#], "struct<a:decimal(23,0)>"),
             (vec![r#"{"a":{},"b":[]}"#], "struct<b:array<string>>"),
         ] {
-            let options = JsonOptions::new(&FormatOptions::default(), "UTC", None).unwrap();
+            let options =
+                JsonOptions::new(&FormatOptions::default(), crate::text_formats::FormatSession::UTC, None).unwrap();
             let mut inference = JsonInference::new(options);
             for record in &records {
                 inference.add(record).unwrap();

@@ -1,7 +1,7 @@
 //! The options of reading JSON.
 use firesteel_plan::Result;
 
-use super::super::times::TimeFormats;
+use super::super::times::{FormatSession, TimeFormats};
 use super::super::{FormatOptions, ParseMode, corrupt_column};
 
 /// What deviations from strict JSON are read, and how values are converted.
@@ -27,11 +27,11 @@ pub struct JsonOptions {
 
 impl JsonOptions {
     /// `corrupt` is `spark.sql.columnNameOfCorruptRecord`.
-    pub fn new(options: &FormatOptions, session_zone: &str, corrupt: Option<&str>) -> Result<Self> {
+    pub fn new(options: &FormatOptions, session: FormatSession<'_>, corrupt: Option<&str>) -> Result<Self> {
         Ok(Self {
             mode: ParseMode::of(options),
             corrupt_column: corrupt_column(options, corrupt),
-            times: TimeFormats::new(options, session_zone, true)?,
+            times: TimeFormats::new(options, session, true)?,
             primitives_as_string: options.flag("primitivesAsString", false)?,
             prefers_decimal: options.flag("prefersDecimal", false)?,
             infer_timestamp: options.flag("inferTimestamp", false)?,

@@ -8,7 +8,7 @@ use firesteel_plan::{DataType, Result, SparkError};
 use std::fmt::Write;
 
 use super::super::FormatOptions;
-use super::super::times::TimeFormats;
+use super::super::times::{FormatSession, TimeFormats};
 use crate::interval::CalendarInterval;
 use crate::interval::text::{format_calendar, format_day_time, format_year_month};
 
@@ -23,9 +23,9 @@ pub struct JsonWriteOptions {
 
 impl JsonWriteOptions {
     /// `ignore_nulls` is `spark.sql.jsonGenerator.ignoreNullFields`.
-    pub fn new(options: &FormatOptions, session_zone: &str, ignore_nulls: bool) -> Result<Self> {
+    pub fn new(options: &FormatOptions, session: FormatSession<'_>, ignore_nulls: bool) -> Result<Self> {
         Ok(Self {
-            times: TimeFormats::new(options, session_zone, false)?,
+            times: TimeFormats::new(options, session, false)?,
             ignore_null_fields: options.flag("ignoreNullFields", ignore_nulls)?,
             pretty: options.flag("pretty", false)?,
             write_non_ascii_as_code_points: options.flag("writeNonAsciiCharacterAsCodePoint", false)?,
@@ -233,8 +233,37 @@ impl JsonWriter {
                 let interval = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
                 out.push_str(&format_calendar(CalendarInterval::from_arrow(interval)));
             }
+            // Keys of maps may be nested; they show as rows do.
+            DataType::Array(element, _) => {
+                let values = array.as_list::<i32>().value(row);
+                self.listed(out, (0..values.len()).map(|index| (element.as_ref(), &values, index)))?;
+            }
+            DataType::Struct(fields) => {
+                let columns = fields.fields.iter().zip(array.as_struct().columns());
+                self.listed(out, columns.map(|(field, column)| (&field.data_type, column, row)))?;
+            }
             other => return Err(SparkError::unsupported(format!("{} as JSON", other.sql()))),
         }
+        Ok(())
+    }
+
+    /// `[1,2]`
+    fn listed<'b>(
+        &self,
+        out: &mut String,
+        items: impl Iterator<Item = (&'b DataType, &'b ArrayRef, usize)>,
+    ) -> Result<()> {
+        out.push('[');
+        for (position, (data_type, array, row)) in items.enumerate() {
+            if position > 0 {
+                out.push(',');
+            }
+            match array.is_null(row) {
+                true => out.push_str("null"),
+                false => self.plain_text(out, data_type, array, row)?,
+            }
+        }
+        out.push(']');
         Ok(())
     }
 

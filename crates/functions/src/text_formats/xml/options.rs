@@ -2,7 +2,7 @@
 use firesteel_plan::Result;
 
 use super::super::csv::CsvOptions;
-use super::super::times::TimeFormats;
+use super::super::times::{FormatSession, TimeFormats};
 use super::super::{BinaryStyle, FormatOptions, ParseMode};
 
 /// Names that stand for what is not an element.
@@ -47,8 +47,13 @@ pub struct XmlOptions {
 
 impl XmlOptions {
     /// `corrupt` is `spark.sql.columnNameOfCorruptRecord`.
-    pub fn new(options: &FormatOptions, zone: &str, corrupt: Option<&str>, case_sensitive: bool) -> Result<Self> {
-        let values = CsvOptions::new(options, zone, corrupt)?;
+    pub fn new(
+        options: &FormatOptions,
+        session: FormatSession<'_>,
+        corrupt: Option<&str>,
+        case_sensitive: bool,
+    ) -> Result<Self> {
+        let values = CsvOptions::new(options, session, corrupt)?;
         Ok(Self {
             names: Names::new(options),
             mode: values.mode,
@@ -81,10 +86,10 @@ pub struct XmlWriteOptions {
 }
 
 impl XmlWriteOptions {
-    pub fn new(options: &FormatOptions, zone: &str, binary: BinaryStyle) -> Result<Self> {
+    pub fn new(options: &FormatOptions, session: FormatSession<'_>, binary: BinaryStyle) -> Result<Self> {
         Ok(Self {
             names: Names::new(options),
-            times: TimeFormats::new(options, zone, false)?,
+            times: TimeFormats::new(options, session, false)?,
             binary,
             null_value: options.get("nullValue").map(str::to_string),
             indent: options.get("indent").unwrap_or("    ").to_string(),
