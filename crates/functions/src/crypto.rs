@@ -231,7 +231,8 @@ const EMPTY: DefaultArgument = DefaultArgument::String("");
 const DECRYPT: Signature =
     Signature::new(&[Accept::Binary, Accept::Binary], Returns::Is(SimpleType::Binary), aes_decrypt)
         .optional(&[Accept::String, Accept::String, Accept::Binary])
-        .defaults(&[GCM, DEFAULT, EMPTY]);
+        .defaults(&[GCM, DEFAULT, EMPTY])
+        .nulls(Nulls::Always);
 
 const fn entry(
     name: &'static str,
@@ -260,7 +261,8 @@ pub static FUNCTIONS: &[Function] = &[
         &["expr", "key", "mode", "padding", "iv", "aad"],
         Signature::new(&[Accept::Binary, Accept::Binary], Returns::Is(SimpleType::Binary), aes_encrypt)
             .optional(&[Accept::String, Accept::String, Accept::Binary, Accept::Binary])
-            .defaults(&[GCM, DEFAULT, EMPTY, EMPTY]),
+            .defaults(&[GCM, DEFAULT, EMPTY, EMPTY])
+            .nulls(Nulls::Always),
         "aes_encrypt(expr, key[, mode[, padding[, iv[, aad]]]]) - Encrypts by AES with a key of 16, 24 or 32 bytes in mode \
          'GCM', 'CBC' or 'ECB'.",
         &[("SELECT base64(aes_encrypt('Spark', '0000111122223333', 'ECB'));", "NI/zfr3gW3iAujOQaPvaXg==")],
@@ -277,7 +279,7 @@ pub static FUNCTIONS: &[Function] = &[
     entry(
         "try_aes_decrypt",
         &["expr", "key", "mode", "padding", "aad"],
-        Signature { kernel: try_aes_decrypt, ..DECRYPT }.nulls(Nulls::Always),
+        Signature { kernel: try_aes_decrypt, ..DECRYPT },
         "try_aes_decrypt(expr, key[, mode[, padding[, aad]]]) - As `aes_decrypt`, but NULL where that fails.",
         &[("SELECT try_aes_decrypt(unhex('00'), '0000111122223333', 'GCM');", "NULL")],
         "3.5.0",

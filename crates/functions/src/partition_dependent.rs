@@ -166,7 +166,8 @@ fn uniform(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built
     let expr: Expr = binary_expr(low, Operator::Plus, binary_expr(range, Operator::Multiply, part));
     let number = TypedExpr::new(expr, DataType::Double, false, sql.clone());
     let wanted = range_type(&min.data_type, &max.data_type, context.eval);
-    Ok(Built::Expr(cast(number, &wanted, CastMode::Ansi, context.eval)?.with_sql(sql)))
+    let scaled = cast(number, &wanted, CastMode::Ansi, context.eval)?;
+    Ok(Built::Expr(scaled.with_sql(sql).with_nullable(false)))
 }
 
 fn range_type(min: &DataType, max: &DataType, eval: &EvalContext) -> DataType {

@@ -210,6 +210,8 @@ static FAMILIES: &[&[Function]] = &[
     crate::sketches::kll::AGGREGATES,
     crate::sketches::kll::SCALARS,
     crate::sketches::theta::FUNCTIONS,
+    crate::sketches::tuple::AGGREGATES,
+    crate::sketches::tuple::SCALARS,
     crate::arithmetic::FUNCTIONS,
     crate::cast::functions::FUNCTIONS,
     crate::comparison::FUNCTIONS,

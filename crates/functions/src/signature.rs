@@ -119,6 +119,8 @@ impl SimpleType {
 pub enum Nulls {
     /// If any argument is NULL; the kernel sees NULLs and must keep them
     IfAny,
+    /// If the first argument is NULL
+    IfFirst,
     Always,
     Never,
 }
@@ -233,6 +235,7 @@ impl Signature {
         };
         let nullable = match self.nulls {
             Nulls::IfAny => args.iter().any(|a| a.nullable),
+            Nulls::IfFirst => args.first().is_some_and(|a| a.nullable),
             Nulls::Always => true,
             Nulls::Never => false,
         };

@@ -227,7 +227,8 @@ fn try_url_decode(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 const PARSE: Signature = Signature::new(&[Accept::String, Accept::String], Returns::Is(SimpleType::String), parse_url)
     .optional(&[Accept::String])
     .nulls(Nulls::Always);
-const ENCODE: Signature = Signature::new(&[Accept::String], Returns::Is(SimpleType::String), url_encode);
+const ENCODE: Signature =
+    Signature::new(&[Accept::String], Returns::Is(SimpleType::String), url_encode).nulls(Nulls::Always);
 
 const fn entry(
     name: &'static str,
@@ -287,7 +288,7 @@ pub static FUNCTIONS: &[Function] = &[
     entry(
         "try_url_decode",
         &["str"],
-        Signature { kernel: try_url_decode, ..ENCODE }.nulls(Nulls::Always),
+        Signature { kernel: try_url_decode, ..ENCODE },
         "try_url_decode(str) - As `url_decode`, but NULL where the text cannot be decoded.",
         &[("SELECT try_url_decode('https%3A%2F%2Fspark.apache.org');", "https://spark.apache.org")],
         "4.0.0",

@@ -82,8 +82,8 @@ fn inner_product(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 
 fn cosine_similarity(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     pairs(args, |a, b| {
-        let magnitude = (f64::from(dot(a, a)) * f64::from(dot(b, b))).sqrt();
-        (magnitude > 0.0).then(|| (f64::from(dot(a, b)) / magnitude) as f32)
+        let magnitude = f64::from(dot(a, a) * dot(b, b)).sqrt() as f32;
+        (magnitude > 0.0).then(|| dot(a, b) / magnitude)
     })
 }
 
@@ -181,7 +181,7 @@ fn build_norm(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Resul
     if arguments.values[1].data_type != DataType::Float {
         return Err(unexpected_input(&sql, 1, &arguments.values[1], "\"FLOAT\""));
     }
-    let result = if name == "vector_norm" { DataType::Float } else { DataType::array(DataType::Float, false) };
+    let result = if name == "vector_norm" { DataType::Float } else { DataType::array(DataType::Float, true) };
     let call = SparkScalar::call(name, kernel, arguments.values, result, true, context.eval);
     Ok(Built::Expr(call.options(vec![name.into()]).origin(context.origin.clone()).build().with_sql(sql)))
 }

@@ -176,8 +176,10 @@ pub(crate) struct Token {
 /// All keywords with whether ANSI mode reserves them, sorted: what `sql_keywords()` answers.
 pub fn keywords() -> Vec<(String, bool)> {
     let is_reserved = |kind| !Kind::is_identifier(kind, true, true);
-    let mut list: Vec<_> = BY_TEXT.iter().map(|(text, kind)| (text.to_string(), is_reserved(*kind))).collect();
-    list.push(("!".to_string(), true));
+    // Words with a second spelling are not listed.
+    let listed = |kind: &Kind| SYNONYMS.iter().all(|(_, other)| other != kind);
+    let words = BY_TEXT.iter().filter(|(_, kind)| listed(kind));
+    let mut list: Vec<_> = words.map(|(text, kind)| (text.to_string(), is_reserved(*kind))).collect();
     list.sort();
     list
 }

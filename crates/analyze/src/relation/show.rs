@@ -90,38 +90,14 @@ impl Analyzer<'_> {
 }
 
 impl Analyzer<'_> {
-    /// The value as `show` prints it: as text, binary as hexadecimal bytes in brackets.
+    /// The value as `show` prints it.
     fn pretty(&self, value: firesteel_functions::TypedExpr) -> Result<firesteel_functions::TypedExpr> {
-        use firesteel_functions::cast::{CastMode, cast};
-        if value.data_type == DataType::Binary {
-            let kernel: firesteel_functions::scalar::Kernel = hexadecimal_bytes;
-            let (nullable, context) = (value.nullable, &self.eval);
-            let call = firesteel_functions::SparkScalar::call(
-                "to_pretty_string",
-                kernel,
-                vec![value],
-                DataType::STRING,
-                nullable,
-                context,
-            );
-            return Ok(call.build());
-        }
         if value.data_type == DataType::Variant {
             // As JSON: a string in a variant keeps its quotes, which a cast takes off.
             return self.builtin("to_json", vec![value]);
         }
-        cast(value, &DataType::STRING, CastMode::Legacy, &self.eval)
+        firesteel_functions::cast::pretty(value, &self.eval)
     }
-}
-
-/// `[31 32 FF]`
-fn hexadecimal_bytes(args: &firesteel_functions::ScalarArgs<'_>) -> Result<arrow::array::ArrayRef> {
-    let array = args.array(0)?;
-    let bytes = array.as_binary::<i32>();
-    let text = bytes.iter().map(|value| {
-        value.map(|v| format!("[{}]", v.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join(" ")))
-    });
-    Ok(Arc::new(text.collect::<StringArray>()))
 }
 
 /// Characters that would break the table, as escapes.

@@ -123,7 +123,7 @@ fn join(call: &AggregateCall, columns: &[ArrayRef]) -> Result<ScalarValue> {
 
 fn build_listagg(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     arguments.expect(context.called_as, 1, 2)?;
-    let name = "listagg";
+    let name = if context.called_as == "string_agg" { "string_agg" } else { "listagg" };
     let mut builder = AggregateBuilder::new(context, arguments)?;
     if builder.values().len() == 1 {
         let mut values = builder.take_values();
@@ -205,7 +205,8 @@ fn build_mode(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Bu
         (0, [key]) => {
             // The smallest of the most frequent is taken from the end of a descending order.
             let direction = if key.ascending { "ASC" } else { "DESC" };
-            let suffix = if key.ascending { "" } else { " DESC" };
+            // Spark shows the order it goes by, which is the other one.
+            let suffix = if key.ascending { " DESC" } else { "" };
             builder.set_sql(format!("mode() WITHIN GROUP (ORDER BY {}{suffix})", key.expr.sql));
             (key.expr.clone(), direction)
         }
@@ -233,6 +234,9 @@ fn build_mode(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Bu
             let value = builder.value(0).clone();
             if deterministic {
                 builder.set_sql(format!("mode() WITHIN GROUP (ORDER BY {} DESC)", value.sql));
+            } else {
+                let distinct = if builder.is_distinct() { "DISTINCT " } else { "" };
+                builder.set_sql(format!("mode({distinct}{})", value.sql));
             }
             (value, if deterministic { "ASC" } else { "" })
         }

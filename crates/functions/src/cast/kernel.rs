@@ -7,7 +7,8 @@ use firesteel_plan::{DataType, Result, SparkError};
 use super::{CastMode, nested, numeric, parse, temporal, text, variant};
 use crate::context::EvalContext;
 use crate::datetime::zone::Zone;
-use crate::scalar::ScalarArgs;
+use crate::scalar::{ScalarArgs, SparkScalar};
+use crate::typed::TypedExpr;
 use crate::types;
 
 /// How to cast.
@@ -17,11 +18,13 @@ pub struct Caster<'a> {
     pub zone: Zone,
     /// The column that a row is being inserted into
     pub column: Option<&'a str>,
+    /// Texts are for people to look at: NULL in capitals, bytes as hexadecimal numbers
+    pub pretty: bool,
 }
 
 impl<'a> Caster<'a> {
     pub fn new(mode: CastMode, context: &'a EvalContext) -> Self {
-        Self { mode, context, zone: Zone::new(&context.time_zone), column: None }
+        Self { mode, context, zone: Zone::new(&context.time_zone), column: None, pretty: false }
     }
 
     /// NULL, or the error in ANSI mode.
@@ -29,6 +32,25 @@ impl<'a> Caster<'a> {
     pub fn fail<T>(&self, error: impl FnOnce() -> SparkError) -> Result<Option<T>> {
         if self.mode == CastMode::Ansi { Err(error()) } else { Ok(None) }
     }
+}
+
+/// What `show` prints of each value that is not NULL.
+fn pretty_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
+    let caster = Caster { pretty: true, ..Caster::new(CastMode::Legacy, args.context) };
+    let from = args.arg_types.first().ok_or_else(|| SparkError::internal("the text of nothing"))?;
+    text::to_string(&args.array(0)?, from, &caster)
+}
+
+/// The text of a value as `show` prints it.
+pub fn pretty(value: TypedExpr, context: &Arc<EvalContext>) -> Result<TypedExpr> {
+    let looks_other =
+        matches!(value.data_type, DataType::Binary | DataType::Array(..) | DataType::Map(..) | DataType::Struct(_));
+    if !looks_other {
+        return super::cast(value, &DataType::STRING, CastMode::Legacy, context);
+    }
+    let nullable = value.nullable;
+    let call = SparkScalar::call("to_pretty_string", pretty_kernel, vec![value], DataType::STRING, nullable, context);
+    Ok(call.build())
 }
 
 /// The kernel of the cast function.

@@ -29,7 +29,7 @@ mod text;
 mod variant;
 
 pub use errors::{invalid_input, out_of_decimal, overflow, value_text};
-pub use kernel::{Caster, convert};
+pub use kernel::{Caster, convert, pretty};
 pub use numeric::with_decimal_type;
 pub use rules::{can_cast, can_store_assign, can_up_cast, cast_forces_null, force_nullable};
 pub use store::{check_length, pad, store_assign, up_cast};

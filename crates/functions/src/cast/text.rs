@@ -14,6 +14,7 @@ use super::kernel::{Caster, primitive};
 use crate::datetime::text as datetime;
 use crate::interval::CalendarInterval;
 use crate::interval::text as interval;
+use crate::text_formats::BinaryStyle;
 use crate::{decimal, java_number};
 
 /// Every value as Spark shows it in a STRING column.
@@ -66,7 +67,7 @@ impl<'a> Writer<'a> {
         let zone = caster.zone;
         let plain = caster.mode != CastMode::Legacy;
         let write: Box<dyn Fn(&mut String, usize) + 'a> = match from {
-            DataType::Null => Box::new(|out, _| out.push_str("null")),
+            DataType::Null => Box::new(move |out, _| out.push_str(null_text(caster))),
             DataType::Boolean => {
                 let values = crate::scalar::as_boolean(array)?;
                 Box::new(move |out, row| out.push_str(if values.value(row) { "true" } else { "false" }))
@@ -91,7 +92,11 @@ impl<'a> Writer<'a> {
             }
             DataType::Binary => {
                 let values = array.as_binary_opt::<i32>().ok_or_else(|| unexpected(array))?;
-                Box::new(move |out, row| out.push_str(&String::from_utf8_lossy(values.value(row))))
+                if caster.pretty {
+                    Box::new(move |out, row| BinaryStyle::HexDiscrete.push(out, values.value(row)))
+                } else {
+                    Box::new(move |out, row| out.push_str(&String::from_utf8_lossy(values.value(row))))
+                }
             }
             DataType::Date => {
                 values!(Date32Type, |out: &mut String, v| out.push_str(&datetime::format_date(v)))
@@ -150,7 +155,7 @@ impl<'a> Writer<'a> {
                 if i > start {
                     out.push_str(", ");
                 }
-                writer.write_or_null(out, values, i);
+                writer.write_or_null(out, values, i, caster);
             }
             out.push(']');
         }))
@@ -174,9 +179,9 @@ impl<'a> Writer<'a> {
                 if i > start {
                     out.push_str(", ");
                 }
-                key_writer.write_or_null(out, keys, i);
+                key_writer.write_or_null(out, keys, i, caster);
                 out.push_str(" -> ");
-                value_writer.write_or_null(out, values, i);
+                value_writer.write_or_null(out, values, i, caster);
             }
             out.push('}');
         }))
@@ -199,15 +204,20 @@ impl<'a> Writer<'a> {
                 if i > 0 {
                     out.push_str(", ");
                 }
-                writer.write_or_null(out, column, row);
+                writer.write_or_null(out, column, row, caster);
             }
             out.push('}');
         }))
     }
 
-    fn write_or_null(&self, out: &mut String, array: &ArrayRef, row: usize) {
-        if array.is_null(row) { out.push_str("null") } else { self.write(out, row) }
+    fn write_or_null(&self, out: &mut String, array: &ArrayRef, row: usize, caster: &Caster<'_>) {
+        if array.is_null(row) { out.push_str(null_text(caster)) } else { self.write(out, row) }
     }
+}
+
+/// NULL inside another value.
+fn null_text(caster: &Caster<'_>) -> &'static str {
+    if caster.pretty { "NULL" } else { "null" }
 }
 
 fn unexpected(array: &ArrayRef) -> SparkError {

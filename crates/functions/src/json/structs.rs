@@ -171,8 +171,7 @@ fn build_to_json(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result
     }
     write_options(&options, context.eval)?;
     let input = vec![values[0].clone()];
-    let nullable = values[0].nullable;
-    let call = SparkScalar::call("to_json", to_json, input, DataType::STRING, nullable, context.eval);
+    let call = SparkScalar::call("to_json", to_json, input, DataType::STRING, true, context.eval);
     let call = call.options(arguments::encode(&options)).origin(context.origin.clone());
     Ok(Built::Expr(call.build().with_sql(sql)))
 }

@@ -58,6 +58,54 @@ fn asinh(x: f64) -> f64 {
     if x == f64::NEG_INFINITY { x } else { x.signum() * (x.abs() + (x * x + 1.0).sqrt()).ln() }
 }
 
+/// By the steps that Java's strict arithmetic prescribes, so that the last digit is Java's: x is reduced to a power of 2
+/// and a rest, for which a polynomial is near enough.
+fn exp(x: f64) -> f64 {
+    const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
+    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    const TERMS: [f64; 5] = [
+        1.666_666_666_666_660_2e-1,
+        -2.777_777_777_701_559_3e-3,
+        6.613_756_321_437_934e-5,
+        -1.653_390_220_546_525_2e-6,
+        4.138_136_797_057_238_5e-8,
+    ];
+    let size = x.abs();
+    if !(2f64.powi(-28)..700.0).contains(&size) {
+        return x.exp();
+    }
+    let powers = if size <= 0.5 * std::f64::consts::LN_2 {
+        0.0
+    } else if size < 1.5 * std::f64::consts::LN_2 {
+        x.signum()
+    } else {
+        (std::f64::consts::LOG2_E * x + 0.5 * x.signum()).trunc()
+    };
+    let (high, low) = (x - powers * LN_2_HIGH, powers * LN_2_LOW);
+    let rest = high - low;
+    let t = rest * rest;
+    let c = rest - t * TERMS.iter().rev().fold(0.0, |sum, term| sum * t + term);
+    if powers == 0.0 {
+        return 1.0 - ((rest * c) / (c - 2.0) - rest);
+    }
+    (1.0 - ((low - (rest * c) / (2.0 - c)) - high)) * 2f64.powi(powers as i32)
+}
+
+/// By Java's formulas, too.
+fn cosh(x: f64) -> f64 {
+    let x = x.abs();
+    if x < 0.5 * std::f64::consts::LN_2 {
+        let t = x.exp_m1();
+        let w = 1.0 + t;
+        return if x < 2f64.powi(-55) { w } else { 1.0 + (t * t) / (w + w) };
+    }
+    if x < 22.0 {
+        let t = exp(x);
+        return 0.5 * t + 0.5 / t;
+    }
+    x.cosh()
+}
+
 fn acosh(x: f64) -> f64 {
     (x + (x * x - 1.0).sqrt()).ln()
 }
@@ -226,7 +274,7 @@ pub static FUNCTIONS: &[Function] = &[
     double!("atanh", atanh, "atanh(expr) - The inverse hyperbolic tangent.", "SELECT atanh(0)", "0.0"),
     double!("cbrt", f64::cbrt, "cbrt(expr) - The cube root.", "SELECT cbrt(27.0)", "3.0"),
     double!("cos", f64::cos, "cos(expr) - The cosine.", "SELECT cos(0)", "1.0"),
-    double!("cosh", f64::cosh, "cosh(expr) - The hyperbolic cosine.", "SELECT cosh(0)", "1.0"),
+    double!("cosh", cosh, "cosh(expr) - The hyperbolic cosine.", "SELECT cosh(0)", "1.0"),
     double!("cot", |v| 1.0 / v.tan(), "cot(expr) - The cotangent.", "SELECT round(cot(1), 2)", "0.64"),
     double!("csc", |v| 1.0 / v.sin(), "csc(expr) - The cosecant.", "SELECT round(csc(1), 2)", "1.19"),
     double!(
@@ -236,7 +284,7 @@ pub static FUNCTIONS: &[Function] = &[
         "SELECT degrees(3.141592653589793)",
         "180.0"
     ),
-    double!("exp", f64::exp, "exp(expr) - e to the power of expr.", "SELECT exp(0)", "1.0"),
+    double!("exp", exp, "exp(expr) - e to the power of expr.", "SELECT exp(0)", "1.0"),
     double!("expm1", f64::exp_m1, "expm1(expr) - exp(expr) - 1.", "SELECT expm1(0)", "0.0"),
     double!(
         "radians",

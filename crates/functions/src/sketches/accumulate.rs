@@ -42,19 +42,20 @@ impl<S> std::fmt::Debug for SketchAccumulator<S> {
     }
 }
 
-/// Gives each value that is not NULL to `visit`.
-fn for_each(values: &ArrayRef, visit: &mut dyn FnMut(Value<'_>)) -> Result<()> {
+/// Gives each value that is not NULL to `visit`, with its row.
+pub(super) fn for_each(values: &ArrayRef, visit: &mut dyn FnMut(usize, Value<'_>)) -> Result<()> {
     match values.data_type() {
-        ArrowType::Utf8 => values.as_string::<i32>().iter().flatten().for_each(|v| visit(Value::Bytes(v.as_bytes()))),
-        ArrowType::Binary => values.as_binary::<i32>().iter().flatten().for_each(|v| visit(Value::Bytes(v))),
+        ArrowType::Utf8 => rows(values.as_string::<i32>().iter(), |row, v| visit(row, Value::Bytes(v.as_bytes()))),
+        ArrowType::Binary => rows(values.as_binary::<i32>().iter(), |row, v| visit(row, Value::Bytes(v))),
         ArrowType::Float32 => {
-            values.as_primitive::<Float32Type>().iter().flatten().for_each(|v| visit(Value::Double(f64::from(v))));
+            rows(values.as_primitive::<Float32Type>().iter(), |row, v| visit(row, Value::Double(f64::from(v))));
         }
         ArrowType::Float64 => {
-            values.as_primitive::<Float64Type>().iter().flatten().for_each(|v| visit(Value::Double(v)));
+            rows(values.as_primitive::<Float64Type>().iter(), |row, v| visit(row, Value::Double(v)));
         }
         ArrowType::List(_) => {
-            for list in values.as_list::<i32>().iter().flatten() {
+            for (row, list) in values.as_list::<i32>().iter().enumerate() {
+                let Some(list) = list else { continue };
                 // An array is one value: its bytes together, in the width of its elements.
                 let narrow = list.data_type() == &ArrowType::Int32;
                 let mut bytes = vec![];
@@ -62,12 +63,21 @@ fn for_each(values: &ArrayRef, visit: &mut dyn FnMut(Value<'_>)) -> Result<()> {
                     let all = number.unwrap_or(0).to_le_bytes();
                     bytes.extend_from_slice(if narrow { &all[..4] } else { &all });
                 }
-                visit(Value::Bytes(&bytes));
+                visit(row, Value::Bytes(&bytes));
             }
         }
-        _ => as_longs(values)?.iter().flatten().for_each(|v| visit(Value::Long(v))),
+        _ => rows(as_longs(values)?.iter(), |row, v| visit(row, Value::Long(v))),
     }
     Ok(())
+}
+
+/// The values that are there, with their rows.
+fn rows<T>(values: impl Iterator<Item = Option<T>>, mut visit: impl FnMut(usize, T)) {
+    values.enumerate().for_each(|(row, value)| {
+        if let Some(value) = value {
+            visit(row, value);
+        }
+    });
 }
 
 impl<S: Sketch> SketchAccumulator<S> {
@@ -90,7 +100,7 @@ impl<S: Sketch> Accumulator for SketchAccumulator<S> {
         }
         self.seen |= values.null_count() < values.len();
         let sketch = &mut self.sketch;
-        for_each(values, &mut |value| sketch.update(value)).map_err(crate::external)
+        for_each(values, &mut |_, value| sketch.update(value)).map_err(crate::external)
     }
     fn evaluate(&mut self) -> DfResult<ScalarValue> {
         Ok(ScalarValue::Binary(Some(self.sketch.serialize())))

@@ -1,6 +1,7 @@
-//! Sketch functions over Apache DataSketches: HyperLogLog, KLL and Theta. Their bytes are those of the Java library.
+//! Sketch functions over Apache DataSketches: HyperLogLog, KLL, Theta and Tuple. Their bytes are those of the Java library.
 pub mod accumulate;
 pub mod arguments;
 pub mod hll;
 pub mod kll;
 pub mod theta;
+pub mod tuple;

@@ -25,7 +25,22 @@ use crate::view;
 
 const DEFAULT_LG_ENTRIES: i32 = 12;
 
-fn read(bytes: &[u8], function: &str) -> Result<CompactThetaSketch> {
+/// Id of the family of sketches that these are, in their third byte.
+const FAMILY: u8 = 3;
+
+/// The sketch in `bytes`.
+pub fn read(bytes: &[u8], function: &str) -> Result<CompactThetaSketch> {
+    let family = bytes.get(2).filter(|family| **family != FAMILY && bytes.len() >= 8);
+    if let Some(actual) = family.and_then(|family| super::tuple::family_name(*family)) {
+        return Err(SparkError::new(
+            "THETA_INVALID_INPUT_SKETCH_BUFFER_FAMILY",
+            [
+                ("function", quote::sql_id(function)),
+                ("expectedFamily", "COMPACT".to_string()),
+                ("actualFamily", actual.to_string()),
+            ],
+        ));
+    }
     CompactThetaSketch::deserialize(bytes)
         .map_err(|_| SparkError::new("THETA_INVALID_INPUT_SKETCH_BUFFER", [("function", quote::sql_id(function))]))
 }

@@ -88,7 +88,7 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>, name: &'static st
         return Ok(Built::Expr(TypedExpr::null(DataType::Binary).with_sql(sql)));
     };
     let input = crate::cast::cast(input, &DataType::STRING, crate::cast::CastMode::of(context.eval), context.eval)?;
-    let nullable = lenient || input.nullable;
+    let nullable = lenient || input.nullable || format == "utf-8";
     let options = vec![format, if lenient { "try" } else { "" }.to_string()];
     let call = SparkScalar::call(name, to_binary, vec![input], DataType::Binary, nullable, context.eval);
     Ok(Built::Expr(call.options(options).origin(context.origin.clone()).build().with_sql(sql)))

@@ -206,6 +206,7 @@ fn build_decode(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<
     }
     let function = crate::registry::lookup("decode").ok_or_else(|| SparkError::internal("decode"))?;
     Signature::new(&[Accept::Binary, Accept::String], Returns::Is(SimpleType::String), decode)
+        .nulls(Nulls::Always)
         .build(function, context, arguments)
         .map(Built::Expr)
 }
@@ -376,14 +377,14 @@ pub fn binary_literal(bytes: Vec<u8>) -> TypedExpr {
 }
 
 const UTF8_TEXT: Signature =
-    Signature::new(&[Accept::StringOrBinary], Returns::Is(SimpleType::String), make_valid_utf8);
+    Signature::new(&[Accept::StringOrBinary], Returns::Is(SimpleType::String), make_valid_utf8).nulls(Nulls::Always);
 
 pub static FUNCTIONS: &[Function] = &[
     entry(
         "encode",
         &[],
         &["str", "charset"],
-        Signature::new(&[Accept::String, Accept::String], Returns::Is(SimpleType::Binary), encode),
+        Signature::new(&[Accept::String, Accept::String], Returns::Is(SimpleType::Binary), encode).nulls(Nulls::Always),
         "encode(str, charset) - Encodes text in 'US-ASCII', 'ISO-8859-1', 'UTF-8', 'UTF-16', 'UTF-16BE', 'UTF-16LE' or \
          'UTF-32'.",
         &[("SELECT encode('abc', 'utf-8');", "abc")],
@@ -453,7 +454,7 @@ pub static FUNCTIONS: &[Function] = &[
         "try_validate_utf8",
         &[],
         &["str"],
-        Signature { kernel: try_validate_utf8, nulls: Nulls::Always, ..UTF8_TEXT },
+        Signature { kernel: try_validate_utf8, ..UTF8_TEXT },
         "try_validate_utf8(str) - Returns `str`, or NULL where it is not valid UTF-8.",
         &[("SELECT try_validate_utf8('Spark');", "Spark")],
         "4.0.0",

@@ -274,7 +274,7 @@ pub static FUNCTIONS: &[Function] = &[
         &[],
         Signature::new(&[Accept::String], Returns::Is(SimpleType::String), concat_ws)
             .rest(Accept::StringOrStringArray)
-            .nulls(Nulls::Always),
+            .nulls(Nulls::IfFirst),
         "concat_ws(sep[, str | array(str)]+) - Joins strings and the items of arrays with `sep` between them; NULLs are \
          left out.",
         &[("SELECT concat_ws(' ', 'Spark', 'SQL');", "Spark SQL")],

@@ -5,7 +5,7 @@ use firesteel_plan::Result;
 use crate::registry::Function;
 use crate::rows;
 use crate::scalar::ScalarArgs;
-use crate::signature::{Accept, Returns, Signature, SimpleType};
+use crate::signature::{Accept, Nulls, Returns, Signature, SimpleType};
 use crate::strings::entry;
 use crate::strings::length::as_int;
 use crate::view;
@@ -123,7 +123,7 @@ pub static FUNCTIONS: &[Function] = &[
         "luhn_check",
         &[],
         &["str"],
-        Signature::new(&[Accept::String], Returns::Is(SimpleType::Boolean), luhn_check),
+        Signature::new(&[Accept::String], Returns::Is(SimpleType::Boolean), luhn_check).nulls(Nulls::Always),
         "luhn_check(str) - Whether a string of digits has a valid Luhn check digit.",
         &[("SELECT luhn_check('8112189876');", "true")],
         "3.5.0",

@@ -39,8 +39,7 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
         ]);
     let given: Vec<_> = arguments.values.iter().skip(1).cloned().collect();
     let function = crate::registry::lookup("mask").ok_or_else(|| SparkError::internal("mask"))?;
-    let nullable = arguments.values.first().is_none_or(|a| a.nullable);
-    let built = signature.build(function, context, arguments)?.with_nullable(nullable);
+    let built = signature.build(function, context, arguments)?.with_nullable(true);
     for (value, name) in given.iter().zip(NAMES) {
         let sql = ("sqlExpr", format!("\"{}\"", built.sql));
         if !value.is_foldable() {

@@ -85,7 +85,8 @@ fn build_to_number(context: &BuildContext<'_>, arguments: Arguments<'_>, name: &
     };
     let data_type = NumberFormat::parse(&format)?.decimal_type()?;
     let options = vec![format, if lenient { "try" } else { "" }.to_string()];
-    let call = SparkScalar::call(name, to_number, vec![input], data_type, true, context.eval);
+    let nullable = lenient || input.nullable;
+    let call = SparkScalar::call(name, to_number, vec![input], data_type, nullable, context.eval);
     Ok(Built::Expr(call.options(options).origin(context.origin.clone()).build().with_sql(sql)))
 }
 
@@ -114,10 +115,23 @@ fn build_binary_to_char(context: &BuildContext<'_>, input: TypedExpr, format: Ty
     let Some(text) = fold::fold_string(&format)? else {
         return Ok(Built::Expr(TypedExpr::null(DataType::STRING).with_sql(sql)));
     };
+    // The second name of `to_char` shows, the first does not.
+    let shown = |inner: &str, arguments: String| {
+        let name = if context.called_as == "to_varchar" { "to_varchar" } else { inner };
+        format!("{name}({arguments})")
+    };
+    let one = input.sql.clone();
+    let delegated = |inner: &'static str, values, arguments| match delegate(context, inner, values)? {
+        Built::Expr(expr) => Ok(Built::Expr(expr.with_sql(shown(inner, arguments)))),
+        other => Ok(other),
+    };
     match text.trim().to_lowercase().as_str() {
-        "base64" => delegate(context, "base64", vec![input]),
-        "hex" => delegate(context, "hex", vec![input]),
-        "utf-8" => delegate(context, "decode", vec![input, format]),
+        "base64" => delegated("base64", vec![input], one),
+        "hex" => delegated("hex", vec![input], one),
+        "utf-8" => {
+            let both = format!("{one}, {}", format.sql);
+            delegated("decode", vec![input, format], both)
+        }
         _ => Err(SparkError::new(
             "INVALID_PARAMETER_VALUE.BINARY_FORMAT",
             [
@@ -138,7 +152,8 @@ fn build_number_to_char(context: &BuildContext<'_>, input: TypedExpr, format: Ty
         return Ok(Built::Expr(TypedExpr::null(DataType::STRING).with_sql(sql)));
     };
     NumberFormat::parse(&format)?;
-    let call = SparkScalar::call("to_char", to_char, vec![input], DataType::STRING, true, context.eval);
+    let nullable = input.nullable;
+    let call = SparkScalar::call("to_char", to_char, vec![input], DataType::STRING, nullable, context.eval);
     Ok(Built::Expr(call.options(vec![format]).origin(context.origin.clone()).build().with_sql(sql)))
 }
 

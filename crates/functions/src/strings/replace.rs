@@ -8,7 +8,7 @@ use crate::collation::Collator;
 use crate::registry::Function;
 use crate::rows;
 use crate::scalar::ScalarArgs;
-use crate::signature::{Accept, DefaultArgument, Returns, Signature};
+use crate::signature::{Accept, DefaultArgument, Nulls, Returns, Signature};
 use crate::strings::entry;
 use crate::strings::length::as_int;
 use crate::strings::substring::{substring_bytes, substring_sql};
@@ -169,7 +169,7 @@ pub static FUNCTIONS: &[Function] = &[
         "quote",
         &[],
         &["str"],
-        Signature::new(&[Accept::String], Returns::Argument(0), quote),
+        Signature::new(&[Accept::String], Returns::Argument(0), quote).nulls(Nulls::Always),
         "quote(str) - Returns `str` in single quotes, its own quotes escaped.",
         &[("SELECT quote('Don\\'t');", "'Don\\'t'")],
         "4.1.0",

@@ -6,7 +6,7 @@ use crate::collation::Collator;
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
 use crate::rows;
 use crate::scalar::{Kernel, ScalarArgs};
-use crate::signature::{Accept, DefaultArgument, Returns, Signature, SimpleType};
+use crate::signature::{Accept, DefaultArgument, Nulls, Returns, Signature, SimpleType};
 use crate::strings::entry;
 use crate::strings::length::as_int;
 use crate::view;
@@ -58,7 +58,7 @@ fn build_predicate(
     let binary = types.iter().all(|t| matches!(t, DataType::Binary | DataType::Null))
         && types.iter().any(|t| **t == DataType::Binary);
     let signature = if binary {
-        Signature::new(&[Accept::Binary, Accept::Binary], Returns::Is(SimpleType::Boolean), bytes)
+        Signature::new(&[Accept::Binary, Accept::Binary], Returns::Is(SimpleType::Boolean), bytes).nulls(Nulls::Always)
     } else {
         Signature::new(&[Accept::String, Accept::String], Returns::Is(SimpleType::Boolean), text)
     };

@@ -6,7 +6,7 @@ use crate::collation::Collator;
 use crate::registry::Function;
 use crate::rows;
 use crate::scalar::ScalarArgs;
-use crate::signature::{Accept, DefaultArgument, Returns, Signature, SimpleType};
+use crate::signature::{Accept, DefaultArgument, Nulls, Returns, Signature, SimpleType};
 use crate::strings::entry;
 use crate::view;
 
@@ -179,7 +179,7 @@ pub static FUNCTIONS: &[Function] = &[
         "right",
         &[],
         &["str", "len"],
-        Signature::new(&[Accept::String, Accept::Integer], Returns::Argument(0), right),
+        Signature::new(&[Accept::String, Accept::Integer], Returns::Argument(0), right).nulls(Nulls::Always),
         "right(str, len) - Returns the last `len` characters of `str`.",
         &[("SELECT right('Spark SQL', 3);", "SQL")],
         "2.3.0",
@@ -198,7 +198,8 @@ pub static FUNCTIONS: &[Function] = &[
         "split_part",
         &[],
         &["str", "delimiter", "partNum"],
-        Signature::new(&[Accept::String, Accept::String, Accept::Integer], Returns::Is(SimpleType::String), split_part),
+        Signature::new(&[Accept::String, Accept::String, Accept::Integer], Returns::Is(SimpleType::String), split_part)
+            .nulls(Nulls::Always),
         "split_part(str, delimiter, partNum) - Splits `str` at `delimiter` and returns part `partNum`, counted from 1 \
          or from the end where negative.",
         &[("SELECT split_part('11.12.13', '.', 3);", "13")],

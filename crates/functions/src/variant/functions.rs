@@ -362,7 +362,7 @@ pub static FUNCTIONS: &[Function] = &[
         kind: FunctionKind::Generator,
         ..entry(
             "variant_explode",
-            &["expr"],
+            &["input"],
             Build::Custom(|context, arguments| build_explode(context, arguments, false)),
             "variant_explode(expr) - Returns a row for each item of an array or field of an object.",
             &[("SELECT * FROM variant_explode(parse_json('[\"hello\"]'));", "0\tNULL\t\"hello\"")],
@@ -372,7 +372,7 @@ pub static FUNCTIONS: &[Function] = &[
         kind: FunctionKind::Generator,
         ..entry(
             "variant_explode_outer",
-            &["expr"],
+            &["input"],
             Build::Custom(|context, arguments| build_explode(context, arguments, true)),
             "variant_explode_outer(expr) - As `variant_explode`, with a row of NULLs where there is nothing.",
             &[("SELECT * FROM variant_explode_outer(parse_json('1'));", "NULL\tNULL\tNULL")],
