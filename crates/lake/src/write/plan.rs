@@ -2,12 +2,15 @@
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
-use datafusion::execution::TaskContext;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use firesteel_plan::{Result, SparkError, quote_identifier};
+use futures::StreamExt;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::job::WriteJob;
@@ -69,11 +72,12 @@ async fn run_tasks(
     job: &Arc<WriteJob>,
 ) -> Result<Vec<super::TaskOutput>> {
     let mut tasks = JoinSet::new();
+    let (stop, stopped) = watch::channel(false);
     for partition in 0..plan.output_partitioning().partition_count() {
-        let (plan, context, job) = (Arc::clone(plan), Arc::clone(context), Arc::clone(job));
+        let (plan, context, job, stopped) = (Arc::clone(plan), Arc::clone(context), Arc::clone(job), stopped.clone());
         tasks.spawn(async move {
             let rows = plan.execute(partition, context).map_err(|e| crate::errors::from_datafusion(&e))?;
-            Ok::<_, SparkError>((partition, job.run_task(partition, 0, rows).await?))
+            Ok::<_, SparkError>((partition, job.run_task(partition, 0, until(stopped, rows)).await?))
         });
     }
     let mut outputs = vec![];
@@ -84,7 +88,8 @@ async fn run_tasks(
             Ok(output) => outputs.push(output),
             Err(error) if failure.is_none() => {
                 failure = Some(error);
-                tasks.abort_all();
+                // Not aborted: a file operation that is under way would end after the files were removed.
+                stop.send_replace(true);
             }
             Err(_) => {}
         }
@@ -94,4 +99,14 @@ async fn run_tasks(
         Some(error) => Err(error),
         None => Ok(outputs.into_iter().map(|(_, output)| output).collect()),
     }
+}
+
+/// The rows until the write is to stop. What a stopped task wrote is removed, so it need not be whole.
+fn until(mut stopped: watch::Receiver<bool>, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let end = Box::pin(async move {
+        // An error says that nobody can stop the write any more: its end is near, and it waits for this task.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows.take_until(end)))
 }
