@@ -19,15 +19,18 @@ ORC_ROWS = [(i, s, d, day, at and at.replace(microsecond=0), b) for i, s, d, _, 
 ORC_SCHEMA = "i INT, s STRING, d DOUBLE, day DATE, at TIMESTAMP, b BOOLEAN"
 
 
-@pytest.mark.parametrize(
-    "format, writer_is_ours",
-    [("parquet", True), ("orc", True), ("json", True), ("csv", True), ("parquet", False), ("orc", False), ("json", False), ("csv", False)],
-)
-def test_flat(format, writer_is_ours, spark, reference_spark, tmp_path):
-    writer, reader = (spark, reference_spark) if writer_is_ours else (reference_spark, spark)
+def directions(*formats):
+    """Each format both ways. Our ORC writer refuses decimals and nested columns: known failures, which must not end unseen."""
+    known = pytest.mark.xfail(reason="ORC writing has no decimals and no nested columns yet", strict=True)
+    return [
+        pytest.param(format, ours, marks=[known] if ours and format == "orc" else [])
+        for ours in (True, False)
+        for format in formats
+    ]
+
+
+def check_flat(format, writer, reader, rows, schema, path):
     options = {"multiLine": "true", "escape": '"'} if format == "csv" else {}
-    rows, schema = (ORC_ROWS, ORC_SCHEMA) if format == "orc" and writer_is_ours else (ROWS, SCHEMA)
-    path = str(tmp_path / "data")
     writer.createDataFrame(rows, schema).write.format(format).options(**options).save(path)
     frames = [outcome_of(lambda: s.read.schema(schema).options(**options).format(format).load(path)) for s in (reader, writer)]
     assert not frames[0].failed, frames[0].text
@@ -35,10 +38,18 @@ def test_flat(format, writer_is_ours, spark, reference_spark, tmp_path):
     assert len(frames[0].rows) == len(rows)
 
 
-@pytest.mark.parametrize(
-    "format, writer_is_ours",
-    [("parquet", True), ("json", True), ("parquet", False), ("json", False), ("orc", False)],
-)
+@pytest.mark.parametrize("format, writer_is_ours", directions("parquet", "orc", "json", "csv"))
+def test_flat(format, writer_is_ours, spark, reference_spark, tmp_path):
+    writer, reader = (spark, reference_spark) if writer_is_ours else (reference_spark, spark)
+    check_flat(format, writer, reader, ROWS, SCHEMA, str(tmp_path / "data"))
+
+
+def test_flat_orc_of_ours(spark, reference_spark, tmp_path):
+    """The columns that our ORC writer has."""
+    check_flat("orc", spark, reference_spark, ORC_ROWS, ORC_SCHEMA, str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("format, writer_is_ours", directions("parquet", "orc", "json"))
 def test_nested_and_partitioned(format, writer_is_ours, spark, reference_spark, tmp_path):
     writer, reader = (spark, reference_spark) if writer_is_ours else (reference_spark, spark)
     path = str(tmp_path / "data")
