@@ -10,7 +10,7 @@ use firesteel_plan::relation::Cte;
 use firesteel_plan::{Expr, Relation, Result, SparkError, StructType};
 
 use crate::context::{AnalyzedQuery, AnalyzerContext};
-use crate::expr::Scope;
+use crate::expr::{KnownSubquery, Scope};
 use crate::scope::Attribute;
 use crate::unnest::unnest;
 
@@ -45,10 +45,16 @@ pub struct Analyzer<'a> {
     pub(crate) parameters: RefCell<Vec<Parameters>>,
     /// Scopes around a subquery, outermost first.
     pub(crate) outer: RefCell<Vec<Rc<Scope>>>,
+    /// Subqueries of expressions, as they were analyzed first.
+    pub(crate) subqueries: RefCell<Vec<KnownSubquery>>,
     /// Whether a column of an outer scope was used, per subquery under analysis.
     pub(crate) observed: RefCell<Vec<ObservedMetrics>>,
     /// Views under analysis, against cycles.
     pub(crate) depth: Cell<usize>,
+    /// SQL functions whose bodies are under analysis, outermost first.
+    pub(crate) routines: RefCell<Vec<String>>,
+    /// Whether a table or view was read, here or in a body below.
+    pub(crate) reads_data: Rc<Cell<bool>>,
 }
 
 #[derive(Clone)]
@@ -59,6 +65,8 @@ pub(crate) struct CteEntry {
     pub visible_ctes: usize,
     /// How many outer scopes were.
     pub visible_scopes: usize,
+    /// Whether something reads it.
+    pub used: Rc<Cell<bool>>,
 }
 
 #[derive(Clone)]
@@ -91,8 +99,11 @@ impl<'a> Analyzer<'a> {
             windows: RefCell::default(),
             parameters: RefCell::default(),
             outer: RefCell::default(),
+            subqueries: RefCell::default(),
             observed: RefCell::default(),
             depth: Cell::new(0),
+            routines: RefCell::default(),
+            reads_data: Rc::default(),
         }
     }
 
@@ -151,8 +162,9 @@ impl<'a> Analyzer<'a> {
                 ],
             ));
         }
-        let nested = Analyzer::new(context);
+        let nested = Analyzer { reads_data: Rc::clone(&self.reads_data), ..Analyzer::new(context) };
         nested.depth.set(depth);
+        nested.routines.borrow_mut().clone_from(&self.routines.borrow());
         Ok(nested)
     }
 

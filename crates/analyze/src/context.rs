@@ -124,12 +124,10 @@ pub struct SqlFunctionParameter {
 #[derive(Clone)]
 pub enum SqlFunctionBody {
     /// `returns`: declared type, if any
-    Scalar {
-        expr: firesteel_plan::Expr,
-        returns: Option<DataType>,
-    },
+    Scalar { expr: firesteel_plan::Expr, returns: Option<DataType> },
     Table {
         query: Relation,
-        returns: StructType,
+        /// Declared columns, if any
+        returns: Option<StructType>,
     },
 }

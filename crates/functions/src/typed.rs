@@ -103,6 +103,15 @@ impl TypedExpr {
         self.any(|node| matches!(node, Expr::WindowFunction(_)))
     }
 
+    /// Whether it reads a column of a row around its query.
+    pub fn has_outer_reference(&self) -> bool {
+        self.any(|node| matches!(node, Expr::OuterReferenceColumn(..)))
+    }
+
+    pub fn has_subquery(&self) -> bool {
+        self.any(|node| matches!(node, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)))
+    }
+
     /// Whether any node below satisfies `test` (subquery plans are not entered).
     pub fn any(&self, test: impl Fn(&Expr) -> bool) -> bool {
         let mut found = false;

@@ -174,8 +174,9 @@ impl Analyzer<'_> {
     }
 
     fn outer_column(&self, name: &[String]) -> Result<Option<TypedExpr>> {
-        let scopes = self.outer.borrow().clone();
-        for scope in scopes.iter().rev() {
+        // Only the query right around is in sight, as in Spark.
+        let around = self.outer.borrow().last().cloned();
+        if let Some(scope) = &around {
             if let Some(found) = self.lambda_variable(name, scope)? {
                 return Ok(Some(as_outer(found, scope)));
             }
@@ -223,8 +224,8 @@ impl Analyzer<'_> {
             }
         }
         // A DataFrame outside a subquery, or one whose columns were rebuilt on the way: by name.
-        let scopes = self.outer.borrow().clone();
-        for outer in scopes.iter().rev() {
+        let around = self.outer.borrow().last().cloned();
+        if let Some(outer) = &around {
             for output in outer.plan_outputs.get(&plan_id).into_iter().flatten() {
                 if let Some(typed) = self.column(name, output, true)?
                     && self.in_sight(&typed, outer)

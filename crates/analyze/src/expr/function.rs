@@ -87,7 +87,17 @@ impl Analyzer<'_> {
         };
         let mut arguments = arguments?;
         self.pad_char_operands(function.name, &mut arguments.values, scope);
-        function.call(&context, arguments)
+        let built = function.call(&context, arguments)?;
+        if let (FunctionKind::Aggregate, Built::Expr(typed)) = (function.kind, &built)
+            && typed.has_outer_reference()
+            && typed.any(|e| matches!(e, DfExpr::Column(_)))
+        {
+            return Err(SparkError::new(
+                "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.AGGREGATE_FUNCTION_MIXED_OUTER_LOCAL_REFERENCES",
+                [("function", typed.sql.clone())],
+            ));
+        }
+        Ok(built)
     }
 
     /// DISTINCT, FILTER and IGNORE NULLS belong to aggregates and window functions.
@@ -186,8 +196,18 @@ impl Analyzer<'_> {
             return Err(SparkError::new("NOT_A_SCALAR_FUNCTION", [("functionName", quoted_name(&function.name))]));
         };
         let values = self.sql_function_arguments(function, call, scope)?;
-        let nested = self.nested(function.context.as_ref(), &function.name)?;
-        let body_scope = Scope { carried: scope.all_columns().cloned().collect(), ..Scope::empty() };
+        if let Some(node) = scope.refuses_routines {
+            return Err(SparkError::new(
+                "UNSUPPORTED_SQL_UDF_USAGE",
+                [("functionName", quoted_name(&function.name)), ("nodeName", node.to_string())],
+            ));
+        }
+        let nested = self.body_of(function)?;
+        let body_scope = Scope {
+            carried: scope.all_columns().cloned().collect(),
+            routine: function.name.last().cloned(),
+            ..Scope::empty()
+        };
         // Parameters are seen as columns of no table would be; a subquery in the body may use them too.
         body_scope.lambdas.borrow_mut().push(values.clone());
         let mut body = nested.expression(expr, &body_scope)?;
@@ -199,9 +219,12 @@ impl Analyzer<'_> {
                 &self.eval,
             )?;
         }
-        let shown: Vec<_> = values.iter().map(|(_, v)| v.sql.clone()).collect();
-        let qualified = firesteel_plan::identifier::qualified_name(&function.name);
-        Ok(body.with_sql(format!("{qualified}({})", shown.join(", "))))
+        // As the call was written: defaults do not show.
+        let shown: Vec<_> = values.iter().take(call.arguments.len()).map(|(_, v)| v.sql.clone()).collect();
+        let sql = format!("{}({})", firesteel_plan::identifier::qualified_name(&function.name), shown.join(", "));
+        // A body that is but a parameter is a value of its own, not the column that was passed.
+        let expr = if plain_column(&body.expr).is_some() { body.expr.alias(&sql) } else { body.expr };
+        Ok(TypedExpr { expr, ..body }.with_sql(sql))
     }
 
     pub(crate) fn sql_function_arguments(

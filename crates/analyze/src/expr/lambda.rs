@@ -16,6 +16,11 @@ use crate::scope::fresh_id;
 impl Analyzer<'_> {
     /// The innermost lambda parameter (or SQL function parameter) of that name.
     pub(super) fn lambda_variable(&self, name: &[String], scope: &Scope) -> Result<Option<TypedExpr>> {
+        // A parameter of a SQL function may be qualified by the function's name.
+        let name = match (&scope.routine, name) {
+            (Some(routine), [first, rest @ ..]) if !rest.is_empty() && self.same_name(routine, first) => rest,
+            _ => name,
+        };
         let found = {
             let frames = scope.lambdas.borrow();
             let mut variables = frames.iter().rev().flat_map(|frame| frame.iter());
@@ -75,6 +80,10 @@ impl Analyzer<'_> {
         scope.lambdas.borrow_mut().push(frame);
         let body = self.expression(body, scope);
         scope.lambdas.borrow_mut().pop();
-        Ok(ResolvedLambda { parameters: ids, body: body? })
+        let body = body?;
+        if body.has_subquery() {
+            return Err(SparkError::of("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.HIGHER_ORDER_FUNCTION"));
+        }
+        Ok(ResolvedLambda { parameters: ids, body })
     }
 }

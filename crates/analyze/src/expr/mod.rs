@@ -3,6 +3,7 @@ mod attribute;
 mod function;
 mod lambda;
 pub(crate) mod literal;
+mod routine;
 mod select_list;
 mod sort;
 mod subquery;
@@ -22,7 +23,9 @@ use crate::scope::{Attribute, Resolved};
 pub(crate) use function::plain_column;
 pub(crate) use select_list::{SelectItem, SelectValue};
 pub(crate) use sort::ResolvedSort;
-pub(crate) use subquery::{as_subquery, row_values};
+pub(crate) use subquery::{
+    KnownSubquery, as_subquery, is_correlated, is_of_outer_row, refuse_outer_references, row_values,
+};
 
 /// The columns an expression may name.
 #[derive(Clone, Default)]
@@ -37,6 +40,12 @@ pub(crate) struct Scope {
     pub lateral: RefCell<Vec<(String, TypedExpr)>>,
     /// Lambda parameters in sight, innermost last.
     pub lambdas: RefCell<Vec<Vec<(String, TypedExpr)>>>,
+    /// The SQL function whose parameters `lambdas` are.
+    pub routine: Option<String>,
+    /// Whether the operator stands over an aggregate, so that subqueries may use its functions over outer columns.
+    pub over_aggregate: bool,
+    /// The operator that has no place for SQL functions, if this is one.
+    pub refuses_routines: Option<&'static str>,
     /// Columns that `lambdas` may read without being reachable by name: a SQL function's arguments stand for its
     /// parameters.
     pub carried: Vec<Attribute>,

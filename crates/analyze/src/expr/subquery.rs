@@ -3,6 +3,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use datafusion::common::Spans;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlanBuilder, Subquery};
 use firesteel_functions::cast::{CastMode, cast};
@@ -13,19 +14,38 @@ use firesteel_plan::{DataType, Expr, Relation, Result, SparkError};
 use super::{Scope, quoted_sql};
 use crate::analyzer::Analyzer;
 use crate::from_datafusion;
-use crate::scope::{Resolved, fresh_id};
+use crate::scope::Resolved;
 
 impl Analyzer<'_> {
     /// Analyzes a query that may use the columns of `scope`.
     pub(crate) fn subquery(&self, query: &Relation, scope: &Scope) -> Result<Resolved> {
-        self.outer.borrow_mut().push(Rc::new(scope.clone()));
+        let around = Rc::new(scope.clone());
+        self.outer.borrow_mut().push(Rc::clone(&around));
         let resolved = self.relation(query).and_then(Resolved::sealed);
         self.outer.borrow_mut().pop();
+        scope.used_below.borrow_mut().clone_from(&around.used_below.borrow());
         resolved
     }
 
-    pub(super) fn scalar_subquery(&self, query: &Relation, scope: &Scope) -> Result<TypedExpr> {
+    /// A subquery of an expression. The same text over the same columns is the same subquery, so that a select list can
+    /// name what GROUP BY has.
+    fn subquery_expression(&self, query: &Relation, scope: &Scope) -> Result<Resolved> {
+        let columns: Vec<String> = scope.output.iter().chain(&scope.hidden).map(|a| a.id.clone()).collect();
+        let plain = scope.lambdas.borrow().is_empty() && scope.below.is_none();
+        let known = |known: &&KnownSubquery| known.columns == columns && known.query == *query;
+        if let (true, Some(found)) = (plain, self.subqueries.borrow().iter().find(known)) {
+            return Ok(found.resolved.clone());
+        }
         let resolved = self.subquery(query, scope)?;
+        if plain && !columns.is_empty() {
+            let known = KnownSubquery { query: query.clone(), columns, resolved: resolved.clone() };
+            self.subqueries.borrow_mut().push(known);
+        }
+        Ok(resolved)
+    }
+
+    pub(super) fn scalar_subquery(&self, query: &Relation, scope: &Scope) -> Result<TypedExpr> {
+        let resolved = self.subquery_expression(query, scope)?;
         let [column] = resolved.output.as_slice() else {
             return Err(SparkError::new(
                 "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN",
@@ -33,7 +53,7 @@ impl Analyzer<'_> {
             ));
         };
         let (data_type, subquery) = (column.data_type.clone(), as_subquery(resolved.plan));
-        let sql = format!("scalarsubquery({})", outer_names(&subquery));
+        let sql = format!("scalarsubquery({})", outer_names(&subquery, scope));
         Ok(TypedExpr::new(DfExpr::ScalarSubquery(subquery), data_type, true, sql))
     }
 
@@ -46,8 +66,8 @@ impl Analyzer<'_> {
     }
 
     fn exists_flagged(&self, query: &Relation, scope: &Scope, negated: bool) -> Result<TypedExpr> {
-        let subquery = as_subquery(self.subquery(query, scope)?.plan);
-        let sql = format!("exists({})", outer_names(&subquery));
+        let subquery = as_subquery(self.subquery_expression(query, scope)?.plan);
+        let sql = format!("exists({})", outer_names(&subquery, scope));
         let sql = if negated { format!("(NOT {sql})") } else { sql };
         Ok(TypedExpr::new(DfExpr::Exists(Exists { subquery, negated }), DataType::Boolean, false, sql))
     }
@@ -62,7 +82,7 @@ impl Analyzer<'_> {
 
     fn in_flagged(&self, values: &[Expr], query: &Relation, scope: &Scope, negated: bool) -> Result<TypedExpr> {
         let mut left: Vec<TypedExpr> = values.iter().map(|v| self.expression(v, scope)).collect::<Result<_>>()?;
-        let resolved = self.subquery(query, scope)?;
+        let resolved = self.subquery_expression(query, scope)?;
         if left.len() != resolved.output.len() {
             return Err(SparkError::new(
                 "DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH",
@@ -84,13 +104,15 @@ impl Analyzer<'_> {
             self.unify(l, r)?;
         }
         let nullable = left.iter().chain(&right).any(|v| v.nullable);
-        let columns = right.into_iter().map(|column| comparable(column, &self.eval).alias(fresh_id("in")));
+        let columns = right.into_iter().enumerate().map(|(index, column)| {
+            comparable(column, &self.eval).alias(format!("in {index} {}", resolved.output[index].id))
+        });
         let plan = LogicalPlanBuilder::from(resolved.plan)
             .project(columns)
             .and_then(|b| b.build())
             .map_err(from_datafusion)?;
         let subquery = as_subquery(plan);
-        let list = format!("listquery({})", outer_names(&subquery));
+        let list = format!("listquery({})", outer_names(&subquery, scope));
         let shown = if shown.len() == 1 { shown.join("") } else { format!("named_struct({})", shown.join(", ")) };
         let sql = format!("({shown} IN ({list}))");
         let sql = if negated { format!("(NOT {sql})") } else { sql };
@@ -149,13 +171,59 @@ pub(crate) fn as_subquery(plan: datafusion::logical_expr::LogicalPlan) -> Subque
     Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: Spans::new() }
 }
 
-/// The outer columns by their plain names, as Spark shows them in a subquery's text.
-fn outer_names(subquery: &Subquery) -> String {
-    let names = subquery.outer_ref_columns.iter().filter_map(|e| match e {
-        DfExpr::OuterReferenceColumn(_, column) => {
-            Some(column.name.rsplit_once('#').map_or(column.name.as_str(), |(name, _)| name).to_string())
-        }
-        _ => None,
+/// The outer columns by the names they have there, each time they are read, as Spark shows them in a subquery's text.
+fn outer_names(subquery: &Subquery, scope: &Scope) -> String {
+    let mut names: Vec<String> = vec![];
+    // The visitors themselves cannot fail.
+    let _ = subquery.subquery.apply(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|node| {
+                if let DfExpr::OuterReferenceColumn(_, column) = node {
+                    let attribute = scope.all_columns().find(|a| a.id == column.name);
+                    names.push(attribute.map_or_else(|| plain_name(&column.name), |a| a.name.clone()));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
     });
-    names.collect::<Vec<_>>().join(", ")
+    names.join(", ")
+}
+
+fn plain_name(id: &str) -> String {
+    id.rsplit_once('#').map_or(id, |(name, _)| name).to_string()
+}
+
+/// A subquery that was analyzed for an expression.
+pub(crate) struct KnownSubquery {
+    query: Relation,
+    /// Ids of the columns around it.
+    columns: Vec<String>,
+    resolved: Resolved,
+}
+
+/// Whether an expression reads columns of the row around its query, and none of its own.
+pub(crate) fn is_of_outer_row(expr: &DfExpr) -> bool {
+    expr.column_refs().is_empty() && expr.exists(|e| Ok(matches!(e, DfExpr::OuterReferenceColumn(..)))).unwrap_or(false)
+}
+
+/// Whether a subquery reads the row around it.
+pub(crate) fn is_correlated(expr: &DfExpr) -> bool {
+    match expr {
+        DfExpr::ScalarSubquery(subquery) => !subquery.outer_ref_columns.is_empty(),
+        DfExpr::Exists(exists) => !exists.subquery.outer_ref_columns.is_empty(),
+        DfExpr::InSubquery(test) => !test.subquery.outer_ref_columns.is_empty(),
+        _ => false,
+    }
+}
+
+/// Refuses columns of the row around the query where Spark has no place for them.
+pub(crate) fn refuse_outer_references<'e>(expressions: impl IntoIterator<Item = &'e TypedExpr>) -> Result<()> {
+    match expressions.into_iter().find(|e| e.has_outer_reference()) {
+        Some(refused) => Err(SparkError::new(
+            "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_REFERENCE",
+            [("sqlExprs", quoted_sql(refused))],
+        )
+        .with_origin(refused.origin.as_ref())),
+        None => Ok(()),
+    }
 }

@@ -7,7 +7,10 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Aggregate, Expr as DfExpr, GroupingSet, LogicalPlan, Operator, binary_expr, lit};
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::{
+    Aggregate, Expr as DfExpr, ExprSchemable, GroupingSet, LogicalPlan, Operator, Subquery, binary_expr, lit,
+};
 use firesteel_functions::{EvalContext, SparkScalar, TypedExpr};
 use firesteel_plan::relation::{Grouping, GroupingElement};
 use firesteel_plan::{DataType, Expr, ExprKind, Literal, Relation, Result, SparkError};
@@ -15,9 +18,12 @@ use firesteel_plan::{DataType, Expr, ExprKind, Literal, Relation, Result, SparkE
 use super::project::{apply_above, filter_plan, name_expressions};
 use crate::analyzer::Analyzer;
 use crate::canonical;
-use crate::expr::{Scope, SelectItem, SelectValue, quoted_sql};
+use crate::expr::{
+    Scope, SelectItem, SelectValue, as_subquery, is_correlated, is_of_outer_row, quoted_sql, refuse_outer_references,
+};
 use crate::from_datafusion;
-use crate::scope::{Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
+use crate::scope::{Above, Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
+use crate::unnest::{is_subquery, plan_any};
 
 /// Everything an aggregate was built from, so that HAVING and ORDER BY can have it rebuilt with more columns.
 #[derive(Clone)]
@@ -94,10 +100,22 @@ impl AggregateParts {
     /// above the aggregate already.
     fn rewrite(&mut self, typed: TypedExpr, passing: &[Attribute]) -> Result<TypedExpr> {
         let mut failure: Option<SparkError> = None;
+        let sql = typed.sql.clone();
         let expr = typed.expr.clone().transform_down(|node| {
             if let Some(group) = self.group_of(&node) {
                 let column = DfExpr::Column(Column::from_name(&group.id));
                 return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
+            }
+            if is_subquery(&node) {
+                if passing.is_empty() && matches!(node, DfExpr::ScalarSubquery(_)) && is_correlated(&node) {
+                    failure.get_or_insert_with(|| {
+                        SparkError::new(
+                            "SCALAR_SUBQUERY_IS_IN_GROUP_BY_OR_AGGREGATE_FUNCTION",
+                            [("sqlExpr", format!("\"{sql}\""))],
+                        )
+                    });
+                }
+                return with_subquery_plan(node, |plan| self.rewrite_outer(plan, passing, &mut failure));
             }
             match &node {
                 DfExpr::AggregateFunction(call) => {
@@ -132,6 +150,75 @@ impl AggregateParts {
             Some(error) => Err(error.with_origin(typed.origin.as_ref())),
             None => Ok(TypedExpr { expr, ..typed }),
         }
+    }
+
+    /// The plan of a subquery above the aggregate: outer columns that are groups, and functions over outer columns only,
+    /// become the aggregate's columns.
+    fn rewrite_outer(
+        &mut self,
+        plan: LogicalPlan,
+        passing: &[Attribute],
+        failure: &mut Option<SparkError>,
+    ) -> datafusion::common::Result<LogicalPlan> {
+        let done = plan.transform_down(|node| {
+            node.map_expressions(|expression| {
+                expression.transform_down(|node| {
+                    let jump = |new| Ok(Transformed::new(new, true, TreeNodeRecursion::Jump));
+                    match &node {
+                        DfExpr::AggregateFunction(_) if is_of_outer_row(&node) => {
+                            let data_type = node.get_type(&datafusion::common::DFSchema::empty())?;
+                            let function = node.transform_up(|e| {
+                                Ok(match e {
+                                    DfExpr::OuterReferenceColumn(_, c) => Transformed::yes(DfExpr::Column(c)),
+                                    other => Transformed::no(other),
+                                })
+                            })?;
+                            let id = self.function_id(&function.data);
+                            let field = arrow::datatypes::Field::new(&id, data_type, true);
+                            jump(DfExpr::OuterReferenceColumn(Arc::new(field), Column::from_name(&id)))
+                        }
+                        DfExpr::OuterReferenceColumn(field, column) => {
+                            let is_passing = passing.iter().any(|a| a.id == column.name);
+                            let group = self.groups.iter().find(|g| {
+                                g.id == column.name
+                                    || matches!(&g.typed.expr, DfExpr::Column(c) if c.name == column.name)
+                            });
+                            match group {
+                                Some(group) => {
+                                    let column = Column::from_name(&group.id);
+                                    jump(DfExpr::OuterReferenceColumn(Arc::clone(field), column))
+                                }
+                                None => {
+                                    if !is_passing {
+                                        failure.get_or_insert_with(|| self.missing_outer(&column.name, passing));
+                                    }
+                                    Ok(Transformed::no(node))
+                                }
+                            }
+                        }
+                        _ => Ok(Transformed::no(node)),
+                    }
+                })
+            })
+        });
+        done.map(|t| t.data)
+    }
+
+    /// A subquery reads a column of the input that is no group.
+    fn missing_outer(&self, id: &str, passing: &[Attribute]) -> SparkError {
+        if passing.is_empty() {
+            return missing_aggregation(id, &self.input, self.groups.is_empty());
+        }
+        let name = self.input.output.iter().chain(&self.input.hidden).find(|a| a.id == id).map_or(id, |a| &a.name);
+        let input: Vec<_> = passing.iter().map(|a| format!("\"{}\"", a.name)).collect();
+        SparkError::new(
+            "MISSING_ATTRIBUTES.RESOLVED_ATTRIBUTE_MISSING_FROM_INPUT",
+            [
+                ("missingAttributes", format!("\"{name}\"")),
+                ("input", input.join(", ")),
+                ("operator", "Filter".to_string()),
+            ],
+        )
     }
 
     fn function_id(&mut self, function: &DfExpr) -> String {
@@ -264,7 +351,7 @@ pub(crate) fn extend(
         wanted.push(internal_attribute(Aggregate::INTERNAL_GROUPING_ID, &DataType::Long));
     }
     for attribute in wanted {
-        let used = rewritten.iter().any(|t| t.any(|e| matches!(e, DfExpr::Column(c) if c.name == attribute.id)));
+        let used = rewritten.iter().any(|t| t.any(|e| reads(e, &attribute.id)));
         if used && !carried(&attribute.id, &hidden) {
             hidden.push(attribute);
         }
@@ -287,6 +374,36 @@ fn computed_already(typed: TypedExpr, outputs: &[(DfExpr, Attribute)]) -> Result
         })
     });
     Ok(TypedExpr { expr: expr.map_err(from_datafusion)?.data, ..typed })
+}
+
+/// Whether the node is that column, or a subquery that reads it.
+fn reads(node: &DfExpr, id: &str) -> bool {
+    let plan = match node {
+        DfExpr::Column(column) => return column.name == id,
+        DfExpr::ScalarSubquery(subquery) => &subquery.subquery,
+        DfExpr::Exists(exists) => &exists.subquery.subquery,
+        DfExpr::InSubquery(test) => &test.subquery.subquery,
+        _ => return false,
+    };
+    plan_any(plan, &|e| matches!(e, DfExpr::OuterReferenceColumn(_, column) if column.name == id))
+}
+
+/// The subquery with its plan rewritten.
+fn with_subquery_plan(
+    node: DfExpr,
+    mut rewrite: impl FnMut(LogicalPlan) -> datafusion::common::Result<LogicalPlan>,
+) -> datafusion::common::Result<Transformed<DfExpr>> {
+    let mut renewed = |subquery: Subquery| rewrite(Arc::unwrap_or_clone(subquery.subquery)).map(as_subquery);
+    Ok(Transformed::yes(match node {
+        DfExpr::ScalarSubquery(subquery) => DfExpr::ScalarSubquery(renewed(subquery)?),
+        DfExpr::Exists(exists) => {
+            DfExpr::Exists(Exists { subquery: renewed(exists.subquery)?, negated: exists.negated })
+        }
+        DfExpr::InSubquery(test) => {
+            DfExpr::InSubquery(InSubquery::new(test.expr, renewed(test.subquery)?, test.negated))
+        }
+        other => other,
+    }))
 }
 
 /// A column that no name reaches.
@@ -351,6 +468,11 @@ impl Analyzer<'_> {
         items: Vec<SelectItem>,
     ) -> Result<Resolved> {
         let with_sets = sets.is_some();
+        refuse_outer_references(&groups)?;
+        refuse_outer_references(items.iter().filter_map(|item| match item {
+            SelectItem::Value(value) => Some(&value.typed),
+            SelectItem::Generator { .. } => None,
+        }))?;
         let groups = groups.into_iter().map(|typed| {
             let id = match &typed.expr {
                 DfExpr::Column(column) if !with_sets => column.name.clone(),
@@ -394,148 +516,7 @@ impl Analyzer<'_> {
         let (input, values) = self.expand_generators(resolved, items)?;
         self.project_values(input, values)
     }
-
-    fn group_by_all(&self, items: &[SelectItem]) -> Result<Vec<TypedExpr>> {
-        let mut groups: Vec<TypedExpr> = vec![];
-        for item in items {
-            if let SelectItem::Value(value) = item
-                && !value.typed.has_aggregate()
-                && !groups.iter().any(|g| g.expr == value.typed.expr)
-            {
-                groups.push(value.typed.clone());
-            }
-        }
-        Ok(groups)
-    }
-
-    /// All distinct grouping expressions, and the grouping sets over them where there are any.
-    #[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
-    pub(crate) fn grouping_elements(
-        &self,
-        elements: &[GroupingElement],
-        items: &[SelectItem],
-        scope: &Scope,
-    ) -> Result<(Vec<TypedExpr>, Option<Vec<Vec<usize>>>)> {
-        let mut groups: Vec<TypedExpr> = vec![];
-        // The cross product of all elements' sets.
-        let mut sets: Vec<Vec<usize>> = vec![vec![]];
-        let mut is_plain = true;
-        for element in elements {
-            let alternatives = match element {
-                GroupingElement::Expression(expr) => {
-                    vec![self.group_indices(std::slice::from_ref(expr), items, scope, &mut groups)?]
-                }
-                other => {
-                    is_plain = false;
-                    self.element_sets(other, items, scope, &mut groups)?
-                }
-            };
-            sets = sets
-                .iter()
-                .flat_map(|set| alternatives.iter().map(move |more| set.iter().chain(more).copied().collect()))
-                .collect();
-        }
-        if is_plain {
-            return Ok((groups, None));
-        }
-        for set in &mut sets {
-            let mut seen = std::collections::HashSet::new();
-            set.retain(|index| seen.insert(*index));
-        }
-        Ok((groups, Some(sets)))
-    }
-
-    fn element_sets(
-        &self,
-        element: &GroupingElement,
-        items: &[SelectItem],
-        scope: &Scope,
-        groups: &mut Vec<TypedExpr>,
-    ) -> Result<Vec<Vec<usize>>> {
-        let mut indices = |set: &Vec<Expr>| self.group_indices(set, items, scope, groups);
-        Ok(match element {
-            GroupingElement::Expression(expr) => vec![indices(&vec![expr.clone()])?],
-            GroupingElement::Set(set) => vec![indices(set)?],
-            GroupingElement::Rollup(parts) => {
-                let parts = parts.iter().map(&mut indices).collect::<Result<Vec<_>>>()?;
-                (0..=parts.len()).rev().map(|count| parts[..count].concat()).collect()
-            }
-            GroupingElement::Cube(parts) => {
-                let parts = parts.iter().map(&mut indices).collect::<Result<Vec<_>>>()?;
-                if parts.len() > CUBE_MAX {
-                    return Err(SparkError::unsupported(format!("CUBE of more than {CUBE_MAX} elements")));
-                }
-                let count = parts.len();
-                let chosen = |mask: usize| (0..count).filter(move |i| mask & (1 << (count - 1 - i)) != 0);
-                (0..1_usize << count).rev().map(|mask| chosen(mask).flat_map(|i| parts[i].clone()).collect()).collect()
-            }
-            GroupingElement::KeyedSets { keys, sets } => {
-                indices(keys)?;
-                sets.iter().map(&mut indices).collect::<Result<Vec<_>>>()?
-            }
-            GroupingElement::GroupingSets(elements) => {
-                let mut sets = vec![];
-                for element in elements {
-                    sets.extend(self.element_sets(element, items, scope, groups)?);
-                }
-                sets
-            }
-        })
-    }
-
-    /// Indices of the expressions in `groups`, which grows by new ones.
-    fn group_indices(
-        &self,
-        expressions: &[Expr],
-        items: &[SelectItem],
-        scope: &Scope,
-        groups: &mut Vec<TypedExpr>,
-    ) -> Result<Vec<usize>> {
-        let mut indices = vec![];
-        for expr in expressions {
-            for typed in self.group_expression(expr, items, scope)? {
-                check_group(&typed)?;
-                let known = groups.iter().position(|g| g.expr == typed.expr);
-                indices.push(known.unwrap_or_else(|| {
-                    groups.push(typed);
-                    groups.len() - 1
-                }));
-            }
-        }
-        Ok(indices)
-    }
-
-    /// One GROUP BY expression: an ordinal, a column, an alias of the select list, or anything over the input.
-    fn group_expression(&self, expr: &Expr, items: &[SelectItem], scope: &Scope) -> Result<Vec<TypedExpr>> {
-        match expr.kind.as_ref() {
-            ExprKind::Literal(Literal::Integer(position)) if self.eval.flag("spark.sql.groupByOrdinal", true) => {
-                return Ok(vec![ordinal(*position, items).map_err(|e| e.with_origin(expr.origin.as_ref()))?]);
-            }
-            ExprKind::Star { .. } => {
-                return Ok(self.expand_star(expr, scope)?.into_iter().map(|v| v.typed).collect());
-            }
-            ExprKind::Alias { child, .. } => return self.group_expression(child, items, scope),
-            _ => {}
-        }
-        match self.expression(expr, scope) {
-            Ok(typed) => Ok(vec![typed]),
-            Err(error) if error.is("UNRESOLVED_COLUMN") && self.eval.flag("spark.sql.groupByAliases", true) => {
-                let alias_scope = scope.clone();
-                for item in items {
-                    if let SelectItem::Value(value) = item {
-                        let name = value.attribute.name.clone();
-                        alias_scope.lateral.borrow_mut().push((name, value.typed.clone()));
-                    }
-                }
-                self.expression(expr, &alias_scope).map(|typed| vec![typed]).map_err(|_| error)
-            }
-            Err(error) => Err(error),
-        }
-    }
 }
-
-/// CUBE(n elements) makes 2^n grouping sets.
-const CUBE_MAX: usize = 12;
 
 fn aggregate_output(parts: &mut AggregateParts, value: SelectValue, with_sets: bool) -> Result<(DfExpr, Attribute)> {
     let original = value.typed.expr.clone();
@@ -552,40 +533,6 @@ fn aggregate_output(parts: &mut AggregateParts, value: SelectValue, with_sets: b
         attribute.nullable = attribute.nullable || touches_group;
     }
     Ok((rewritten.expr, attribute))
-}
-
-fn check_group(typed: &TypedExpr) -> Result<()> {
-    if typed.has_aggregate() {
-        return Err(
-            SparkError::new("GROUP_BY_AGGREGATE", [("sqlExpr", typed.sql.clone())]).with_origin(typed.origin.as_ref())
-        );
-    }
-    if matches!(typed.data_type, DataType::Map(..) | DataType::Variant) {
-        return Err(SparkError::new(
-            "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE",
-            [("sqlExpr", quoted_sql(typed)), ("dataType", format!("\"{}\"", typed.data_type.sql()))],
-        )
-        .with_origin(typed.origin.as_ref()));
-    }
-    Ok(())
-}
-
-/// GROUP BY 2: the second item of the select list.
-fn ordinal(position: i32, items: &[SelectItem]) -> Result<TypedExpr> {
-    let index = usize::try_from(position).ok().and_then(|p| p.checked_sub(1)).filter(|i| *i < items.len());
-    let Some(SelectItem::Value(value)) = index.and_then(|i| items.get(i)) else {
-        return Err(SparkError::new(
-            "GROUP_BY_POS_OUT_OF_RANGE",
-            [("index", position.to_string()), ("size", items.len().to_string())],
-        ));
-    };
-    if value.typed.has_aggregate() {
-        return Err(SparkError::new(
-            "GROUP_BY_POS_AGGREGATE",
-            [("index", position.to_string()), ("aggExpr", value.typed.sql.clone())],
-        ));
-    }
-    Ok(value.typed.clone())
 }
 
 fn missing_aggregation(id: &str, input: &Resolved, global: bool) -> SparkError {

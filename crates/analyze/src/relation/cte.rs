@@ -15,7 +15,22 @@ use crate::scope::{Attribute, Resolved, fresh_id, project};
 
 impl Analyzer<'_> {
     pub(super) fn with_ctes(&self, input: &Relation, ctes: &[Cte], recursive: bool) -> Result<Resolved> {
-        self.with_scope(ctes, recursive, || self.relation(input))
+        self.with_scope(ctes, recursive, || {
+            let resolved = self.relation(input)?;
+            self.check_unused(ctes)?;
+            Ok(resolved)
+        })
+    }
+
+    /// A CTE that nothing reads has to be right all the same.
+    fn check_unused(&self, ctes: &[Cte]) -> Result<()> {
+        for cte in ctes {
+            let found = self.ctes.borrow().iter().rev().find(|e| self.same_name(&e.name, &cte.name)).cloned();
+            if found.is_some_and(|entry| !entry.used.get()) {
+                self.cte(&cte.name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Runs `work` where these CTEs are in sight.
@@ -36,6 +51,7 @@ impl Analyzer<'_> {
                 binding,
                 visible_ctes,
                 visible_scopes: self.outer.borrow().len(),
+                used: Default::default(),
             });
         }
         let result = work();
@@ -68,6 +84,7 @@ impl Analyzer<'_> {
             ctes.iter().rposition(|entry| self.same_name(&entry.name, name)).map(|i| (i, ctes[i].clone()))
         };
         let Some((index, entry)) = found else { return Ok(None) };
+        entry.used.set(true);
         let resolved = match &entry.binding {
             CteBinding::Recursive { plan, output } => Resolved::new(plan.clone(), output.clone()).renewed()?,
             CteBinding::Query(cte) => {
@@ -77,7 +94,8 @@ impl Analyzer<'_> {
                 let inner_scopes = self.hide_scopes(entry.visible_scopes);
                 let windows = std::mem::take(&mut *self.windows.borrow_mut());
                 let own = self.bind(index, CteBinding::Open);
-                let resolved = self.cte_query(cte);
+                // Its own name is itself only where it sees itself.
+                let resolved = self.cte_query(cte, entry.visible_ctes > index);
                 self.rebind(index, own);
                 *self.windows.borrow_mut() = windows;
                 self.outer.borrow_mut().extend(inner_scopes);
@@ -98,8 +116,9 @@ impl Analyzer<'_> {
         }))
     }
 
-    fn cte_query(&self, cte: &Cte) -> Result<Resolved> {
-        if references(&cte.query, &cte.name)
+    fn cte_query(&self, cte: &Cte, recursive: bool) -> Result<Resolved> {
+        if recursive
+            && references(&cte.query, &cte.name)
             && let Some(union) = recursive_parts(&cte.query)
         {
             return match union.scope {
@@ -124,6 +143,7 @@ impl Analyzer<'_> {
             binding: CteBinding::Recursive { plan: work_table(&id, &static_plan, &output)?, output: output.clone() },
             visible_ctes: 0,
             visible_scopes: 0,
+            used: Default::default(),
         };
         self.ctes.borrow_mut().push(entry);
         let recursive = self.relation(union.recursion).and_then(Resolved::sealed);

@@ -25,7 +25,8 @@ impl Analyzer<'_> {
         let input = self.relation(input)?;
         let expr: Expr = ExprKind::Function(call.clone()).into();
         let name = self.function_name(call)?;
-        let generator = match self.call(call, &expr, &Scope::of(&input))? {
+        let scope = Scope { refuses_routines: Some("Generate"), ..Scope::of(&input) };
+        let generator = match self.call(call, &expr, &scope)? {
             Built::Generator(generator) => generator,
             Built::Expr(_) => {
                 return Err(SparkError::new("NOT_A_GENERATOR", [("functionName", quoted_name(&name))])

@@ -97,7 +97,7 @@ impl Analyzer<'_> {
 
     fn inline_value(&self, expr: &Expr, scope: &Scope) -> Result<TypedExpr> {
         let typed = self.expression(expr, scope)?;
-        if typed.has_aggregate() || typed.has_window() {
+        if typed.has_aggregate() || typed.has_window() || typed.has_outer_reference() {
             return Err(SparkError::new(
                 "INVALID_INLINE_TABLE.CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE",
                 [("expr", crate::expr::quoted_sql(&typed))],

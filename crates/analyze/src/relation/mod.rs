@@ -4,6 +4,7 @@ mod asof;
 mod cte;
 pub use cte::max_recursion;
 mod generate;
+mod grouping;
 mod join;
 mod leaf;
 mod parse;
@@ -20,7 +21,6 @@ mod unary;
 mod window;
 
 pub(crate) use join::{null_aware_anti_join, plain_join};
-pub(crate) use leaf::one_row_plan;
 pub(crate) use project::filter_plan;
 pub(crate) use setop::row_number;
 

@@ -52,7 +52,8 @@ impl Analyzer<'_> {
     pub(crate) fn filter_resolved(&self, input: Resolved, condition: &Expr) -> Result<Resolved> {
         let scope = self.scope_with_below(&input);
         let (input, condition) = self.condition_above(input, &scope, condition)?;
-        refuse_in_where(&condition)?;
+        let over_aggregate = self.outer.borrow().last().is_some_and(|around| around.over_aggregate);
+        refuse_in_where(&condition, over_aggregate)?;
         self.filter_typed(input, condition.expr)
     }
 
@@ -136,11 +137,14 @@ impl Analyzer<'_> {
     /// The input's columns, and what is below them for operators that may reach through (sort, filter).
     pub(crate) fn scope_with_below(&self, input: &Resolved) -> Scope {
         let mut scope = Scope::of(input);
-        scope.below = input.extend.as_deref().map(|extend| match &extend.base {
-            ExtendBase::Project { input: below, .. } => Box::new(Scope::of(below)),
-            ExtendBase::Aggregate(parts) if extend.groups_only => Box::new(parts.group_scope()),
-            ExtendBase::Aggregate(parts) => Box::new(parts.scope()),
-        });
+        let Some(extend) = input.extend.as_deref() else { return scope };
+        scope.below = Some(Box::new(match &extend.base {
+            ExtendBase::Project { input: below, .. } => Scope::of(below),
+            ExtendBase::Aggregate(parts) => {
+                scope.over_aggregate = true;
+                if extend.groups_only { parts.group_scope() } else { parts.scope() }
+            }
+        }));
         scope
     }
 
@@ -220,8 +224,13 @@ pub(crate) fn name_expressions(expressions: Vec<DfExpr>, attributes: &mut [Attri
     named.collect()
 }
 
-fn refuse_in_where(condition: &TypedExpr) -> Result<()> {
-    if condition.has_aggregate() {
+/// Aggregate functions do not belong in WHERE, but for those over outer columns of a query that has groups: they are
+/// that query's.
+fn refuse_in_where(condition: &TypedExpr, over_aggregate: bool) -> Result<()> {
+    let refused = |node: &DfExpr| {
+        matches!(node, DfExpr::AggregateFunction(_)) && !(over_aggregate && crate::expr::is_of_outer_row(node))
+    };
+    if condition.any(refused) {
         return Err(SparkError::new(
             "INVALID_WHERE_CONDITION",
             [("condition", quoted_sql(condition)), ("expressionList", condition.sql.clone())],

@@ -7,14 +7,18 @@ use firesteel_plan::relation::SortAllOrder;
 use firesteel_plan::{ExprKind, Literal, Relation, Result, SortOrder, SparkError};
 
 use crate::analyzer::Analyzer;
-use crate::expr::{Precedence, ResolvedSort, Scope, quoted_sql};
+use crate::expr::{Precedence, ResolvedSort, Scope, is_correlated, quoted_sql, refuse_outer_references};
 use crate::nodes::sort_partitions;
 use crate::scope::{Attribute, Resolved};
 
 impl Analyzer<'_> {
     pub(super) fn sort(&self, input: &Relation, order: &[SortOrder], is_global: bool) -> Result<Resolved> {
         let input = self.relation(input)?.above_windows();
-        let scope = Scope { precedence: Precedence::UniqueInput, ..self.scope_with_below(&input) };
+        let scope = Scope {
+            precedence: Precedence::UniqueInput,
+            refuses_routines: Some("Sort"),
+            ..self.scope_with_below(&input)
+        };
         let mut orders =
             self.settled(&input, &scope, |o: &ResolvedSort| &o.typed, || self.sort_elements(order, &input, &scope))?;
         if let Some(refused) = orders.iter().find(|o| input.keeps_groups_only() && o.typed.has_aggregate()) {
@@ -24,14 +28,9 @@ impl Analyzer<'_> {
             )
             .with_origin(refused.typed.origin.as_ref()));
         }
-        if let Some(refused) = orders.iter().find(|o| tests_subquery(&o.typed)) {
-            return Err(SparkError::new(
-                "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_IN_EXISTS_SUBQUERY",
-                [("treeNode", refused.sql())],
-            )
-            .with_origin(refused.typed.origin.as_ref()));
-        }
-        let typed = orders.iter().map(|o| o.typed.clone()).collect();
+        let typed: Vec<_> = orders.iter().map(|o| o.typed.clone()).collect();
+        refuse_outer_references(&typed)?;
+        refuse_subqueries(&typed)?;
         let (input, rewritten) = self.over_aggregate(input, typed, &scope)?;
         let (plan, expressions) =
             self.windows_below(input.plan.clone(), rewritten.iter().map(|t| t.expr.clone()).collect())?;
@@ -93,16 +92,26 @@ impl Analyzer<'_> {
     }
 }
 
-fn tests_subquery(typed: &TypedExpr) -> bool {
-    typed.any(|node| matches!(node, DfExpr::InSubquery(_) | DfExpr::Exists(_)))
-}
-
 /// ORDER BY 2: the second column.
 fn ordinal_column(position: i32, columns: &[Attribute], size: usize) -> Result<Attribute> {
     let index = usize::try_from(position).ok().and_then(|p| p.checked_sub(1));
     index.and_then(|i| columns.get(i)).cloned().ok_or_else(|| {
         SparkError::new("ORDER_BY_POS_OUT_OF_RANGE", [("index", position.to_string()), ("size", size.to_string())])
     })
+}
+
+/// ORDER BY has no place for EXISTS and IN, nor for scalar subqueries that read the row.
+fn refuse_subqueries(orders: &[TypedExpr]) -> Result<()> {
+    let refused = |category: &str, test: &dyn Fn(&DfExpr) -> bool| match orders.iter().find(|o| o.any(test)) {
+        Some(order) => Err(SparkError::new(
+            format!("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.{category}"),
+            [("treeNode", format!("Sort [{}]", order.sql))],
+        )
+        .with_origin(order.origin.as_ref())),
+        None => Ok(()),
+    };
+    refused("UNSUPPORTED_IN_EXISTS_SUBQUERY", &|e| matches!(e, DfExpr::Exists(_) | DfExpr::InSubquery(_)))?;
+    refused("UNSUPPORTED_CORRELATED_SCALAR_SUBQUERY", &|e| matches!(e, DfExpr::ScalarSubquery(_)) && is_correlated(e))
 }
 
 pub(crate) fn sort_plan(plan: LogicalPlan, orders: &[ResolvedSort], is_global: bool) -> Result<LogicalPlan> {

@@ -38,6 +38,7 @@ impl Analyzer<'_> {
             return Ok(resolved);
         }
         if let Some(source) = self.context.table(&name, options, time_travel)? {
+            self.reads_data.set(true);
             return self.source(source);
         }
         if let [format, path] = name.as_slice()
@@ -170,11 +171,16 @@ impl Analyzer<'_> {
             return Err(SparkError::new("NOT_A_TABLE_FUNCTION", [("functionName", quoted_name(&name))]));
         };
         let values = self.sql_function_arguments(&function, call, &Scope::empty())?;
-        let nested = self.nested(function.context.as_ref(), &function.name)?;
-        let scope = Scope::empty();
+        let nested = self.body_of(&function)?;
+        let carried = self.outer.borrow().last().map(|s| s.all_columns().cloned().collect()).unwrap_or_default();
+        let scope = Scope { carried, routine: function.name.last().cloned(), ..Scope::empty() };
         scope.lambdas.borrow_mut().push(values);
         let resolved = nested.subquery(query, &scope)?;
-        self.view_columns(resolved, returns, &function.name)
+        let resolved = match returns {
+            Some(returns) => self.view_columns(resolved, returns, &function.name)?,
+            None => resolved,
+        };
+        Ok(qualified(resolved, function.name.last().map_or(&[], std::slice::from_ref)))
     }
 
     /// range(end), range(start, end[, step[, partitions]])

@@ -134,23 +134,15 @@ impl Surroundings {
         Ok(column(&id))
     }
 
-    /// IN where its value is wanted: true, false or unknown.
+    /// IN where its value is wanted. As in Spark, a comparison that is unknown counts as false for IN and as true below
+    /// NOT IN; the value is never NULL.
     fn in_value(&mut self, test: InSubquery) -> Result<Expr> {
-        let negated = test.negated;
         let domain = Domain::new(self.plan.clone());
         let (free, equals) = in_parts(&domain, &test)?;
-        let on = self.localized(&domain, free.condition())?;
-        let met = all_of(equals.iter().map(|e| e.equal.clone()));
-        let found = self.mark(free.plan.clone(), on.iter().cloned().chain(met).collect())?;
-        let value = if equals.iter().any(|e| e.nullable) {
-            let open = all_of(equals.into_iter().map(|e| e.equal.clone().or(e.equal.is_null())));
-            let unknown = self.mark(free.plan, on.into_iter().chain(open).collect())?;
-            let null = Expr::Literal(datafusion::common::ScalarValue::Boolean(None), None);
-            choose(found.clone(), lit(true), Some(choose(unknown, null, Some(lit(false)))))
-        } else {
-            found
-        };
-        Ok(negated_if(negated, value))
+        let mut on = self.localized(&domain, free.condition())?;
+        on.extend(equals.into_iter().map(|e| if test.negated { e.or_unknown() } else { e.equal }));
+        let found = self.mark(free.plan, on)?;
+        Ok(negated_if(test.negated, found))
     }
 
     /// A subquery that is a condition of its own keeps or drops rows: a semi or an anti join. Answers whether it is one.
@@ -201,11 +193,7 @@ impl Surroundings {
             }
             (true, _) => {
                 // A comparison that is unknown drops the row as well.
-                on.extend(
-                    equals
-                        .into_iter()
-                        .map(|e| if e.nullable { e.equal.clone().or(e.equal.is_null()) } else { e.equal }),
-                );
+                on.extend(equals.into_iter().map(Compared::or_unknown));
                 plain_join(left, free.plan, JoinType::LeftAnti, all_of(on))?
             }
             (false, _) => {
@@ -224,6 +212,11 @@ struct Compared {
 }
 
 impl Compared {
+    /// The comparison holds, or has no answer.
+    fn or_unknown(self) -> Expr {
+        if self.nullable { self.equal.clone().or(self.equal.is_null()) } else { self.equal }
+    }
+
     /// Whether a hash join can take it as its key: both sides read their own input.
     fn is_hashable(&self) -> bool {
         match &self.equal {

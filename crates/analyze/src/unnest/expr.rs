@@ -2,10 +2,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
+use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::Case;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, lit};
+use datafusion::logical_expr::utils::split_conjunction_owned;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, lit};
 use firesteel_functions::comparison::{Comparison, same_type};
 use firesteel_functions::{EvalContext, TypedExpr, types};
 use firesteel_plan::Result;
@@ -64,38 +65,9 @@ pub fn columns_of(expr: &Expr) -> HashSet<String> {
     expr.column_refs().into_iter().map(|c| c.name.clone()).collect()
 }
 
-/// The parts of a condition that all have to hold. AND over something that may fail is written as CASE by the
-/// analyzer; it is taken apart only where a part concerns a subquery.
-pub fn conjuncts(condition: Expr, concerns: &dyn Fn(&Expr) -> bool) -> Vec<Expr> {
-    match condition {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-            let mut all = conjuncts(*left, concerns);
-            all.extend(conjuncts(*right, concerns));
-            all
-        }
-        Expr::Case(case) => match guarded_and(&case) {
-            Some((left, right)) if any(left, concerns) => {
-                let mut all = conjuncts(left.clone(), concerns);
-                all.extend(conjuncts(right.clone(), concerns));
-                all
-            }
-            _ => vec![Expr::Case(case)],
-        },
-        other => vec![other],
-    }
-}
-
-/// `CASE left WHEN false THEN false WHEN true THEN right ELSE …`: an AND whose right side is guarded by the left.
-fn guarded_and(case: &Case) -> Option<(&Expr, &Expr)> {
-    let is = |e: &Expr, value: bool| matches!(e, Expr::Literal(ScalarValue::Boolean(Some(v)), _) if *v == value);
-    match (&case.expr, case.when_then_expr.as_slice()) {
-        (Some(left), [(when_false, then_false), (when_true, right)])
-            if is(when_false, false) && is(then_false, false) && is(when_true, true) =>
-        {
-            Some((left, right))
-        }
-        _ => None,
-    }
+/// The parts of a condition that all have to hold.
+pub fn conjuncts(condition: Expr) -> Vec<Expr> {
+    split_conjunction_owned(condition)
 }
 
 pub fn all_of(conditions: impl IntoIterator<Item = Expr>) -> Option<Expr> {

@@ -43,7 +43,7 @@ impl Domain {
     fn push_inner(&self, left: Free, right: Free, conditions: Vec<Expr>) -> Result<Free> {
         let mut on = vec![];
         let mut correlated = vec![];
-        for condition in conditions.into_iter().flat_map(|c| conjuncts(c, &|node| self.is_local(node))) {
+        for condition in conditions.into_iter().flat_map(conjuncts) {
             if self.reads(&condition) { correlated.push(condition) } else { on.push(condition) }
         }
         let mut keys = left.keys;

@@ -35,7 +35,8 @@ use firesteel_plan::{Result, SparkError};
 use crate::from_datafusion;
 use crate::relation::{filter_plan, plain_join};
 use consume::Surroundings;
-use expr::{all_of, any, columns_of, conjuncts, is_subquery, plan_any};
+use expr::{all_of, any, columns_of, conjuncts};
+pub(crate) use expr::{is_subquery, plan_any};
 use free::{names_of, restored};
 
 /// The plan with its subqueries as joins.
@@ -95,7 +96,7 @@ fn operator(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// A filter: conditions that are subqueries themselves become semi and anti joins, after all others.
 fn filtered(input: LogicalPlan, predicate: Expr) -> Result<LogicalPlan> {
-    let parts = conjuncts(predicate, &is_subquery);
+    let parts = conjuncts(predicate);
     let (mut tests, plain): (Vec<_>, Vec<_>) = parts.into_iter().partition(|c| any(c, is_subquery));
     let input = match all_of(plain) {
         Some(condition) => filter_plan(input, condition)?,
@@ -211,8 +212,9 @@ fn lateral_join(join: &Join, right: &LogicalPlan) -> Result<LogicalPlan> {
 fn join_condition(join: &Join) -> Result<LogicalPlan> {
     let names = names_of(&LogicalPlan::Join(join.clone()));
     let (left, right) = (join.left.as_ref().clone(), join.right.as_ref().clone());
-    let parts = join::conditions_of(join).into_iter().flat_map(|c| conjuncts(c, &is_subquery));
+    let parts = join::conditions_of(join).into_iter().flat_map(conjuncts);
     let (tests, plain): (Vec<_>, Vec<_>) = parts.partition(|c| any(c, is_subquery));
+    refuse_both_sides(&tests, &names_of(&left), &names_of(&right))?;
     if join.join_type == JoinType::Inner {
         let joined = plain_join(left, right, JoinType::Inner, all_of(plain))?;
         return match all_of(tests) {
@@ -246,6 +248,23 @@ fn join_condition(join: &Join) -> Result<LogicalPlan> {
     }
     let [left, right] = sides;
     restored(plain_join(left.plan, right.plan, join.join_type, all_of(on))?, &names)
+}
+
+/// EXISTS and IN in ON may read one side only.
+fn refuse_both_sides(tests: &[Expr], left: &[String], right: &[String]) -> Result<()> {
+    for test in tests {
+        let both = any(test, |node| {
+            let read = if is_subquery(node) { read_by_subquery(node) } else { vec![] };
+            read.iter().any(|name| left.contains(name)) && read.iter().any(|name| right.contains(name))
+        });
+        if both {
+            return Err(SparkError::new(
+                "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_EXPRESSION_IN_JOIN_CONDITION",
+                [("subqueryExpression", test.to_string())],
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The columns that a subquery and the values beside it read from the operator around it.

@@ -10,15 +10,17 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Distinct, Expr, FetchType, GroupingSet, Limit, LogicalPlan, Operator, Projection, SkipType,
-    Union, Unnest, Values, Window, lit,
+    Union, Unnest, Window, lit,
 };
-use firesteel_plan::{Result, SparkError};
+use firesteel_functions::TypedExpr;
+use firesteel_plan::{DataType, Result, SparkError};
 
 use super::empty::empty_value;
 use super::expr::{all_of, column, conjuncts, is_null_literal, with_values};
 use super::free::{Domain, Free, Key, columns_and, names_of};
+use crate::expr::literal::evaluate;
 use crate::from_datafusion;
-use crate::relation::{filter_plan, one_row_plan, row_number};
+use crate::relation::{filter_plan, row_number};
 use crate::scope::{fresh_id, project};
 
 impl Domain {
@@ -51,7 +53,6 @@ impl Domain {
             LogicalPlan::Union(union) => self.push_union(&union.inputs, &names_of(plan)),
             LogicalPlan::Join(join) => self.push_join(join),
             LogicalPlan::Unnest(unnest) => self.push_unnest(unnest),
-            LogicalPlan::Values(values) => self.push_values(values),
             LogicalPlan::Extension(_) | LogicalPlan::Repartition(_) if plan.inputs().len() == 1 => {
                 let free = self.push(plan.inputs()[0])?;
                 let (free, expressions) = self.resolved(free, &plan.expressions())?;
@@ -73,7 +74,7 @@ impl Domain {
     fn push_filter(&self, input: &LogicalPlan, predicate: &Expr) -> Result<Free> {
         let free = self.push(input)?;
         let free = if free.default.is_some() { self.bind(free, &[])? } else { free };
-        let parts = conjuncts(predicate.clone(), &|node| self.is_local(node));
+        let parts = conjuncts(predicate.clone());
         self.filtered(free, parts)
     }
 
@@ -171,7 +172,7 @@ impl Domain {
         let mut default = HashMap::new();
         for expression in expressions {
             let name = expression.schema_name().to_string();
-            default.insert(name, with_values(expression.clone().unalias(), below)?);
+            default.insert(name, folded(with_values(expression.clone().unalias(), below)?));
         }
         Ok(Some(default))
     }
@@ -292,15 +293,14 @@ impl Domain {
         let plan = Unnest::try_new(Arc::new(free.plan), columns, unnest.options.clone()).map_err(from_datafusion)?;
         Ok(Free { plan: LogicalPlan::Unnest(plan), single: false, ..free })
     }
+}
 
-    /// Rows of values that read outer columns: a union of one-row plans.
-    fn push_values(&self, values: &Values) -> Result<Free> {
-        let names: Vec<String> = values.schema.fields().iter().map(|f| f.name().clone()).collect();
-        let rows = values.values.iter().map(|row| {
-            let columns = row.iter().zip(&names).map(|(value, name)| value.clone().alias(name)).collect();
-            project(one_row_plan(), columns).map(Arc::new)
-        });
-        self.push_union(&rows.collect::<Result<Vec<_>>>()?, &names)
+/// The value of a constant expression: a default that is NULL needs no test whether a row was found.
+fn folded(expr: Expr) -> Expr {
+    let typed = TypedExpr::new(expr, DataType::Null, true, "");
+    match evaluate(&typed) {
+        Ok(Some(value)) => Expr::Literal(value, None),
+        _ => typed.expr,
     }
 }
 

@@ -6,7 +6,8 @@ use firesteel_analyze::{SqlFunction, context::SqlFunctionBody, context::SqlFunct
 use firesteel_catalog::{Function, FunctionParameter};
 use firesteel_plan::identifier::{quote_identifier, quoted_name};
 use firesteel_plan::statement::{
-    CreateFunction, FunctionBody, FunctionReturnBody, FunctionReturns, SqlFunctionDefinition,
+    CreateFunction, FunctionBody, FunctionParameter as StoredParameter, FunctionReturnBody, FunctionReturns,
+    SqlFunctionDefinition,
 };
 use firesteel_plan::{DataType, Plan, Result, SparkError, StructField, StructType, TableName};
 
@@ -69,10 +70,10 @@ fn resolved(definition: &SqlFunctionDefinition, name: Vec<String>, context: Stat
     };
     let body = match (&definition.body, &definition.returns) {
         (FunctionReturnBody::Query(query), FunctionReturns::Table(returns)) => {
-            SqlFunctionBody::Table { query: query.clone(), returns: columns(returns) }
+            SqlFunctionBody::Table { query: query.clone(), returns: Some(columns(returns)) }
         }
         (FunctionReturnBody::Query(query), FunctionReturns::InferredTable) => {
-            SqlFunctionBody::Table { query: query.clone(), returns: StructType::default() }
+            SqlFunctionBody::Table { query: query.clone(), returns: None }
         }
         (FunctionReturnBody::Query(query), returns) => SqlFunctionBody::Scalar {
             expr: firesteel_plan::Expr::from(firesteel_plan::ExprKind::ScalarSubquery(query.clone())),
@@ -100,7 +101,7 @@ pub async fn create(st: &Statement, create: CreateFunction) -> Answer {
             return create_class(st, &parts, create.is_temporary, create.if_not_exists, class_name, resources).await;
         }
     };
-    check_parameters(&definition)?;
+    check_definition(&parts, &definition)?;
     if create.is_temporary {
         let name = session_name(&parts).ok_or_else(|| {
             SparkError::new("INVALID_SQL_SYNTAX.CREATE_TEMP_FUNC_WITH_DATABASE", [("database", parts.join("."))])
@@ -111,11 +112,12 @@ pub async fn create(st: &Statement, create: CreateFunction) -> Answer {
                 Vec::<(String, String)>::new(),
             ));
         }
+        check_body(st, vec![name.clone()], &definition, true).await?;
         let function = TemporaryFunction {
             name: name.clone(),
             definition,
             namespace: st.context.namespace.clone(),
-            conf: BTreeMap::new(),
+            conf: super::view::captured(st),
         };
         if !st.session().functions.put(function, create.replace) {
             return Err(SparkError::new(
@@ -129,6 +131,12 @@ pub async fn create(st: &Statement, create: CreateFunction) -> Answer {
         }
         return Ok(Execution::empty());
     }
+    let id = st.session().table_id(&parts, &st.context.namespace)?;
+    let exists = st.catalog().get_function(&id.database, &id.name).await?.is_some();
+    if !exists || create.replace {
+        let full = vec![firesteel_catalog::SESSION_CATALOG.to_string(), id.database, id.name];
+        check_body(st, full, &definition, false).await?;
+    }
     let function = stored(st, &parts, definition)?;
     if create.replace {
         st.catalog().create_or_replace_function(function).await?;
@@ -138,16 +146,97 @@ pub async fn create(st: &Statement, create: CreateFunction) -> Answer {
     Ok(Execution::empty())
 }
 
-fn check_parameters(definition: &SqlFunctionDefinition) -> Result<()> {
-    for (index, parameter) in definition.parameters.iter().enumerate() {
-        if definition.parameters[..index].iter().any(|p| p.name.eq_ignore_ascii_case(&parameter.name)) {
-            return Err(SparkError::new(
-                "DUPLICATE_ROUTINE_PARAMETER_NAMES",
-                [("routineName", String::new()), ("names", quote_identifier(&parameter.name))],
-            ));
-        }
+/// What can be told of a definition by itself.
+fn check_definition(parts: &[String], definition: &SqlFunctionDefinition) -> Result<()> {
+    let name = parts.last().cloned().unwrap_or_default();
+    let parameters = &definition.parameters;
+    let repeats =
+        |all: &[StoredParameter], i: usize| all[..i].iter().any(|p| p.name.eq_ignore_ascii_case(&all[i].name));
+    if let Some(index) = (0..parameters.len()).find(|i| repeats(parameters, *i)) {
+        return Err(SparkError::new(
+            "DUPLICATE_ROUTINE_PARAMETER_NAMES",
+            [("routineName", name), ("names", quote_identifier(&parameters[index].name.to_lowercase()))],
+        ));
+    }
+    if let Some(pair) = parameters.windows(2).find(|pair| pair[0].default.is_some() && pair[1].default.is_none()) {
+        return Err(SparkError::new(
+            "USER_DEFINED_FUNCTIONS.NOT_A_VALID_DEFAULT_PARAMETER_POSITION",
+            [
+                ("functionName", name),
+                ("parameterName", pair[0].name.clone()),
+                ("nextParameterName", pair[1].name.clone()),
+            ],
+        ));
+    }
+    let returned: &[StoredParameter] = match &definition.returns {
+        FunctionReturns::Table(columns) => columns,
+        _ => &[],
+    };
+    if let Some(index) = (0..returned.len()).find(|i| repeats(returned, *i)) {
+        return Err(SparkError::new(
+            "DUPLICATE_ROUTINE_RETURNS_COLUMNS",
+            [("routineName", name), ("columns", quote_identifier(&returned[index].name.to_lowercase()))],
+        ));
+    }
+    let is_table = matches!(definition.returns, FunctionReturns::Table(_) | FunctionReturns::InferredTable);
+    if is_table && matches!(definition.body, FunctionReturnBody::Expression(_)) {
+        return Err(SparkError::new("USER_DEFINED_FUNCTIONS.SQL_TABLE_UDF_BODY_MUST_BE_A_QUERY", [("name", name)]));
     }
     Ok(())
+}
+
+/// Analyzes the defaults and the body. What cannot be run yet is no reason to refuse the definition.
+async fn check_body(
+    st: &Statement,
+    name: Vec<String>,
+    definition: &SqlFunctionDefinition,
+    is_temporary: bool,
+) -> Result<()> {
+    let result = analyzed(st, name.clone(), definition, is_temporary).await;
+    let error = match result {
+        Ok(reads_data) => {
+            let access = definition.data_access.as_deref().unwrap_or_default();
+            if reads_data && access.to_uppercase().contains("CONTAINS") {
+                return Err(SparkError::of("INVALID_SQL_FUNCTION_DATA_ACCESS"));
+            }
+            return Ok(());
+        }
+        Err(error) if error.is("UNSUPPORTED_FEATURE") || error.is("INTERNAL_ERROR") => return Ok(()),
+        Err(error) => error,
+    };
+    let kind = match (error.is("UNRESOLVED_ROUTINE"), error.is("TABLE_OR_VIEW_NOT_FOUND")) {
+        (true, _) => "FUNCTION",
+        (_, true) => "VIEW",
+        _ => return Err(error),
+    };
+    // Found once temporary objects are in sight: what the function must not read.
+    if !is_temporary && analyzed(st, name.clone(), definition, true).await.is_ok() {
+        let parameter = if kind == "VIEW" { "relationName" } else { "routineName" };
+        let temporary = error.parameters().iter().find(|(key, _)| key == parameter);
+        return Err(SparkError::new(
+            "INVALID_TEMP_OBJ_REFERENCE",
+            [
+                ("obj", "FUNCTION".to_string()),
+                ("objName", quoted_name(&name)),
+                ("tempObj", kind.to_string()),
+                ("tempObjName", temporary.map(|(_, value)| value.clone()).unwrap_or_default()),
+            ],
+        ));
+    }
+    Err(error)
+}
+
+async fn analyzed(
+    st: &Statement,
+    name: Vec<String>,
+    definition: &SqlFunctionDefinition,
+    sees_temporary: bool,
+) -> Result<bool> {
+    let inner = st.context.nested(st.context.namespace.clone(), &super::view::captured(st), sees_temporary);
+    let function = resolved(definition, name, inner)?;
+    let text = definition.body_text.clone();
+    crate::run::with_analyzer(&st.context, &st.parameters, move |analyzer| analyzer.check_function(&function, &text))
+        .await
 }
 
 async fn create_class(
@@ -215,6 +304,7 @@ fn stored(st: &Statement, parts: &[String], definition: SqlFunctionDefinition) -
     function.deterministic = definition.deterministic;
     function.data_access.clone_from(&definition.data_access);
     function.comment.clone_from(&definition.comment);
+    function.conf = super::view::captured(st);
     function.body = Some(create_text(&definition));
     Ok(function)
 }

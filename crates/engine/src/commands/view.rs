@@ -20,7 +20,7 @@ use crate::views::{TempView, ViewDefinition, Views};
 const CAPTURED: &[&str] =
     &["spark.sql.ansi.enabled", "spark.sql.caseSensitive", "spark.sql.session.timeZone", "spark.sql.timestampType"];
 
-fn captured(st: &Statement) -> BTreeMap<String, String> {
+pub(super) fn captured(st: &Statement) -> BTreeMap<String, String> {
     CAPTURED.iter().filter_map(|key| Some((key.to_string(), st.context.eval.get(key)?.to_string()))).collect()
 }
 
