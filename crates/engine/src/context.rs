@@ -15,9 +15,11 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::Cached;
+use crate::functions::TemporaryFunction;
 use crate::names::quote_id;
 use crate::session::Session;
-use crate::variables::Scopes;
+use crate::temporary::{TemporaryKind, TemporaryUses};
+use crate::variables::{Scopes, session_name};
 use crate::views::{Namespace, TempView, ViewDefinition};
 
 /// One statement's view of its session. Values that may change under it are frozen.
@@ -33,6 +35,8 @@ pub struct StatementContext {
     sees_temporary: bool,
     /// The kept relation that is being analyzed anew, which is not to be read from what is kept.
     renewing: Option<Arc<Relation>>,
+    /// What its analysis met of temporary objects.
+    pub temporary_uses: TemporaryUses,
     handle: Handle,
 }
 
@@ -50,6 +54,7 @@ impl StatementContext {
             scopes,
             sees_temporary: true,
             renewing: None,
+            temporary_uses: TemporaryUses::default(),
             handle,
         }
     }
@@ -61,6 +66,19 @@ impl StatementContext {
         let mut eval = crate::session::eval_of_conf(Arc::new(merged), &namespace, &self.eval.current_user);
         eval.now_micros = self.eval.now_micros;
         Self { eval: Arc::new(eval), namespace, sees_temporary, scopes: Scopes::default(), ..self.clone() }
+    }
+
+    /// The same statement with its own notes of temporary objects.
+    pub fn noting(&self) -> Self {
+        Self { temporary_uses: TemporaryUses::default(), ..self.clone() }
+    }
+
+    /// The temporary function of that name, where it is in sight.
+    pub fn temporary_function(&self, name: &[String]) -> Option<Arc<TemporaryFunction>> {
+        let key = session_name(name).filter(|_| self.sees_temporary)?;
+        let found = self.session.functions.get(&key)?;
+        self.temporary_uses.note(TemporaryKind::Function, name);
+        Some(found)
     }
 
     /// Waits for asynchronous work. Analysis runs on a thread where that is allowed.
@@ -212,9 +230,11 @@ impl AnalyzerContext for StatementContext {
             && self.sees_temporary
             && let Some(view) = self.session.views.get(view)
         {
+            self.temporary_uses.note(TemporaryKind::View, name);
             return Ok(Some(self.view_source(&view, vec![view.name.clone()])));
         }
         if let Some(view) = self.session.global_view(name) {
+            self.temporary_uses.note(TemporaryKind::View, name);
             return Ok(Some(self.view_source(&view, name.to_vec())));
         }
         // A path in place of a table (`parquet.`/tmp/x``), or a namespace that cannot be: no table.
@@ -263,7 +283,14 @@ impl AnalyzerContext for StatementContext {
     }
 
     fn variable(&self, name: &[String]) -> Result<Option<TypedExpr>> {
-        Ok(self.scopes.get(name).or_else(|| self.session.variables.get(name)).map(|v| v.typed(name)))
+        if !self.sees_temporary {
+            return Ok(None);
+        }
+        let found = self.scopes.get(name).or_else(|| self.session.variables.get(name));
+        Ok(found.map(|variable| {
+            self.temporary_uses.note(TemporaryKind::Variable, name);
+            variable.typed(name)
+        }))
     }
 
     fn cached_remote(&self, relation_id: &str) -> Result<TableSource> {

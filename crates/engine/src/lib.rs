@@ -48,6 +48,7 @@ mod run;
 mod runtime;
 mod session;
 mod state;
+mod temporary;
 mod variables;
 mod views;
 

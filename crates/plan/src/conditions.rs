@@ -67,11 +67,15 @@ mod tests {
     #[test]
     fn files_are_sorted_and_of_known_conditions() {
         for file in FILES {
-            let names: Vec<_> = file.lines().map(|row| row.split_once(": ").expect("condition and message").0).collect();
+            let names: Vec<_> =
+                file.lines().map(|row| row.split_once(": ").expect("condition and message").0).collect();
             assert!(names.is_sorted());
             for name in names {
                 assert_ne!(sql_state(name), "", "{name}");
-                assert!(name.starts_with("KLL_SKETCH") || sql_state(name) != "XX000" || name == "INTERNAL_ERROR", "{name}");
+                assert!(
+                    name.starts_with("KLL_SKETCH") || sql_state(name) != "XX000" || name == "INTERNAL_ERROR",
+                    "{name}"
+                );
             }
         }
         assert_eq!(MESSAGES.len(), FILES.iter().map(|f| f.lines().count()).sum::<usize>());

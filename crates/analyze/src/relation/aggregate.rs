@@ -13,16 +13,16 @@ use datafusion::logical_expr::{
 };
 use firesteel_functions::{EvalContext, SparkScalar, TypedExpr};
 use firesteel_plan::relation::{Grouping, GroupingElement};
-use firesteel_plan::{DataType, Expr, ExprKind, Literal, Relation, Result, SparkError};
+use firesteel_plan::{DataType, Expr, Relation, Result, SparkError};
 
 use super::project::{apply_above, filter_plan, name_expressions};
 use crate::analyzer::Analyzer;
 use crate::canonical;
 use crate::expr::{
-    Scope, SelectItem, SelectValue, as_subquery, is_correlated, is_of_outer_row, quoted_sql, refuse_outer_references,
+    Scope, SelectItem, SelectValue, as_subquery, is_correlated, is_of_outer_row, refuse_outer_references,
 };
 use crate::from_datafusion;
-use crate::scope::{Above, Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
+use crate::scope::{Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
 use crate::unnest::{is_subquery, plan_any};
 
 /// Everything an aggregate was built from, so that HAVING and ORDER BY can have it rebuilt with more columns.

@@ -117,20 +117,21 @@ impl Analyzer<'_> {
     }
 
     fn cte_query(&self, cte: &Cte, recursive: bool) -> Result<Resolved> {
-        if recursive
-            && references(&cte.query, &cte.name)
-            && let Some(union) = recursive_parts(&cte.query)
-        {
-            return match union.scope {
+        if let (true, Some(union)) = (recursive, recursive_parts(&cte.query)) {
+            let found = match union.scope {
                 Some((ctes, recursive)) => self.with_scope(ctes, recursive, || self.recursive_cte(cte, &union)),
                 None => self.recursive_cte(cte, &union),
-            };
+            }?;
+            if let Some(resolved) = found {
+                return Ok(resolved);
+            }
         }
         let resolved = self.relation(&cte.query)?.sealed()?;
         rename(resolved, &cte.columns)
     }
 
-    fn recursive_cte(&self, cte: &Cte, union: &RecursiveUnion) -> Result<Resolved> {
+    /// The recursive query; nothing where its second part does not read its own name.
+    fn recursive_cte(&self, cte: &Cte, union: &RecursiveUnion) -> Result<Option<Resolved>> {
         let anchor = rename(self.relation(union.anchor)?.sealed()?, &cte.columns)?;
         let id = work_table_id(cte);
         // The work table has the anchor's columns; every use of the name reads it.
@@ -149,6 +150,9 @@ impl Analyzer<'_> {
         let recursive = self.relation(union.recursion).and_then(Resolved::sealed);
         self.ctes.borrow_mut().pop();
         let recursive = recursive?;
+        if !reads(&recursive.plan, &id).map_err(from_datafusion)? {
+            return Ok(None);
+        }
         check_places(&recursive.plan, &id)?;
         if recursive.output.len() != output.len() {
             return Err(SparkError::new(
@@ -168,7 +172,7 @@ impl Analyzer<'_> {
         let recursive_term = project(recursive.plan.clone(), columns.collect::<Result<_>>()?)?;
         let query = RecursiveQuery::try_new(id, Arc::new(static_plan), Arc::new(recursive_term), false)
             .map_err(from_datafusion)?;
-        Resolved::new(LogicalPlan::RecursiveQuery(query), output).renewed()
+        Resolved::new(LogicalPlan::RecursiveQuery(query), output).renewed().map(Some)
     }
 
     /// The recursion's column in the anchor's type, which has to be the wider one.
@@ -315,9 +319,4 @@ fn reads(plan: &LogicalPlan, id: &str) -> datafusion::common::Result<bool> {
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(found)
-}
-
-/// Whether `name` may stand for a table somewhere in the query. A false alarm only costs a check.
-fn references(query: &Relation, name: &str) -> bool {
-    format!("{:?}", query.kind).to_lowercase().contains(&format!("parts([\"{}\"])", name.to_lowercase()))
 }

@@ -21,7 +21,7 @@ use crate::views::Namespace;
 
 /// The SQL function of that name: temporary ones first.
 pub fn lookup(context: &StatementContext, name: &[String]) -> Result<Option<SqlFunction>> {
-    if let Some(function) = session_name(name).and_then(|name| context.session.functions.get(&name)) {
+    if let Some(function) = context.temporary_function(name) {
         let inner = context.nested(function.namespace.clone(), &function.conf, true);
         return resolved(&function.definition, vec![function.name.clone()], inner).map(Some);
     }
@@ -192,51 +192,27 @@ async fn check_body(
     definition: &SqlFunctionDefinition,
     is_temporary: bool,
 ) -> Result<()> {
-    let result = analyzed(st, name.clone(), definition, is_temporary).await;
-    let error = match result {
-        Ok(reads_data) => {
-            let access = definition.data_access.as_deref().unwrap_or_default();
-            if reads_data && access.to_uppercase().contains("CONTAINS") {
-                return Err(SparkError::of("INVALID_SQL_FUNCTION_DATA_ACCESS"));
-            }
-            return Ok(());
-        }
-        Err(error) if error.is("UNSUPPORTED_FEATURE") || error.is("INTERNAL_ERROR") => return Ok(()),
-        Err(error) => error,
-    };
-    let kind = match (error.is("UNRESOLVED_ROUTINE"), error.is("TABLE_OR_VIEW_NOT_FOUND")) {
-        (true, _) => "FUNCTION",
-        (_, true) => "VIEW",
-        _ => return Err(error),
-    };
-    // Found once temporary objects are in sight: what the function must not read.
-    if !is_temporary && analyzed(st, name.clone(), definition, true).await.is_ok() {
-        let parameter = if kind == "VIEW" { "relationName" } else { "routineName" };
-        let temporary = error.parameters().iter().find(|(key, _)| key == parameter);
-        return Err(SparkError::new(
-            "INVALID_TEMP_OBJ_REFERENCE",
-            [
-                ("obj", "FUNCTION".to_string()),
-                ("objName", quoted_name(&name)),
-                ("tempObj", kind.to_string()),
-                ("tempObjName", temporary.map(|(_, value)| value.clone()).unwrap_or_default()),
-            ],
-        ));
-    }
-    Err(error)
-}
-
-async fn analyzed(
-    st: &Statement,
-    name: Vec<String>,
-    definition: &SqlFunctionDefinition,
-    sees_temporary: bool,
-) -> Result<bool> {
-    let inner = st.context.nested(st.context.namespace.clone(), &super::view::captured(st), sees_temporary);
+    let context = st.context.noting();
+    let inner = context.nested(context.namespace.clone(), &super::view::captured(st), true);
+    // As Spark shows it: without the catalog.
+    let shown = quoted_name(&name[name.len().saturating_sub(2)..]);
     let function = resolved(definition, name, inner)?;
     let text = definition.body_text.clone();
-    crate::run::with_analyzer(&st.context, &st.parameters, move |analyzer| analyzer.check_function(&function, &text))
-        .await
+    let check = move |analyzer: &firesteel_analyze::Analyzer<'_>| analyzer.check_function(&function, &text);
+    let reads_data = match crate::run::with_analyzer(&context, &st.parameters, check).await {
+        Ok(reads_data) => reads_data,
+        Err(error) if error.is("UNSUPPORTED_FEATURE") || error.is("INTERNAL_ERROR") => false,
+        Err(error) => return Err(error),
+    };
+    let refused = context.temporary_uses.refused_in("FUNCTION", &shown).filter(|_| !is_temporary);
+    if let Some(error) = refused {
+        return Err(error);
+    }
+    let access = definition.data_access.as_deref().unwrap_or_default();
+    if reads_data && access.to_uppercase().contains("CONTAINS") {
+        return Err(SparkError::of("INVALID_SQL_FUNCTION_DATA_ACCESS"));
+    }
+    Ok(())
 }
 
 async fn create_class(

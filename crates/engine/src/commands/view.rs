@@ -14,6 +14,7 @@ use firesteel_plan::{Relation, Result, SparkError, StructType, TableName};
 use super::{Answer, Statement};
 use crate::execution::Execution;
 use crate::names::{Resolved, quote_id};
+use crate::temporary::TemporaryUses;
 use crate::views::{TempView, ViewDefinition, Views};
 
 /// Configuration that a view's text is analyzed under, whatever the session says later.
@@ -114,26 +115,36 @@ pub async fn create(st: &Statement, create: CreateView) -> Answer {
     if !create.is_temporary && !create.is_global && exists_already(st, &parts, &create).await? {
         return Ok(Execution::empty());
     }
-    let analyzed = st.analyze(&create.query).await?;
+    let (analyzed, uses) = analyze_text(st, &create.query).await?;
     let schema = view_schema(&parts, &analyzed, &create.columns)?;
     if create.is_temporary || create.is_global {
         let view = TempView {
             name: temp_name(st, &parts, create.is_global)?,
-            definition: sql_definition(st, &create.query, analyzed, &schema),
+            definition: sql_definition(st, &create.query, analyzed, &uses, &schema),
             schema,
             properties: create.properties,
         };
         put(st, view, create.is_global, create.replace)?;
         return Ok(Execution::empty());
     }
-    create_persistent(st, &parts, create, analyzed, schema).await
+    let id = st.session().table_id(&parts, &st.context.namespace)?;
+    if let Some(refused) = uses.refused_in("VIEW", &quote_id(&id)) {
+        return Err(refused);
+    }
+    create_persistent(st, id, create, analyzed, schema).await
 }
 
 /// Text that uses parameters, or the view's own name, is kept as the plan it has now.
-fn sql_definition(st: &Statement, query: &Relation, analyzed: AnalyzedPlan, schema: &StructType) -> ViewDefinition {
+fn sql_definition(
+    st: &Statement,
+    query: &Relation,
+    analyzed: AnalyzedPlan,
+    uses: &TemporaryUses,
+    schema: &StructType,
+) -> ViewDefinition {
     let has_parameters = *st.parameters != crate::run::Parameters::default() || st.context.scopes.is_script();
     // The views that the text reads now stay what they are (Spark keeps the analyzed plan).
-    if has_parameters || reads_temporary(st, query) {
+    if has_parameters || uses.views() {
         let mut output = analyzed.output;
         for (attribute, field) in output.iter_mut().zip(schema.fields.iter()) {
             attribute.name.clone_from(&field.name);
@@ -143,9 +154,11 @@ fn sql_definition(st: &Statement, query: &Relation, analyzed: AnalyzedPlan, sche
     ViewDefinition::Sql { query: Arc::new(query.clone()), conf: captured(st), namespace: st.context.namespace.clone() }
 }
 
-fn reads_temporary(st: &Statement, query: &Relation) -> bool {
-    let text = format!("{query:?}").to_lowercase();
-    st.session().views.all().iter().any(|view| text.contains(&format!("parts([\"{}\"])", view.name.to_lowercase())))
+/// Analyzes a view's text; answers what it uses of temporary objects too.
+async fn analyze_text(st: &Statement, query: &Relation) -> Result<(AnalyzedPlan, TemporaryUses)> {
+    let context = st.context.noting();
+    let analyzed = crate::run::analyze(&context, &st.parameters, query).await?;
+    Ok((analyzed, context.temporary_uses))
 }
 
 async fn exists_already(st: &Statement, parts: &[String], create: &CreateView) -> Result<bool> {
@@ -210,23 +223,11 @@ fn check_names(st: &Statement, id: &TableId, schema: &StructType) -> Result<()> 
 
 async fn create_persistent(
     st: &Statement,
-    parts: &[String],
+    id: TableId,
     create: CreateView,
     analyzed: AnalyzedPlan,
     schema: StructType,
 ) -> Answer {
-    let id = st.session().table_id(parts, &st.context.namespace)?;
-    if reads_temporary(st, &create.query) {
-        return Err(SparkError::new(
-            "INVALID_TEMP_OBJ_REFERENCE",
-            [
-                ("obj", "VIEW".to_string()),
-                ("objName", quote_id(&id)),
-                ("tempObj", "VIEW".to_string()),
-                ("tempObjName", "a temporary view".to_string()),
-            ],
-        ));
-    }
     check_names(st, &id, &analyzed.schema)?;
     let mut table = Table::new(id, TableKind::View, schema.storable());
     table.comment = create.comment;
@@ -277,17 +278,20 @@ fn expect_view(id: &TableId, operation: &str) -> SparkError {
 }
 
 pub async fn alter_as(st: &Statement, name: TableName, query: Relation, text: String) -> Answer {
-    let analyzed = st.analyze(&query).await?;
+    let (analyzed, uses) = analyze_text(st, &query).await?;
     let (parts, resolved) = st.resolve(&name).await?;
     let is_global = matches!(resolved, Resolved::Global(_));
     match resolved {
         Resolved::Temp(view) | Resolved::Global(view) => {
             let schema = view_schema(&parts, &analyzed, &[])?;
-            let definition = sql_definition(st, &query, analyzed, &schema);
+            let definition = sql_definition(st, &query, analyzed, &uses, &schema);
             put(st, TempView { schema, definition, ..(*view).clone() }, is_global, true)?;
         }
-        Resolved::Table(_) => {
+        Resolved::Table(id) => {
             let mut table = existing_view(st, &name, "ALTER VIEW ... AS").await?;
+            if let Some(refused) = uses.refused_in("VIEW", &quote_id(&id)) {
+                return Err(refused);
+            }
             table.schema = view_schema(&parts, &analyzed, &[])?;
             if let Some(view) = &mut table.view {
                 view.text = text;
