@@ -33,8 +33,8 @@ pub use catalog::Catalog;
 pub use pattern::{filter_pattern, matches_pattern};
 pub use sqlite::SqliteCatalog;
 pub use types::{
-    BucketSpec, ColumnStatistics, Constraint, Database, Function, FunctionParameter, Partition, PartitionSpec,
-    SchemaBinding, Statistics, Table, TableId, TableKind, View,
+    BucketSpec, ColumnStatistics, Database, Function, FunctionParameter, Partition, PartitionSpec, SchemaBinding,
+    Statistics, Table, TableId, TableKind, View,
 };
 
 /// The name of the session catalog.

@@ -94,7 +94,6 @@ pub struct Table {
     /// The version of Spark that made it, as `DESCRIBE EXTENDED` shows it.
     pub created_by: String,
     pub statistics: Option<Statistics>,
-    pub constraints: Vec<Constraint>,
     /// Whether partitions are kept in the catalog (else they are found by listing directories).
     pub tracks_partitions: bool,
     /// The definition, where this is a view.
@@ -121,7 +120,6 @@ impl Table {
             created_ms: now_ms(),
             created_by: "Spark 4.2.0".into(),
             statistics: None,
-            constraints: vec![],
             tracks_partitions: false,
             view: None,
         }
@@ -221,13 +219,6 @@ pub struct ColumnStatistics {
     pub avg_len: Option<u64>,
     pub max_len: Option<u64>,
     pub histogram: Option<String>,
-}
-
-/// A table constraint; `definition` is its SQL text (`CHECK (a > 0)`, `PRIMARY KEY (id)`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Constraint {
-    pub name: String,
-    pub definition: String,
 }
 
 /// Partition column → value, in the table's partitioning order when stored. `None` is the null partition.

@@ -153,7 +153,8 @@ impl StatementContext {
         }
         let scan = self.block_on(async { firesteel_lake::scan(self.scan_request(table, options).await?).await })?;
         let metadata = StructType::new(vec![scan.metadata_column()]);
-        Ok(TableSource::Provider { provider: scan.table(), schema: table.schema.clone(), metadata, qualifier })
+        // Files may hold NULL wherever they like, whatever the table says.
+        Ok(TableSource::Provider { provider: scan.table(), schema: table.schema.as_nullable(), metadata, qualifier })
     }
 
     fn is_renewing(&self, relation: &Relation) -> bool {
@@ -190,7 +191,7 @@ impl StatementContext {
             format,
             paths: vec![location],
             options: SourceOptions::new(all),
-            user_schema: Some(table.schema.clone()),
+            user_schema: Some(table.schema.as_nullable()),
             partition_columns: Some(table.partition_columns.clone()),
             partitions,
             bucketing: bucketing(table),

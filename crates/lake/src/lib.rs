@@ -51,7 +51,7 @@ mod write;
 pub use conf::Conf;
 /// The options of a read or write.
 pub use firesteel_functions::text_formats::FormatOptions as SourceOptions;
-pub use format::{is_file_format, short_name};
+pub use format::{display_name, is_file_format, short_name};
 pub use request::{Bucketing, ScanRequest, TablePartition, WriteRequest, WriteSummary};
 pub use scan::{FileTable, Scan, ScanFile, scan};
 pub use text::infer_records;

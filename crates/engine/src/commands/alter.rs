@@ -1,5 +1,5 @@
 //! ALTER TABLE.
-use firesteel_catalog::{Constraint, Table, TableKind};
+use firesteel_catalog::{Table, TableKind};
 use firesteel_plan::identifier::quote_identifier;
 use firesteel_plan::statement::{AlterTable, ColumnChange, ColumnPosition, NewColumn};
 use firesteel_plan::{DataType, Result, SparkError, StructField, StructType, TableName};
@@ -159,28 +159,8 @@ fn change(mut table: Table, action: AlterTable) -> Result<Table> {
             }
         }
         AlterTable::ChangeColumn { column, definition } => change_column(&mut table, &column, definition)?,
-        AlterTable::AddConstraint(constraint) => {
-            let name = constraint
-                .name
-                .unwrap_or_else(|| format!("{}_constraint_{}", table.id.name, table.constraints.len() + 1));
-            if table.constraints.iter().any(|c| c.name.eq_ignore_ascii_case(&name)) {
-                return Err(SparkError::new(
-                    "CONSTRAINT_ALREADY_EXISTS",
-                    [("constraintName", name), ("oldConstraint", String::new())],
-                ));
-            }
-            table.constraints.push(Constraint { name, definition: constraint.text });
-        }
-        AlterTable::DropConstraint { name, if_exists, cascade: _ } => {
-            let before = table.constraints.len();
-            table.constraints.retain(|c| !c.name.eq_ignore_ascii_case(&name));
-            if table.constraints.len() == before && !if_exists {
-                return Err(SparkError::new(
-                    "CONSTRAINT_DOES_NOT_EXIST",
-                    [("constraintName", name), ("tableName", quote_id(&table.id))],
-                ));
-            }
-        }
+        AlterTable::AddConstraint(_) => return Err(unsupported_operation(&table.id, "ADD CONSTRAINT")),
+        AlterTable::DropConstraint { .. } => return Err(unsupported_operation(&table.id, "DROP CONSTRAINT")),
         other => return Err(SparkError::internal(format!("{} is handled elsewhere", operation_name(&other)))),
     }
     Ok(table)

@@ -70,8 +70,7 @@ fn pairs<'a>(values: impl Iterator<Item = (&'a String, &'a String)>) -> String {
 // Writing to a string cannot fail.
 fn table_text(table: &Table) -> String {
     let mut text = format!("CREATE TABLE {} ", qualified_name(&["spark_catalog", &table.id.database, &table.id.name]));
-    let mut items: Vec<String> = table.schema.fields.iter().map(column).collect();
-    items.extend(table.constraints.iter().map(|c| format!("CONSTRAINT {} {}", c.name, c.definition)));
+    let items: Vec<String> = table.schema.fields.iter().map(column).collect();
     let _ = writeln!(text, "{}", list(items));
     let _ = writeln!(text, "USING {}", table.provider.as_deref().unwrap_or("parquet"));
     if !table.options.is_empty() {

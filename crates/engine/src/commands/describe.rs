@@ -139,13 +139,6 @@ async fn table(
         for (key, value) in information(st, &table) {
             rows.push(line(&key, &value));
         }
-        if !table.constraints.is_empty() {
-            rows.push(line("", ""));
-            rows.push(line("# Constraints", ""));
-            for constraint in &table.constraints {
-                rows.push(line(&constraint.name, &constraint.definition));
-            }
-        }
     }
     rows.into_execution()
 }

@@ -40,7 +40,7 @@ pub async fn insert(st: &Statement, insert: Insert) -> Answer {
     let stored = if insert.by_name {
         by_name(st, &table, &analyzed, &fixed)?
     } else {
-        let (targets, missing) = complete(&table, columns, &fixed, analyzed.output.len(), insert.columns.is_empty())?;
+        let (targets, missing) = complete(&table, columns, &fixed, insert.columns.is_empty());
         let stored = write::store_assign(st, &table, &analyzed, &targets, false)?;
         fill_defaults(st, &table, stored, missing).await?
     };
@@ -140,29 +140,22 @@ fn target_columns(
     Ok(columns)
 }
 
-/// Which columns the rows hold and which get their default. Without a column list, trailing columns may be left out
-/// where the configuration allows defaults for them.
+/// Which columns the rows hold and which get their default.
 fn complete(
     table: &Table,
     columns: Vec<StructField>,
     fixed: &[(String, Option<String>)],
-    given: usize,
     is_whole_row: bool,
-) -> Result<(Vec<StructField>, Vec<StructField>)> {
+) -> (Vec<StructField>, Vec<StructField>) {
     if is_whole_row {
-        let has_defaults = |fields: &[StructField]| fields.iter().all(|f| f.metadata.contains_key(DEFAULT_KEY));
-        if given < columns.len() && has_defaults(&columns[given..]) {
-            let missing = columns[given..].to_vec();
-            return Ok((columns[..given].to_vec(), missing));
-        }
-        return Ok((columns, vec![]));
+        return (columns, vec![]);
     }
     let is_given = |field: &StructField| {
         columns.iter().any(|c| c.name == field.name)
             || fixed.iter().any(|(name, _)| name.eq_ignore_ascii_case(&field.name))
     };
     let missing = table.schema.fields.iter().filter(|f| !is_given(f)).cloned().collect();
-    Ok((columns, missing))
+    (columns, missing)
 }
 
 /// Metadata key of a column's default, as SQL text.
@@ -231,7 +224,7 @@ fn by_name(
 /// Puts the columns' defaults where VALUES or the select list says DEFAULT.
 fn with_defaults(query: Relation, columns: &[StructField]) -> Result<Relation> {
     let replace = |index: usize, expr: Expr| match &*expr.kind {
-        ExprKind::Default => match columns.get(index).and_then(|f| f.metadata.get(DEFAULT_KEY)) {
+        kind if is_default(kind) => match columns.get(index).and_then(|f| f.metadata.get(DEFAULT_KEY)) {
             Some(json) => {
                 let text: String = serde_json::from_str(json).unwrap_or_else(|_| json.clone());
                 Expr::from(ExprKind::SqlText(text))
@@ -261,6 +254,17 @@ fn with_defaults(query: Relation, columns: &[StructField]) -> Result<Relation> {
         other => other,
     };
     Ok(Relation { kind: Box::new(kind), plan_id, origin })
+}
+
+/// The word DEFAULT, which VALUES and the select list take for a column.
+fn is_default(kind: &ExprKind) -> bool {
+    match kind {
+        ExprKind::Default => true,
+        ExprKind::Attribute { name, plan_id: None, .. } => {
+            matches!(name.as_slice(), [word] if word.eq_ignore_ascii_case("DEFAULT"))
+        }
+        _ => false,
+    }
 }
 
 pub async fn multi_insert(st: &Statement, inserts: Vec<Insert>) -> Answer {
@@ -296,7 +300,7 @@ pub async fn load_data(
 ) -> Answer {
     let table = st.existing_non_view(&table, "LOAD DATA").await?;
     if table.provider.as_deref().is_some_and(|p| firesteel_lake::short_name(p) != "hive") {
-        return Err(SparkError::new("_LEGACY_ERROR_TEMP_1266", [("tableIdentWithDB", quote_id(&table.id))])
+        return Err(SparkError::new("_LEGACY_ERROR_TEMP_1261", [("tableIdentWithDB", quote_id(&table.id))])
             .with_message(format!("LOAD DATA is not supported for datasource tables: {}", quote_id(&table.id))));
     }
     let _ = (path, overwrite, partition);

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use firesteel_analyze::declared_schema;
-use firesteel_catalog::{BucketSpec, Constraint, Statistics, Table, TableId, TableKind};
+use firesteel_catalog::{BucketSpec, Statistics, Table, TableId, TableKind};
 use firesteel_lake::{ScanRequest, scan};
 use firesteel_plan::command::ColumnDefinition;
 use firesteel_plan::identifier::quote_identifier;
@@ -143,6 +143,7 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
         (None, None) => default_provider(st),
     };
     check_format(&provider)?;
+    refuse_unkept(&create, &id)?;
     let mut table = definition(st, &create, id)?;
     table.provider = Some(provider);
     if let Some(query) = &create.query {
@@ -192,16 +193,21 @@ fn definition(st: &Statement, create: &CreateTable, id: TableId) -> Result<Table
     table.properties = create.properties.clone();
     table.collation = create.collation.clone();
     table.owner = st.user();
-    table.constraints = create
-        .constraints
-        .iter()
-        .enumerate()
-        .map(|(index, c)| Constraint {
-            name: c.name.clone().unwrap_or_else(|| format!("{}_constraint_{}", table.id.name, index + 1)),
-            definition: c.text.clone(),
-        })
-        .collect();
     Ok(table)
+}
+
+/// What tables of plain files do not keep.
+fn refuse_unkept(create: &CreateTable, id: &TableId) -> Result<()> {
+    let columns = || create.columns.iter().chain(&create.partition_columns);
+    let refused = [
+        ("CONSTRAINT", !create.constraints.is_empty()),
+        ("generated columns", columns().any(|c| c.generated.is_some())),
+        ("identity columns", columns().any(|c| c.identity.is_some())),
+    ];
+    match refused.iter().find(|(_, found)| *found) {
+        Some((operation, _)) => Err(super::insert::unsupported_operation(id, operation)),
+        None => Ok(()),
+    }
 }
 
 fn check_bucket(table: &Table) -> Result<()> {
@@ -232,10 +238,18 @@ fn check_bucket(table: &Table) -> Result<()> {
 
 /// The schema of files that are there already.
 async fn infer_schema(st: &Statement, table: &mut Table) -> Result<()> {
-    let Some(_) = &table.location else { return Ok(()) };
+    let format = table.provider.clone().unwrap_or_else(|| default_provider(st));
+    let unknown = || {
+        let format = firesteel_lake::display_name(&format).to_string();
+        SparkError::new("UNABLE_TO_INFER_SCHEMA", [("format", format)])
+    };
+    let Some(_) = &table.location else { return Err(unknown()) };
     let known = st.context.scan_request(table, &BTreeMap::new()).await?;
     let request = ScanRequest { user_schema: None, partition_columns: None, partitions: None, ..known };
-    let scan = scan(request).await?;
+    let scan = match scan(request).await {
+        Err(error) if error.is("PATH_NOT_FOUND") => return Err(unknown()),
+        found => found?,
+    };
     table.schema = scan.schema().clone();
     table.partition_columns = scan.partition_schema().fields.iter().map(|f| f.name.clone()).collect();
     Ok(())

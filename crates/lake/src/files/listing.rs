@@ -30,8 +30,14 @@ const LIST_CONCURRENCY: usize = 16;
 
 /// Lists the files of a request. `PATH_NOT_FOUND` where a path, or all of a glob, names nothing.
 pub async fn list(request: &ScanRequest) -> Result<Listing> {
-    let Some(first) = request.paths.first() else {
-        return Err(no_path(&request.format));
+    let first = match request.paths.first() {
+        Some(first) => first,
+        // With a schema, no path is no rows.
+        None if request.user_schema.is_some() => {
+            let files = request.storage.file_system(&Location::parse("/")?)?;
+            return Ok(Listing { files, roots: vec![], data: vec![] });
+        }
+        None => return Err(no_path(&request.format)),
     };
     let files = request.storage.file_system(&Location::parse(first)?)?;
     let mut roots = vec![];

@@ -161,7 +161,7 @@ pub fn short_name(name: &str) -> &str {
 }
 
 /// The name as Spark shows it in errors: `Parquet`, `CSV`.
-pub(crate) fn display_name(name: &str) -> &str {
+pub fn display_name(name: &str) -> &str {
     entry(name).map_or(name, |entry| entry.display)
 }
 
