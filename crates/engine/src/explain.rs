@@ -27,7 +27,7 @@ pub async fn query(
     let planned = run::physical(context, &analyzed.plan).await?;
     let physical = displayable(planned.plan.as_ref()).indent(false).to_string();
     let optimized = || {
-        let state = crate::state::of_session(&context.session);
+        let state = crate::state::of_session(&context.session, 0);
         state.optimize(&analyzed.plan).map(|plan| plan.display_indent().to_string()).map_err(from_datafusion)
     };
     let mut text = String::new();

@@ -42,6 +42,7 @@ mod explain;
 mod functions;
 pub mod jobs;
 mod literal;
+mod memory;
 mod names;
 mod rows;
 mod run;

@@ -9,7 +9,6 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
-use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use firesteel_analyze::nodes::observe::ObservedSink;
 use firesteel_analyze::{AnalyzedPlan, Analyzer};
@@ -67,16 +66,14 @@ pub struct Planned {
     observed: Arc<ObservedSink>,
 }
 
-/// Optimizes and plans. A plan whose hash joins would not fit in memory is planned with sort-merge joins.
+/// Optimizes and plans. Hash joins that would not fit in memory are planned as sort-merge joins.
 pub async fn physical(context: &StatementContext, plan: &LogicalPlan) -> Result<Planned> {
-    let planned = plan_with(context, plan, true).await?;
-    let limit = state::hash_join_limit_bytes(&context.session);
-    if largest_build_bytes(&planned.plan) > limit { plan_with(context, plan, false).await } else { Ok(planned) }
+    plan_with(context, plan, 0).await
 }
 
-async fn plan_with(context: &StatementContext, plan: &LogicalPlan, prefer_hash_join: bool) -> Result<Planned> {
-    let mut state = state::of_session(&context.session);
-    state.config_mut().options_mut().optimizer.prefer_hash_join = prefer_hash_join;
+/// `failures`: how often the plan ran out of memory.
+async fn plan_with(context: &StatementContext, plan: &LogicalPlan, failures: usize) -> Result<Planned> {
+    let mut state = state::of_session(&context.session, failures);
     let observed = Arc::new(ObservedSink::default());
     state.config_mut().set_extension(Arc::clone(&observed));
     let (plan, cancel) = (plan.clone(), context.cancel.clone());
@@ -94,21 +91,6 @@ async fn plan_with(context: &StatementContext, plan: &LogicalPlan, prefer_hash_j
 
 async fn create(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
     state.create_physical_plan(plan).await.map_err(from_datafusion)
-}
-
-/// What the largest build side of a hash join is thought to hold, in bytes.
-fn largest_build_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
-    let own = match plan.downcast_ref::<HashJoinExec>() {
-        Some(join) => build_bytes(join.left()),
-        None => 0,
-    };
-    plan.children().into_iter().map(largest_build_bytes).fold(own, u64::max)
-}
-
-fn build_bytes(side: &Arc<dyn ExecutionPlan>) -> u64 {
-    let context = StatisticsContext::new();
-    let Ok(statistics) = context.compute(side.as_ref(), &StatisticsArgs::new()) else { return 0 };
-    statistics.total_byte_size.get_value().map_or(0, |bytes| *bytes as u64)
 }
 
 /// Starts a job for a query. Rows are computed as the stream is read.
@@ -175,6 +157,7 @@ impl Running {
         async_stream::stream! {
             let mut this = self;
             let mut sent = false;
+            let mut failures = 0;
             loop {
                 let mut stream = match this.start() {
                     Ok(stream) => stream,
@@ -198,9 +181,10 @@ impl Running {
                         this.job.end(None);
                         return;
                     }
-                    // Hash joins hold their build side; nothing was sent yet, so sort-merge joins may still do it.
+                    // Hash joins hold their build side; nothing was sent yet, so with fewer of them it may still do.
                     Some(error) if !sent && error.is("UNABLE_TO_ACQUIRE_MEMORY") && has_hash_join(&this.planned.plan) => {
-                        match plan_with(&this.context, &this.analyzed.plan, false).await {
+                        failures += 1;
+                        match plan_with(&this.context, &this.analyzed.plan, failures).await {
                             Ok(planned) => this.planned = planned,
                             Err(error) => { this.job.end(Some(error.clone())); yield Err(error); return; }
                         }

@@ -1,16 +1,15 @@
 //! The process-wide runtime: memory pool, spill directories, caches.
 use std::collections::BTreeMap;
 use std::fs;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use firesteel_plan::{Result, SparkError};
 
 use crate::error::from_datafusion;
+use crate::memory::SpillingPool;
 use firesteel_conf::parse::bytes as parse_bytes;
 
 /// Share of the machine (or of `spark.driver.memory`) that operators may hold. The rest is for what is not accounted:
@@ -18,8 +17,8 @@ use firesteel_conf::parse::bytes as parse_bytes;
 const POOL_FRACTION: f64 = 0.6;
 /// Never less: a query needs some room for its sort and aggregate buffers.
 const POOL_MIN_BYTES: u64 = 64 << 20;
-/// Consumers named in an out-of-memory error.
-const TOP_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
+/// One spilled run is merged at once for every so many bytes of the pool; more are merged in more passes.
+const MERGED_RUN_BYTES: u64 = 32 << 20;
 const METADATA_CACHE_BYTES_MAX: u64 = 512 << 20;
 
 /// How much memory the process may use and how much of it the pool hands out.
@@ -88,11 +87,12 @@ fn spill_mode(conf: &BTreeMap<String, String>) -> Result<DiskManagerMode> {
 
 pub fn build(conf: &BTreeMap<String, String>, budget: MemoryBudget) -> Result<Arc<RuntimeEnv>> {
     let pool_bytes = usize::try_from(budget.pool_bytes).unwrap_or(usize::MAX);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(pool_bytes), TOP_CONSUMERS);
+    let merged_runs = (budget.pool_bytes / MERGED_RUN_BYTES).clamp(8, 128) as usize;
     let metadata_bytes = (budget.total_bytes / 20).min(METADATA_CACHE_BYTES_MAX) as usize;
     RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
+        .with_memory_pool(Arc::new(SpillingPool::new(pool_bytes)))
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spill_mode(conf)?))
+        .with_max_spill_merge_fan_in(merged_runs)
         .with_metadata_cache_limit(metadata_bytes)
         // Tables change under us (other writers): listings are not kept.
         .with_object_list_cache_limit(0)

@@ -15,14 +15,18 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
-use crate::exec::{GatherInOrder, LimitRecursion, RecursionLimits};
+use crate::exec::{BuildBudget, GatherInOrder, LimitBuilds, LimitRecursion, RecursionLimits, RemoveProvenNotNull};
 use crate::session::Session;
 use firesteel_conf::parse::bytes as parse_bytes;
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
-/// The share of the pool that the build side of a hash join may hold before a sort-merge join is planned instead.
-const HASH_JOIN_POOL_SHARE: u64 = 3;
+/// The share of the pool that hash tables of joins may take before sort-merge joins are planned instead.
+const BUILDS_POOL_SHARE: u64 = 3;
+/// The same after a plan ran out of memory: sizes are not what was thought.
+const BUILDS_POOL_SHARE_AFTER_FAILURE: u64 = 50;
+/// The share of the pool that one sort reserves for merging.
+const SORT_RESERVE_POOL_SHARE: u64 = 256;
 
 /// Plans our own operators beside DataFusion's.
 #[derive(Debug)]
@@ -42,11 +46,18 @@ impl QueryPlanner for Planner {
     }
 }
 
-/// The state that one statement of the session is planned and run with.
-pub fn of_session(session: &Session) -> SessionState {
+/// The state that one statement of the session is planned and run with, when its plan ran out of memory `failures`
+/// times.
+pub fn of_session(session: &Session, failures: usize) -> SessionState {
     let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![];
     for rule in PhysicalOptimizer::new().rules {
         // After every rule that may add an operator, before the last checks.
+        if rule.name() == "join_selection" {
+            rules.push(Arc::new(RemoveProvenNotNull));
+            rules.push(rule);
+            rules.push(Arc::new(LimitBuilds(build_budget(session, failures))));
+            continue;
+        }
         if rule.name() == "EnsureCooperative" {
             rules.push(Arc::new(GatherInOrder));
             rules.push(Arc::new(LimitRecursion(recursion_limits(session))));
@@ -95,6 +106,7 @@ fn config(session: &Session) -> SessionConfig {
     options.execution.parquet.pushdown_filters = conf.flag("firesteel.sql.parquet.pushdownFilters", false);
     options.execution.parquet.reorder_filters = true;
     options.execution.spill_compression = datafusion::common::config::SpillCompression::Lz4Frame;
+    options.execution.sort_spill_reservation_bytes = sort_reserve_bytes(session.engine.shared.budget.pool_bytes);
     options.optimizer.enable_round_robin_repartition = false;
     options.optimizer.prefer_existing_sort = true;
     options.optimizer.filter_null_join_keys = true;
@@ -108,7 +120,17 @@ fn config(session: &Session) -> SessionConfig {
     config
 }
 
-/// Bytes that the build side of a hash join may hold: what of it is known before it runs must be below this.
-pub fn hash_join_limit_bytes(session: &Session) -> u64 {
-    session.engine.shared.budget.pool_bytes / HASH_JOIN_POOL_SHARE
+/// What every sort keeps for merging from its start on; a plan may have dozens of sorts.
+fn sort_reserve_bytes(pool_bytes: u64) -> usize {
+    usize::try_from(pool_bytes / SORT_RESERVE_POOL_SHARE).unwrap_or(usize::MAX).clamp(1 << 20, 10 << 20)
+}
+
+/// What hash tables of joins may take.
+fn build_budget(session: &Session, failures: usize) -> BuildBudget {
+    let pool_bytes = session.engine.shared.budget.pool_bytes;
+    match failures {
+        0 => BuildBudget { bytes: pool_bytes / BUILDS_POOL_SHARE, trusts_unknown: true },
+        1 => BuildBudget { bytes: pool_bytes / BUILDS_POOL_SHARE_AFTER_FAILURE, trusts_unknown: false },
+        _ => BuildBudget { bytes: 0, trusts_unknown: false },
+    }
 }

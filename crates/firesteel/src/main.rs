@@ -8,12 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod allocator;
 mod server;
 mod sql;
-
-/// Programs allocate and free batches from many threads; the system's allocator holds on to too much of that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Spark without the JVM.
 #[derive(Debug, Parser)]
@@ -32,6 +29,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    allocator::configure();
     let result = match Cli::parse().command {
         Command::Server(arguments) => server::run(arguments),
         Command::Sql(arguments) => sql::run(arguments),

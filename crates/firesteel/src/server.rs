@@ -2,6 +2,7 @@
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use firesteel_conf::sources::Sources;
@@ -134,6 +135,7 @@ async fn serve(
     let options = ServerOptions::from_conf(&conf);
     let engine_options = EngineOptions { conf, data_dir: arguments.data_dir };
     let engine = workers.spawn(Engine::new(engine_options)).await??;
+    workers.spawn(crate::allocator::trim_when_idle(Arc::clone(engine.jobs())));
     let server = Server::new(engine, options, workers.handle().clone());
     let shutdown = CancellationToken::new();
     tokio::spawn(watch_signals(shutdown.clone()));

@@ -2,15 +2,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::execution_plan::{EvaluationType, SchedulingType};
+use datafusion::physical_plan::execution_plan::{EvaluationType, SchedulingType, replace_children_if_necessary};
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
@@ -19,12 +21,15 @@ use futures::{Stream, StreamExt, TryStreamExt};
 
 /// Batches that a partition may compute ahead of its turn.
 const AHEAD_BATCHES: usize = 16;
+/// The same where a join collects them all before it goes on.
+const BUILD_AHEAD_BATCHES: usize = 256;
 
 /// All partitions run at once; their batches come out in partition order, as Spark's `collect` and `limit` give them.
 #[derive(Debug)]
 pub struct GatherExec {
     input: Arc<dyn ExecutionPlan>,
     fetch: Option<usize>,
+    ahead_batches: usize,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
 }
@@ -44,7 +49,13 @@ impl GatherExec {
         )
         .with_evaluation_type(EvaluationType::Eager)
         .with_scheduling_type(SchedulingType::Cooperative);
-        Self { input, fetch, metrics: ExecutionPlanMetricsSet::new(), properties: Arc::new(properties) }
+        Self {
+            input,
+            fetch,
+            ahead_batches: AHEAD_BATCHES,
+            metrics: ExecutionPlanMetricsSet::new(),
+            properties: Arc::new(properties),
+        }
     }
 }
 
@@ -90,8 +101,21 @@ impl ExecutionPlan for GatherExec {
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         match children.pop() {
-            Some(input) if children.is_empty() => Ok(Arc::new(Self::new(input, self.fetch))),
+            Some(input) if children.is_empty() => {
+                Ok(Arc::new(Self { ahead_batches: self.ahead_batches, ..Self::new(input, self.fetch) }))
+            }
             _ => datafusion::common::internal_err!("GatherExec has one input"),
+        }
+    }
+
+    fn child_stats_requests(&self, _: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(None)]
+    }
+
+    fn statistics_from_inputs(&self, input: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        match input {
+            [input] => Ok(Arc::new(input.as_ref().clone().with_fetch(self.fetch, 0, 1)?)),
+            _ => Ok(Arc::new(Statistics::new_unknown(&self.schema()))),
         }
     }
 
@@ -124,7 +148,7 @@ impl GatherExec {
                 streams.push(self.input.execute(partition, Arc::clone(context))?);
                 continue;
             }
-            let mut builder = RecordBatchReceiverStream::builder(self.input.schema(), AHEAD_BATCHES);
+            let mut builder = RecordBatchReceiverStream::builder(self.input.schema(), self.ahead_batches);
             let (sender, input, context) = (builder.tx(), Arc::clone(&self.input), Arc::clone(context));
             builder.spawn(async move {
                 let mut stream = input.execute(partition, context)?;
@@ -166,6 +190,16 @@ fn limit_rows(
     .boxed()
 }
 
+/// Lets all partitions of a join's build side run to their end, which no reader is waiting to consume in order.
+fn build_at_once(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(Transformed::no(node)) };
+    let Some(gather) = join.left().downcast_ref::<GatherExec>() else { return Ok(Transformed::no(node)) };
+    let input = Arc::clone(&gather.input);
+    let gather = GatherExec { ahead_batches: BUILD_AHEAD_BATCHES, ..GatherExec::new(input, gather.fetch) };
+    let children = vec![Arc::new(gather) as Arc<dyn ExecutionPlan>, Arc::clone(join.right())];
+    replace_children_if_necessary(node, children).map(Transformed::yes)
+}
+
 /// Puts [`GatherExec`] where DataFusion merges partitions in any order, so that results come in Spark's order.
 #[derive(Debug)]
 pub struct GatherInOrder;
@@ -178,6 +212,7 @@ impl PhysicalOptimizerRule for GatherInOrder {
                     let gather = GatherExec::new(Arc::clone(merge.input()), merge.fetch());
                     Ok(Transformed::yes(Arc::new(gather) as Arc<dyn ExecutionPlan>))
                 }
+                None if node.is::<HashJoinExec>() => build_at_once(node),
                 None => Ok(Transformed::no(node)),
             })
             .data()?;

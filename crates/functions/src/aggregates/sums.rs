@@ -2,7 +2,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, AsArray, BooleanArray, Int64Array, PrimitiveArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, DurationMicrosecondType, Float64Type, Int64Type,
@@ -30,6 +30,10 @@ enum Overflow {
 
 /// One kind of sum: how a value is added and how a group ends.
 trait Summing: Send + Sync + 'static {
+    /// Whether no sum of fewer than 10^10 values overflows; decimals have that many digits.
+    fn is_safe(_digits: u8) -> bool {
+        false
+    }
     type In: ArrowPrimitiveType;
     type Sum: ArrowPrimitiveType;
     type Out: ArrowPrimitiveType;
@@ -54,6 +58,8 @@ struct Shape {
     largest: i128,
     /// Largest sum an average may pass through
     largest_sum: i128,
+    /// A sum cannot leave its type's range
+    safe: bool,
 }
 
 struct Longs;
@@ -74,6 +80,9 @@ impl Summing for Longs {
 
 struct Doubles;
 impl Summing for Doubles {
+    fn is_safe(_: u8) -> bool {
+        true
+    }
     type In = Float64Type;
     type Sum = Float64Type;
     type Out = Float64Type;
@@ -90,6 +99,9 @@ impl Summing for Doubles {
 
 struct Decimals;
 impl Summing for Decimals {
+    fn is_safe(digits: u8) -> bool {
+        digits <= 28
+    }
     type In = Decimal128Type;
     type Sum = Decimal128Type;
     type Out = Decimal128Type;
@@ -203,6 +215,7 @@ impl<S: Summing> SumGroups<S> {
             scales: (scale_in, scale),
             largest: decimal_limit(precision),
             largest_sum: decimal_limit((precision_in + 10).min(38)),
+            safe: S::is_safe(precision_in),
         };
         Self { call: Arc::clone(call), overflow, shape, sums: vec![], counts: vec![], kind: PhantomData }
     }
@@ -237,7 +250,6 @@ impl<S: Summing> SumGroups<S> {
 
     #[inline]
     fn add(&mut self, group: usize, value: <S::Sum as ArrowPrimitiveType>::Native, count: i64) -> DfResult<()> {
-        use arrow::array::ArrowNativeTypeOp;
         if self.counts[group] == OVERFLOWED {
             return Ok(());
         }
@@ -284,6 +296,12 @@ impl<S: Summing> GroupsAccumulator for SumGroups<S> {
             return datafusion::common::internal_err!("{} got another type than planned", self.call.name);
         };
         match (values.nulls(), filter) {
+            (None, None) if self.shape.safe => {
+                for (value, group) in values.values().iter().zip(group_indices) {
+                    self.sums[*group] = self.sums[*group].add_wrapping(S::widen(*value));
+                    self.counts[*group] += 1;
+                }
+            }
             (None, None) => {
                 for (value, group) in values.values().iter().zip(group_indices) {
                     self.add(*group, S::widen(*value), 1)?;

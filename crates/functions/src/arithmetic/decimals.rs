@@ -1,7 +1,7 @@
 //! `+ - * / % div pmod` on decimals: exact, then rounded half up to the type of the result.
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, PrimitiveArray};
 use arrow::datatypes::{Decimal128Type, Int64Type};
 use firesteel_plan::{DataType, Result, SparkError};
 use num_bigint::BigInt;
@@ -62,7 +62,9 @@ fn adjusted(precision: i32, scale: i32) -> DataType {
 
 #[derive(Clone, Copy)]
 struct Types {
+    left_precision: u8,
     left_scale: i8,
+    right_precision: u8,
     right_scale: i8,
     precision: u8,
     scale: i8,
@@ -73,6 +75,9 @@ pub fn arithmetic(args: &ScalarArgs<'_>, operator: Operator, mode: Mode) -> Resu
     let types = types_of(args)?;
     let strict = mode == Mode::Ansi;
     let error = |a: i128, b: i128| failure(operator, a, b, types);
+    if let Some(result) = without_checks(args, operator, types)? {
+        return with_decimal_type(result, types.precision, types.scale);
+    }
     let slow = |a: i128, b: i128| match exact(operator, a, b, types).and_then(|v| fitted(v, types)) {
         Some(value) => (value, false),
         None => (0, true),
@@ -91,8 +96,8 @@ pub fn arithmetic(args: &ScalarArgs<'_>, operator: Operator, mode: Mode) -> Resu
 
 /// `div`: the whole part as BIGINT.
 pub fn integral_divide(args: &ScalarArgs<'_>, mode: Mode) -> Result<ArrayRef> {
-    let (left_scale, right_scale) = (scale_of(args, 0)?, scale_of(args, 1)?);
-    let types = Types { left_scale, right_scale, precision: 38, scale: 0 };
+    let ((left_precision, left_scale), (right_precision, right_scale)) = (type_of(args, 0)?, type_of(args, 1)?);
+    let types = Types { left_precision, left_scale, right_precision, right_scale, precision: 38, scale: 0 };
     let divide = |a: i128, b: i128| {
         if b == 0 {
             return (0, true);
@@ -109,9 +114,9 @@ pub fn integral_divide(args: &ScalarArgs<'_>, mode: Mode) -> Result<ArrayRef> {
     Ok(Arc::new(binary::<Decimal128Type, Decimal128Type, Int64Type>(args, mode == Mode::Ansi, divide, error)?))
 }
 
-fn scale_of(args: &ScalarArgs<'_>, index: usize) -> Result<i8> {
+fn type_of(args: &ScalarArgs<'_>, index: usize) -> Result<(u8, i8)> {
     match args.arg_types.get(index) {
-        Some(DataType::Decimal(_, scale)) => Ok(*scale),
+        Some(DataType::Decimal(precision, scale)) => Ok((*precision, *scale)),
         _ => Err(SparkError::internal("a decimal was expected")),
     }
 }
@@ -120,8 +125,48 @@ fn types_of(args: &ScalarArgs<'_>) -> Result<Types> {
     let DataType::Decimal(precision, scale) = args.return_type else {
         return Err(SparkError::internal("a decimal was expected"));
     };
-    let (left_scale, right_scale) = (scale_of(args, 0)?, scale_of(args, 1)?);
-    Ok(Types { left_scale, right_scale, precision: *precision, scale: *scale })
+    let ((left_precision, left_scale), (right_precision, right_scale)) = (type_of(args, 0)?, type_of(args, 1)?);
+    Ok(Types { left_precision, left_scale, right_precision, right_scale, precision: *precision, scale: *scale })
+}
+
+type Decimals = PrimitiveArray<Decimal128Type>;
+
+/// The most digits that fit 64 bits whatever they are.
+const LONG_DIGITS: u8 = 18;
+
+/// Sums and products whose type holds every result: nothing to check or to round, so the loops are plain. `None` for
+/// the others.
+fn without_checks(args: &ScalarArgs<'_>, operator: Operator, t: Types) -> Result<Option<Decimals>> {
+    let common = t.left_scale.max(t.right_scale);
+    let whole = (t.left_precision as i8 - t.left_scale).max(t.right_precision as i8 - t.right_scale);
+    let digits = match operator {
+        Operator::Add | Operator::Subtract if t.scale == common => whole.saturating_add(common).saturating_add(1),
+        Operator::Multiply if t.scale == t.left_scale.saturating_add(t.right_scale) => {
+            t.left_precision.saturating_add(t.right_precision) as i8
+        }
+        _ => return Ok(None),
+    };
+    if !(0..=t.precision as i8).contains(&digits) || t.left_scale < 0 || t.right_scale < 0 {
+        return Ok(None);
+    }
+    let short = t.left_precision <= LONG_DIGITS && t.right_precision <= LONG_DIGITS;
+    let left = pow10((common - t.left_scale) as u32);
+    let right = pow10((common - t.right_scale) as u32);
+    // One of the two factors is 1.
+    let result = match operator {
+        Operator::Multiply if short => plain(args, |a, b| i128::from(a as i64) * i128::from(b as i64)),
+        Operator::Multiply => plain(args, |a, b| a.wrapping_mul(b)),
+        Operator::Add if left == 1 => plain(args, |a, b| a.wrapping_add(b.wrapping_mul(right))),
+        Operator::Add => plain(args, |a, b| a.wrapping_mul(left).wrapping_add(b)),
+        _ if left == 1 => plain(args, |a, b| a.wrapping_sub(b.wrapping_mul(right))),
+        _ => plain(args, |a, b| a.wrapping_mul(left).wrapping_sub(b)),
+    };
+    result.map(Some)
+}
+
+fn plain(args: &ScalarArgs<'_>, f: impl Fn(i128, i128) -> i128) -> Result<Decimals> {
+    let never = |_, _| SparkError::internal("a decimal left its range");
+    binary::<Decimal128Type, Decimal128Type, Decimal128Type>(args, true, |a, b| (f(a, b), false), never)
 }
 
 /// The result where 128 bits hold every step.

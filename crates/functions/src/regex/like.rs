@@ -1,6 +1,7 @@
 //! LIKE and ILIKE: `%` any characters, `_` one character, an escape character before either or itself.
 use arrow::array::{Array, ArrayRef};
 use firesteel_plan::{DataType, Result, SparkError};
+use memchr::memmem::Finder;
 
 use crate::cast::{CastMode, cast};
 use crate::collation::Collator;
@@ -10,13 +11,16 @@ use crate::scalar::{ScalarArgs, SparkScalar};
 use crate::typed::TypedExpr;
 use crate::view;
 
-/// A parsed pattern; the common shapes are told apart because they are fast.
-#[derive(Debug, PartialEq)]
+/// A parsed pattern.
+#[derive(Debug)]
 enum Pattern {
     Equals(String),
-    Prefix(String),
-    Suffix(String),
-    Contains(String),
+    /// Texts with `%` between them: one at the start, some in this order, one at the end
+    Pieces {
+        start: String,
+        inner: Vec<Finder<'static>>,
+        end: String,
+    },
     General(Vec<Token>),
 }
 
@@ -57,30 +61,39 @@ fn tokens(pattern: &str, escape: char) -> Result<Vec<Token>> {
 impl Pattern {
     fn parse(pattern: &str, escape: char) -> Result<Self> {
         let tokens = tokens(pattern, escape)?;
-        let (first, last) = (tokens.first() == Some(&Token::Many), tokens.last() == Some(&Token::Many));
-        let inner = match tokens.as_slice() {
-            [Token::Many, inner @ .., Token::Many] | [Token::Many, inner @ ..] | [inner @ .., Token::Many] => inner,
-            all => all,
+        if tokens.contains(&Token::One) {
+            return Ok(Self::General(tokens));
+        }
+        let text = |piece: &[Token]| -> String {
+            piece.iter().filter_map(|t| if let Token::Char(c) = t { Some(*c) } else { None }).collect()
         };
-        let plain = inner.iter().map(|t| if let Token::Char(c) = t { Some(*c) } else { None });
-        Ok(match plain.collect::<Option<String>>() {
-            None => Self::General(tokens),
-            Some(text) if first && last => Self::Contains(text),
-            Some(text) if first => Self::Suffix(text),
-            Some(text) if last => Self::Prefix(text),
-            Some(text) => Self::Equals(text),
-        })
+        let mut pieces: Vec<String> = tokens.split(|t| *t == Token::Many).map(text).collect();
+        let end = pieces.pop().unwrap_or_default();
+        if pieces.is_empty() {
+            return Ok(Self::Equals(end));
+        }
+        let start = pieces.remove(0);
+        let inner = pieces.iter().map(|piece| Finder::new(piece).into_owned()).collect();
+        Ok(Self::Pieces { start, inner, end })
     }
 
     fn matches(&self, text: &str) -> bool {
         match self {
             Self::Equals(pattern) => text == pattern,
-            Self::Prefix(pattern) => text.starts_with(pattern.as_str()),
-            Self::Suffix(pattern) => text.ends_with(pattern.as_str()),
-            Self::Contains(pattern) => memchr::memmem::find(text.as_bytes(), pattern.as_bytes()).is_some(),
+            Self::Pieces { start, inner, end } => pieces(text.as_bytes(), start.as_bytes(), inner, end.as_bytes()),
             Self::General(tokens) => general(tokens, text),
         }
     }
+}
+
+/// The first place of every piece leaves most to the others.
+fn pieces(text: &[u8], start: &[u8], inner: &[Finder<'_>], end: &[u8]) -> bool {
+    let Some(mut rest) = text.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)) else { return false };
+    for finder in inner {
+        let Some(at) = finder.find(rest) else { return false };
+        rest = &rest[at + finder.needle().len()..];
+    }
+    true
 }
 
 /// Goes on greedily and comes back to the last `%` where it fails.
@@ -124,6 +137,9 @@ fn like(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let lower = args.option(1) == "lower" || !Collator::of_all(args.arg_types).is_binary();
     if let Some(constant) = pattern.constant() {
         let constant = Pattern::parse(&prepare(constant, lower), escape)?;
+        if !lower {
+            return rows::booleans(args.rows, |row| Some(constant.matches(text.get(row)?)));
+        }
         return rows::booleans(args.rows, |row| Some(constant.matches(&prepare(text.get(row)?, lower))));
     }
     rows::try_booleans(args.rows, |row| {
@@ -292,6 +308,9 @@ mod tests {
         assert!(!matches("_", "") && !matches("a_b", "ab") && matches("%a%b%", "xaybz") && !matches("%a%b", "abx"));
         assert!(matches("\\%", "%") && !matches("\\%", "a"));
         assert!(Pattern::parse("a\\", '\\').is_err() && Pattern::parse("\\a", '\\').is_err());
-        assert_eq!(Pattern::parse("%%ab%%", '\\').unwrap(), Pattern::Contains("ab".into()));
+        assert!(
+            matches("a%a", "aa") && !matches("a%a", "a") && matches("%ab%bc%", "abbc") && !matches("%ab%bc%", "abc")
+        );
+        assert!(matches("x%é%z", "xyéyz") && matches("", "") && matches("%%ab%%", "cabd"));
     }
 }
