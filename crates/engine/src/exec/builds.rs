@@ -6,6 +6,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::physical_expr::PhysicalExprRef;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
@@ -95,9 +96,12 @@ fn value_bytes(data_type: &DataType) -> usize {
     data_type.primitive_width().unwrap_or(if data_type.is_nested() { NESTED_BYTES } else { TEXT_BYTES })
 }
 
-/// `NOT IN` asks whether a whole side is empty or holds a NULL, which a merge does not see.
+/// `NOT IN` asks whether a whole side is empty or holds a NULL, which a merge does not see; nested keys have no order
+/// that a merge knows.
 fn can_merge(join: &HashJoinExec) -> bool {
-    !join.null_aware && !join.on().is_empty()
+    let schema = join.left().schema();
+    let is_flat = |key: &PhysicalExprRef| key.data_type(&schema).is_ok_and(|key_type| !key_type.is_nested());
+    !join.null_aware && !join.on().is_empty() && join.on().iter().all(|(left, _)| is_flat(left))
 }
 
 fn merge_join(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
