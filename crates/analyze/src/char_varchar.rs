@@ -22,7 +22,7 @@ pub(crate) fn as_string(field: &StructField) -> StructField {
     field
 }
 
-fn replaced(data_type: &DataType) -> DataType {
+pub(crate) fn replaced(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Char(_) | DataType::Varchar(_) => DataType::STRING,
         DataType::Array(element, nullable) => DataType::array(replaced(element), *nullable),

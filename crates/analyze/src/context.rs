@@ -99,9 +99,42 @@ pub enum TableSource {
         qualifier: Vec<String>,
     },
     /// A view by its text, analyzed with its own catalog, database and configuration.
-    View { context: Arc<dyn AnalyzerContext>, query: Relation, schema: Option<StructType>, qualifier: Vec<String> },
+    View { context: Arc<dyn AnalyzerContext>, query: Relation, columns: SourceColumns, qualifier: Vec<String> },
     /// A plan analyzed before (temporary views of DataFrames, caches). Ids are renewed at every use.
     Analyzed { plan: LogicalPlan, output: Vec<Attribute>, qualifier: Vec<String> },
+}
+
+/// What the columns of a view's query become.
+#[derive(Clone)]
+pub enum SourceColumns {
+    /// By position, with the names and types of a temporary view
+    Declared(StructType),
+    View(ViewColumns),
+}
+
+/// The columns of a view that stays.
+#[derive(Debug, Clone, Default)]
+pub struct ViewColumns {
+    pub schema: StructType,
+    /// The names that the query's columns had when the view was made; none: found by position.
+    pub query_columns: Vec<String>,
+    pub types: ViewTypes,
+    /// The statement that makes the view anew
+    pub suggestion: String,
+}
+
+/// `WITH SCHEMA …`: what happens where a column's type is another by now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ViewTypes {
+    /// BINDING: it must fit without loss
+    UpCast,
+    /// COMPENSATION: it is cast
+    #[default]
+    Cast,
+    /// TYPE EVOLUTION: it is the query's
+    Query,
+    /// EVOLUTION: names and number of the columns are the query's as well
+    Any,
 }
 
 /// `CREATE FUNCTION f(a INT DEFAULT 1) RETURNS INT RETURN a + 1`

@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use firesteel_analyze::context::AnalyzedQuery;
+use firesteel_analyze::context::{AnalyzedQuery, SourceColumns, ViewColumns, ViewTypes};
 use firesteel_analyze::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction, TableSource};
-use firesteel_catalog::{Partition, SESSION_CATALOG, Table, TableId};
+use firesteel_catalog::{Partition, SESSION_CATALOG, SchemaBinding, Table, TableId, View};
 use firesteel_functions::{EvalContext, TypedExpr};
 use firesteel_lake::{Bucketing, Conf, ScanRequest, SourceOptions, TablePartition};
 use firesteel_plan::relation::{CatalogCall, TimeTravel};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::Cached;
 use crate::functions::TemporaryFunction;
-use crate::names::quote_id;
+use crate::names::{quote_id, show_id};
 use crate::session::Session;
 use crate::temporary::{TemporaryKind, TemporaryUses};
 use crate::variables::{Scopes, session_name};
@@ -96,34 +96,24 @@ impl StatementContext {
         Conf::new((*self.eval.conf).clone())
     }
 
-    fn view_source(&self, view: &TempView, qualifier: Vec<String>) -> TableSource {
-        match &view.definition {
+    fn view_source(&self, view: &TempView, qualifier: Vec<String>) -> Result<TableSource> {
+        Ok(match &view.definition {
             ViewDefinition::Plan { plan, output } => {
                 TableSource::Analyzed { plan: plan.clone(), output: output.clone(), qualifier }
             }
             ViewDefinition::Sql { query, conf, namespace } => TableSource::View {
                 context: Arc::new(self.nested(namespace.clone(), conf, true)),
                 query: (**query).clone(),
-                schema: Some(view.schema.clone()),
+                columns: SourceColumns::Declared(view.schema.clone()),
                 qualifier,
             },
-            ViewDefinition::Files { request, .. } => match self.files(request) {
-                Ok(TableSource::Provider { provider, schema, metadata, .. }) => {
+            ViewDefinition::Files { request, .. } => match self.files(request)? {
+                TableSource::Provider { provider, schema, metadata, .. } => {
                     TableSource::Provider { provider, schema, metadata, qualifier }
                 }
-                Ok(other) => other,
-                // The error comes out where the view is read.
-                Err(error) => TableSource::View {
-                    context: Arc::new(self.clone()),
-                    query: Relation::new(firesteel_plan::RelationKind::UserDefined {
-                        inputs: vec![],
-                        kind: error.message().to_string(),
-                    }),
-                    schema: None,
-                    qualifier,
-                },
+                other => other,
             },
-        }
+        })
     }
 
     fn table_source(&self, table: &Table, options: &BTreeMap<String, String>) -> Result<TableSource> {
@@ -139,7 +129,7 @@ impl StatementContext {
             return Ok(TableSource::View {
                 context: Arc::new(context),
                 query,
-                schema: Some(table.schema.clone()),
+                columns: SourceColumns::View(view_columns(table, view)),
                 qualifier,
             });
         }
@@ -205,6 +195,23 @@ impl StatementContext {
     }
 }
 
+/// A view's columns, and what its mode does with them.
+fn view_columns(table: &Table, view: &View) -> ViewColumns {
+    let own_names = table.schema.fields.iter().map(|f| &f.name).eq(view.query_columns.iter());
+    let types = match view.schema_binding {
+        SchemaBinding::Binding => ViewTypes::UpCast,
+        SchemaBinding::Compensation => ViewTypes::Cast,
+        SchemaBinding::Evolution if own_names => ViewTypes::Any,
+        SchemaBinding::TypeEvolution | SchemaBinding::Evolution => ViewTypes::Query,
+    };
+    ViewColumns {
+        schema: table.schema.clone(),
+        query_columns: view.query_columns.clone(),
+        types,
+        suggestion: format!("CREATE OR REPLACE VIEW {} AS {}", show_id(&table.id), view.text),
+    }
+}
+
 pub fn bucketing(table: &Table) -> Option<Bucketing> {
     table.bucket_spec.as_ref().map(|spec| Bucketing {
         num_buckets: spec.num_buckets,
@@ -232,11 +239,11 @@ impl AnalyzerContext for StatementContext {
             && let Some(view) = self.session.views.get(view)
         {
             self.temporary_uses.note(TemporaryKind::View, name);
-            return Ok(Some(self.view_source(&view, vec![view.name.clone()])));
+            return self.view_source(&view, vec![view.name.clone()]).map(Some);
         }
         if let Some(view) = self.session.global_view(name) {
             self.temporary_uses.note(TemporaryKind::View, name);
-            return Ok(Some(self.view_source(&view, name.to_vec())));
+            return self.view_source(&view, name.to_vec()).map(Some);
         }
         // A path in place of a table (`parquet.`/tmp/x``), or a namespace that cannot be: no table.
         let Ok(id) = self.session.table_id(name, &self.namespace) else { return Ok(None) };

@@ -75,6 +75,29 @@ pub fn parse_statement(text: &str, options: &ParseOptions) -> Result<Plan> {
     parser.parse_all(Parser::single_statement)
 }
 
+/// The kinds of parameters that a text has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParameterMarkers {
+    /// `?`
+    pub positional: bool,
+    /// `:name`
+    pub named: bool,
+}
+
+/// Looks for parameters, by the words alone: a colon after a value takes a path out of it.
+pub fn parameter_markers(text: &str, options: &ParseOptions) -> Result<ParameterMarkers> {
+    let tokens = lexer::tokenize(text, options)?;
+    let ends_value = |kind| {
+        use Kind::{BackquotedIdentifier, Identifier, RightBracket, RightParen, StringLiteral};
+        matches!(kind, BackquotedIdentifier | Identifier | RightBracket | RightParen | StringLiteral)
+    };
+    let is_named = |pair: &[token::Token]| pair[1].kind == Kind::Colon && !ends_value(pair[0].kind);
+    Ok(ParameterMarkers {
+        positional: tokens.iter().any(|token| token.kind == Kind::Question),
+        named: tokens.windows(2).any(is_named),
+    })
+}
+
 /// A query and nothing else: the body of a view or of a SQL function.
 pub fn parse_query(text: &str, options: &ParseOptions) -> Result<Relation> {
     Parser::new(text, options)?.parse_all(Parser::query)

@@ -12,6 +12,9 @@ use super::{Precedence, Scope};
 use crate::analyzer::Analyzer;
 use crate::scope::Attribute;
 
+/// Hive's name for `grouping_id()`.
+const GROUPING_ID: &str = "grouping__id";
+
 /// How many suggestions an error makes.
 const SUGGESTIONS_MAX: usize = 5;
 
@@ -60,7 +63,24 @@ impl Analyzer<'_> {
         if let Some(found) = self.keyword_function(name)? {
             return Ok(Some(found));
         }
-        self.context.variable(name)
+        if let [one] = name
+            && one.eq_ignore_ascii_case(GROUPING_ID)
+        {
+            let marker = crate::relation::aggregate::grouping_marker("grouping_id", vec![]);
+            return Ok(Some(TypedExpr::new(marker, firesteel_plan::DataType::Long, false, GROUPING_ID)));
+        }
+        self.session_variable(name)
+    }
+
+    /// A variable by the longest leading part of the name; what is left are fields.
+    fn session_variable(&self, name: &[String]) -> Result<Option<TypedExpr>> {
+        for parts in (1..=name.len()).rev() {
+            let (variable, fields) = name.split_at(parts);
+            if let Some(found) = self.context.variable(variable)? {
+                return self.field_path(found, fields).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     fn lookup_below(&self, name: &[String], scope: &Scope) -> Result<Option<TypedExpr>> {
@@ -96,7 +116,8 @@ impl Analyzer<'_> {
         ];
         match name {
             [one] if KEYWORDS.contains(&one.to_lowercase().as_str()) => {
-                self.builtin(&one.to_lowercase(), vec![]).map(Some)
+                let name = one.to_lowercase();
+                self.builtin(if name == "user" { "current_user" } else { &name }, vec![]).map(Some)
             }
             _ => Ok(None),
         }
@@ -164,6 +185,7 @@ impl Analyzer<'_> {
             [] => Ok(None),
             [(alias, typed)] => {
                 let shown = format!("lateralAliasReference({alias})");
+                scope.lateral_used.replace(Some(alias.clone()));
                 self.field_path(typed.clone().with_sql(shown), &name[1..]).map(Some)
             }
             many => Err(SparkError::new(
@@ -174,12 +196,15 @@ impl Analyzer<'_> {
     }
 
     fn outer_column(&self, name: &[String]) -> Result<Option<TypedExpr>> {
-        // Only the query right around is in sight, as in Spark.
-        let around = self.outer.borrow().last().cloned();
-        if let Some(scope) = &around {
+        // A SQL function's parameters are in sight anywhere in its body.
+        let scopes = self.outer.borrow().clone();
+        for scope in scopes.iter().rev() {
             if let Some(found) = self.lambda_variable(name, scope)? {
                 return Ok(Some(as_outer(found, scope)));
             }
+        }
+        // Of columns, only those of the query right around are, as in Spark.
+        if let Some(scope) = scopes.last() {
             let found = match self.column(name, &scope.output, true)? {
                 Some(found) => Some(found),
                 None => match self.column(name, &scope.hidden, false)? {
@@ -329,7 +354,7 @@ fn has_many_qualifiers(attributes: &[Attribute]) -> bool {
 }
 
 /// The expression over the row around a subquery: its columns become outer references.
-fn as_outer(typed: TypedExpr, scope: &Scope) -> TypedExpr {
+pub(super) fn as_outer(typed: TypedExpr, scope: &Scope) -> TypedExpr {
     use datafusion::common::tree_node::{Transformed, TreeNode};
     let rewritten = typed.expr.clone().transform(|node| {
         Ok(match &node {
@@ -340,7 +365,12 @@ fn as_outer(typed: TypedExpr, scope: &Scope) -> TypedExpr {
             _ => Transformed::no(node),
         })
     });
-    let sql = format!("outer({})", typed.sql);
+    let column = super::plain_column(&typed.expr).and_then(|id| scope.all_columns().find(|a| a.id == id));
+    let name = column.map_or(typed.sql.clone(), |a| {
+        let parts: Vec<&String> = a.qualifier.iter().chain([&a.name]).collect();
+        qualified_name(&parts)
+    });
+    let sql = format!("outer({name})");
     match rewritten {
         Ok(done) => TypedExpr { expr: done.data, sql, ..typed },
         Err(_) => typed,

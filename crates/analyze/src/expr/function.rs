@@ -9,6 +9,14 @@ use super::Scope;
 use crate::analyzer::Analyzer;
 use crate::context::{SqlFunction, SqlFunctionBody};
 
+/// Qualifies the alias of a SQL function's body that has subqueries: they read its arguments, not the query's columns.
+const ROUTINE: &str = "routine";
+
+/// Whether the node is the body of a SQL function with subqueries.
+pub(crate) fn is_routine(node: &DfExpr) -> bool {
+    matches!(node, DfExpr::Alias(alias) if alias.relation.as_ref().is_some_and(|r| r.table() == ROUTINE))
+}
+
 impl Analyzer<'_> {
     /// A call where one value is wanted: a generator is an error.
     pub(super) fn scalar_call(&self, call: &FunctionCall, expr: &Expr, scope: &Scope) -> Result<TypedExpr> {
@@ -75,6 +83,9 @@ impl Analyzer<'_> {
             return self.plan_function(function, call, expr, scope).map(Built::Expr);
         }
         let was_aggregate = scope.in_aggregate.get();
+        if function.kind == FunctionKind::Aggregate {
+            scope.lateral_used.take();
+        }
         scope.in_aggregate.set(was_aggregate || function.kind == FunctionKind::Aggregate);
         let arguments = self.arguments(function, call, scope);
         scope.in_aggregate.set(was_aggregate);
@@ -95,6 +106,14 @@ impl Analyzer<'_> {
             return Err(SparkError::new(
                 "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.AGGREGATE_FUNCTION_MIXED_OUTER_LOCAL_REFERENCES",
                 [("function", typed.sql.clone())],
+            ));
+        }
+        if let (FunctionKind::Aggregate, Built::Expr(typed)) = (function.kind, &built)
+            && let Some(alias) = scope.lateral_used.take()
+        {
+            return Err(SparkError::new(
+                "UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_AGGREGATE_FUNC",
+                [("lca", quoted_name(&[alias])), ("aggFunc", super::quoted_sql(typed))],
             ));
         }
         Ok(built)
@@ -147,12 +166,36 @@ impl Analyzer<'_> {
             }
         }
         if let Some(filter) = &call.filter {
-            arguments.filter = Some(self.condition(filter, scope, "filter")?);
+            arguments.filter = Some(self.aggregate_filter(filter, scope)?);
         }
         for order in &call.within_group {
             arguments.order_by.push(self.order_argument(order, scope)?);
         }
         Ok(arguments)
+    }
+
+    /// FILTER (WHERE …) of an aggregate function.
+    fn aggregate_filter(&self, filter: &Expr, scope: &Scope) -> Result<TypedExpr> {
+        let typed = self.expression(filter, scope)?;
+        let quoted = super::quoted_sql(&typed);
+        let refuse = |kind: &str, more: Option<(&str, String)>| {
+            let parameters = [("filterExpr", quoted.clone())].into_iter().chain(more);
+            Err(SparkError::new(format!("INVALID_AGGREGATE_FILTER.{kind}"), parameters)
+                .with_origin(typed.origin.as_ref()))
+        };
+        if typed.any(crate::relation::is_partition_dependent) {
+            return refuse("NON_DETERMINISTIC", None);
+        }
+        if !matches!(typed.data_type, DataType::Boolean) {
+            return refuse("NOT_BOOLEAN", None);
+        }
+        if typed.has_window() {
+            return refuse("CONTAINS_WINDOW_FUNCTION", Some(("windowExpr", quoted.clone())));
+        }
+        if typed.has_aggregate() {
+            return refuse("CONTAINS_AGGREGATE", Some(("aggExpr", quoted.clone())));
+        }
+        Ok(typed)
     }
 
     fn order_argument(&self, order: &firesteel_plan::SortOrder, scope: &Scope) -> Result<OrderBy> {
@@ -223,7 +266,12 @@ impl Analyzer<'_> {
         let shown: Vec<_> = values.iter().take(call.arguments.len()).map(|(_, v)| v.sql.clone()).collect();
         let sql = format!("{}({})", firesteel_plan::identifier::qualified_name(&function.name), shown.join(", "));
         // A body that is but a parameter is a value of its own, not the column that was passed.
-        let expr = if plain_column(&body.expr).is_some() { body.expr.alias(&sql) } else { body.expr };
+        let has_subquery = body.has_subquery();
+        let expr = match plain_column(&body.expr) {
+            Some(_) => body.expr.alias(&sql),
+            None if has_subquery => body.expr.alias_qualified(Some(ROUTINE), &sql),
+            None => body.expr,
+        };
         Ok(TypedExpr { expr, ..body }.with_sql(sql))
     }
 

@@ -20,7 +20,7 @@ use firesteel_plan::{Expr, ExprKind, Result, SparkError};
 use crate::analyzer::Analyzer;
 use crate::scope::{Attribute, Resolved};
 
-pub(crate) use function::plain_column;
+pub(crate) use function::{is_routine, plain_column};
 pub(crate) use select_list::{SelectItem, SelectValue};
 pub(crate) use sort::ResolvedSort;
 pub(crate) use subquery::{
@@ -38,6 +38,8 @@ pub(crate) struct Scope {
     pub used_below: RefCell<Vec<Attribute>>,
     /// Aliases of the same select list, for lateral column references.
     pub lateral: RefCell<Vec<(String, TypedExpr)>>,
+    /// The lateral alias that was used last.
+    pub lateral_used: RefCell<Option<String>>,
     /// Lambda parameters in sight, innermost last.
     pub lambdas: RefCell<Vec<Vec<(String, TypedExpr)>>>,
     /// The SQL function whose parameters `lambdas` are.
@@ -170,7 +172,7 @@ impl Analyzer<'_> {
     fn cast_to(&self, child: &Expr, to: &firesteel_plan::DataType, mode: EvalMode, scope: &Scope) -> Result<TypedExpr> {
         let child = self.expression(child, scope)?;
         let word = if mode == EvalMode::Try { "TRY_CAST" } else { "CAST" };
-        let sql = format!("{word}({} AS {})", child.sql, to.sql());
+        let sql = format!("{word}({} AS {})", child.sql, crate::char_varchar::replaced(to).sql());
         let mode = match mode {
             EvalMode::Session => CastMode::of(&self.eval),
             EvalMode::Legacy => CastMode::Legacy,

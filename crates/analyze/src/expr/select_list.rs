@@ -83,7 +83,9 @@ impl Analyzer<'_> {
 
     /// The column's own attribute where `typed` is just a column; else a new one with Spark's name for it.
     pub(crate) fn named(&self, typed: TypedExpr, item: &Expr, scope: &Scope) -> SelectValue {
-        let same = plain_column(&typed.expr).and_then(|id| {
+        // A call is a value of its own, even where it answers a column as it is (`+a`).
+        let is_call = matches!(item.kind.as_ref(), ExprKind::Function(_));
+        let same = plain_column(&typed.expr).filter(|_| !is_call).and_then(|id| {
             let below = scope.below.iter().flat_map(|b| b.output.iter().chain(&b.hidden));
             scope.output.iter().chain(&scope.hidden).chain(below).find(|a| a.id == id)
         });
@@ -173,6 +175,16 @@ impl Analyzer<'_> {
         let qualified: Vec<_> = keys.chain(&scope.output).filter(|a| self.qualified_by(a, target)).map(value).collect();
         if !qualified.is_empty() {
             return Ok(qualified);
+        }
+        let around = self.outer.borrow().last().cloned();
+        if let Some(around) = &around {
+            let outer = around.output.iter().filter(|a| self.qualified_by(a, target));
+            let outer: Vec<_> = outer
+                .map(|a| SelectValue { typed: super::attribute::as_outer(a.typed(), around), attribute: a.renewed() })
+                .collect();
+            if !outer.is_empty() {
+                return Ok(outer);
+            }
         }
         // struct.*
         let base = self.lookup(target, scope)?;

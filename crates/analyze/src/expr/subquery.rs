@@ -9,7 +9,7 @@ use datafusion::logical_expr::{Expr as DfExpr, LogicalPlanBuilder, Subquery};
 use firesteel_functions::cast::{CastMode, cast};
 use firesteel_functions::comparison::comparable;
 use firesteel_functions::{EvalContext, ScalarArgs, SparkScalar, TypedExpr, coerce};
-use firesteel_plan::{DataType, Expr, Relation, Result, SparkError};
+use firesteel_plan::{DataType, Expr, ExprKind, Relation, Result, SparkError};
 
 use super::{Scope, quoted_sql};
 use crate::analyzer::Analyzer;
@@ -98,7 +98,7 @@ impl Analyzer<'_> {
                 ],
             ));
         }
-        let shown: Vec<_> = left.iter().map(|v| v.sql.clone()).collect();
+        let shown = shown_values(values, &left);
         let mut right: Vec<TypedExpr> = resolved.output.iter().map(|a| a.typed()).collect();
         for (l, r) in left.iter_mut().zip(right.iter_mut()) {
             self.unify(l, r)?;
@@ -113,7 +113,6 @@ impl Analyzer<'_> {
             .map_err(from_datafusion)?;
         let subquery = as_subquery(plan);
         let list = format!("listquery({})", outer_names(&subquery, scope));
-        let shown = if shown.len() == 1 { shown.join("") } else { format!("named_struct({})", shown.join(", ")) };
         let sql = format!("({shown} IN ({list}))");
         let sql = if negated { format!("(NOT {sql})") } else { sql };
         let expr = DfExpr::InSubquery(InSubquery::new(Box::new(row(left, &self.eval)), subquery, negated));
@@ -141,6 +140,23 @@ impl Analyzer<'_> {
         *right = cast(right.clone(), &common, mode, &self.eval)?;
         Ok(())
     }
+}
+
+/// The left side as Spark shows it: several values are a struct of named ones.
+fn shown_values(written: &[Expr], values: &[TypedExpr]) -> String {
+    if let [one] = values {
+        return one.sql.clone();
+    }
+    let pair = |(index, (expr, value)): (usize, (&Expr, &TypedExpr))| {
+        let name = match expr.kind.as_ref() {
+            ExprKind::Attribute { name, .. } => name.last().cloned().unwrap_or_default(),
+            ExprKind::Literal(_) => value.sql.clone(),
+            _ => format!("_{index}"),
+        };
+        format!("'{name}', {}", value.sql)
+    };
+    let pairs: Vec<_> = written.iter().zip(values).enumerate().map(pair).collect();
+    format!("named_struct({})", pairs.join(", "))
 }
 
 const ROW: &str = "row";
@@ -216,9 +232,17 @@ pub(crate) fn is_correlated(expr: &DfExpr) -> bool {
     }
 }
 
+fn has_nested_aggregate(node: &DfExpr) -> bool {
+    let is_aggregate = |e: &DfExpr| Ok(matches!(e, DfExpr::AggregateFunction(_)));
+    matches!(node, DfExpr::AggregateFunction(call) if call.params.args.iter().any(|a| a.exists(is_aggregate).unwrap_or(false)))
+}
+
 /// Refuses columns of the row around the query where Spark has no place for them.
 pub(crate) fn refuse_outer_references<'e>(expressions: impl IntoIterator<Item = &'e TypedExpr>) -> Result<()> {
     match expressions.into_iter().find(|e| e.has_outer_reference()) {
+        Some(nested) if nested.any(has_nested_aggregate) => {
+            Err(SparkError::of("NESTED_AGGREGATE_FUNCTION").with_origin(nested.origin.as_ref()))
+        }
         Some(refused) => Err(SparkError::new(
             "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_REFERENCE",
             [("sqlExprs", quoted_sql(refused))],

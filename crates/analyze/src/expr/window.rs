@@ -25,12 +25,20 @@ struct ResolvedWindow {
 impl Analyzer<'_> {
     pub(super) fn window(&self, function: &Expr, spec: &WindowRef, scope: &Scope) -> Result<TypedExpr> {
         let spec = self.window_spec(spec)?;
+        scope.lateral_used.take();
         let typed = self.expression(function, scope)?;
         let window = ResolvedWindow {
             partition_by: spec.partition_by.iter().map(|e| self.expression(e, scope)).collect::<Result<_>>()?,
             order_by: spec.order_by.iter().map(|o| self.sort_order(o, scope)).collect::<Result<_>>()?,
             frame: spec.frame.clone(),
         };
+        if let Some(alias) = scope.lateral_used.take() {
+            let text = format!("{} OVER ({})", typed.sql, window_sql(&window, "unspecifiedframe$()"));
+            return Err(SparkError::new(
+                "UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_WINDOW",
+                [("lca", firesteel_plan::identifier::quoted_name(&[alias])), ("windowExpr", format!("\"{text}\""))],
+            ));
+        }
         let needs_order = window_only(function);
         if !typed.has_window() && !typed.has_aggregate() {
             return Err(SparkError::new("UNSUPPORTED_EXPR_FOR_WINDOW", [("sqlExpr", quoted_sql(&typed))]));
@@ -39,7 +47,10 @@ impl Analyzer<'_> {
             return Err(SparkError::new("WINDOW_FUNCTION_WITHOUT_ORDER_BY", [("funcName", quoted_sql(&typed))])
                 .with_cause("_LEGACY_ERROR_TEMP_1037"));
         }
-        let (frame, frame_sql) = self.frame(&window, needs_order, scope)?;
+        let (frame, mut frame_sql) = self.frame(&window, needs_order, scope)?;
+        if let Some(offset) = offset_of(function) {
+            frame_sql = format!("ROWS BETWEEN {offset} FOLLOWING AND {offset} FOLLOWING");
+        }
         let sql = format!("{} OVER ({})", typed.sql, window_sql(&window, &frame_sql));
         let partition_by: Vec<_> = window.partition_by.iter().map(|p| p.expr.clone()).collect();
         let order_by: Vec<_> = window.order_by.iter().map(ResolvedSort::to_datafusion).collect();
@@ -122,7 +133,16 @@ impl Analyzer<'_> {
         let (lower, lower_sql) = self.bound(&frame.lower, true, key.as_ref(), scope)?;
         let (upper, upper_sql) = self.bound(&frame.upper, false, key.as_ref(), scope)?;
         let word = if frame.units == FrameUnits::Rows { "ROWS" } else { "RANGE" };
-        Ok((DfFrame::new_bounds(units, lower, upper), format!("{word} BETWEEN {lower_sql} AND {upper_sql}")))
+        let sql = format!("{word} BETWEEN {lower_sql} AND {upper_sql}");
+        if let (Some(first), Some(last)) = (row_offset(&lower), row_offset(&upper))
+            && first > last
+        {
+            return Err(SparkError::new(
+                "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON",
+                [("comparison", "less than or equal".to_string()), ("sqlExpr", format!("\"{sql}\""))],
+            ));
+        }
+        Ok((DfFrame::new_bounds(units, lower, upper), sql))
     }
 
     fn bound(
@@ -182,6 +202,16 @@ impl Analyzer<'_> {
             (false, _) => WindowFrameBound::Following(magnitude),
         };
         Ok((bound, shown))
+    }
+}
+
+/// Where a bound in rows lies, counted from the current row.
+fn row_offset(bound: &WindowFrameBound) -> Option<i128> {
+    match bound {
+        WindowFrameBound::CurrentRow => Some(0),
+        WindowFrameBound::Preceding(ScalarValue::UInt64(Some(rows))) => Some(-i128::from(*rows)),
+        WindowFrameBound::Following(ScalarValue::UInt64(Some(rows))) => Some(i128::from(*rows)),
+        _ => None,
     }
 }
 
@@ -263,6 +293,25 @@ fn window_only(function: &Expr) -> bool {
             .is_some_and(|f| f.kind == registry::FunctionKind::Window && f.name != "nth_value"),
         ExprKind::Alias { child, .. } => window_only(child),
         _ => false,
+    }
+}
+
+/// The row that `lag` or `lead` looks at, counted from the current one: Spark shows it as the frame.
+fn offset_of(function: &Expr) -> Option<i64> {
+    let call = match function.kind.as_ref() {
+        ExprKind::Function(call) => call,
+        ExprKind::Alias { child, .. } => return offset_of(child),
+        _ => return None,
+    };
+    let offset = match call.arguments.get(1).map(|e| e.kind.as_ref()) {
+        None => 1,
+        Some(ExprKind::Literal(firesteel_plan::Literal::Integer(offset))) => i64::from(*offset),
+        Some(_) => return None,
+    };
+    match call.name.last()?.to_lowercase().as_str() {
+        "lag" => Some(-offset),
+        "lead" => Some(offset),
+        _ => None,
     }
 }
 

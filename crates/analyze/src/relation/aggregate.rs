@@ -19,7 +19,7 @@ use super::project::{apply_above, filter_plan, name_expressions};
 use crate::analyzer::Analyzer;
 use crate::canonical;
 use crate::expr::{
-    Scope, SelectItem, SelectValue, as_subquery, is_correlated, is_of_outer_row, refuse_outer_references,
+    Scope, SelectItem, SelectValue, as_subquery, is_correlated, is_of_outer_row, is_routine, refuse_outer_references,
 };
 use crate::from_datafusion;
 use crate::scope::{Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
@@ -101,13 +101,15 @@ impl AggregateParts {
     fn rewrite(&mut self, typed: TypedExpr, passing: &[Attribute]) -> Result<TypedExpr> {
         let mut failure: Option<SparkError> = None;
         let sql = typed.sql.clone();
+        let reads_arguments = typed.any(is_routine);
         let expr = typed.expr.clone().transform_down(|node| {
             if let Some(group) = self.group_of(&node) {
                 let column = DfExpr::Column(Column::from_name(&group.id));
                 return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
             }
             if is_subquery(&node) {
-                if passing.is_empty() && matches!(node, DfExpr::ScalarSubquery(_)) && is_correlated(&node) {
+                let is_value = matches!(node, DfExpr::ScalarSubquery(_)) && is_correlated(&node);
+                if passing.is_empty() && is_value && !reads_arguments {
                     failure.get_or_insert_with(|| {
                         SparkError::new(
                             "SCALAR_SUBQUERY_IS_IN_GROUP_BY_OR_AGGREGATE_FUNCTION",
@@ -257,6 +259,17 @@ impl AggregateParts {
         if arguments.is_empty() {
             let mask = (1_i64 << count.min(62)) - 1;
             return Ok(binary_expr(id.clone(), Operator::BitwiseAnd, lit(mask)));
+        }
+        let is_group = |(argument, group): (&DfExpr, &Group)| canonical::same(&group.typed.expr, argument);
+        if arguments.len() != count || !arguments.iter().zip(&self.groups).all(is_group) {
+            let list = |texts: Vec<String>| texts.join(",");
+            return Err(SparkError::new(
+                "GROUPING_ID_COLUMN_MISMATCH",
+                [
+                    ("groupingIdColumn", list(arguments.iter().map(ToString::to_string).collect())),
+                    ("groupByColumns", list(self.groups.iter().map(|g| g.typed.sql.clone()).collect())),
+                ],
+            ));
         }
         let mut value: Option<DfExpr> = None;
         for (place, argument) in arguments.iter().enumerate() {
@@ -432,6 +445,7 @@ impl Analyzer<'_> {
         aggregates: &[Expr],
     ) -> Result<Resolved> {
         let scope = Scope::of(&input);
+        self.refuse_ordinals_of_star(grouping, aggregates)?;
         let items = self.select_list(aggregates, &scope)?;
         match grouping {
             Grouping::All if !scope.output.iter().any(|a| self.same_name(&a.name, "all")) => {

@@ -153,7 +153,6 @@ impl Analyzer<'_> {
         if !reads(&recursive.plan, &id).map_err(from_datafusion)? {
             return Ok(None);
         }
-        check_places(&recursive.plan, &id)?;
         if recursive.output.len() != output.len() {
             return Err(SparkError::new(
                 "NUM_COLUMNS_MISMATCH",
@@ -169,7 +168,9 @@ impl Analyzer<'_> {
             return Err(SparkError::of("UNION_NOT_SUPPORTED_IN_RECURSIVE_CTE"));
         }
         let columns = recursive.output.iter().zip(&output).map(|(from, to)| self.recursive_column(from, to));
-        let recursive_term = project(recursive.plan.clone(), columns.collect::<Result<_>>()?)?;
+        let columns = columns.collect::<Result<_>>()?;
+        check_places(&recursive.plan, &id)?;
+        let recursive_term = project(recursive.plan.clone(), columns)?;
         let query = RecursiveQuery::try_new(id, Arc::new(static_plan), Arc::new(recursive_term), false)
             .map_err(from_datafusion)?;
         Resolved::new(LogicalPlan::RecursiveQuery(query), output).renewed().map(Some)

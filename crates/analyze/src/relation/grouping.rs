@@ -1,6 +1,6 @@
 //! GROUP BY: ordinals, aliases, ALL, and the grouping sets that ROLLUP and CUBE stand for.
 use firesteel_functions::TypedExpr;
-use firesteel_plan::relation::GroupingElement;
+use firesteel_plan::relation::{Grouping, GroupingElement};
 use firesteel_plan::{DataType, Expr, ExprKind, Literal, Result, SparkError};
 
 use crate::analyzer::Analyzer;
@@ -18,6 +18,17 @@ impl Analyzer<'_> {
             }
         }
         Ok(groups)
+    }
+
+    /// GROUP BY 1 cannot count the items that a star stands for.
+    pub(super) fn refuse_ordinals_of_star(&self, grouping: &Grouping, aggregates: &[Expr]) -> Result<()> {
+        let Grouping::By(elements) = grouping else { return Ok(()) };
+        let is_ordinal = |element: &GroupingElement| matches!(element, GroupingElement::Expression(e) if matches!(e.kind.as_ref(), ExprKind::Literal(Literal::Integer(_))));
+        let has_star = aggregates.iter().any(|e| matches!(e.kind.as_ref(), ExprKind::Star { .. }));
+        if has_star && self.eval.flag("spark.sql.groupByOrdinal", true) && elements.iter().any(is_ordinal) {
+            return Err(SparkError::of("STAR_GROUP_BY_POS"));
+        }
+        Ok(())
     }
 
     /// All distinct grouping expressions, and the grouping sets over them where there are any.

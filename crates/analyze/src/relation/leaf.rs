@@ -67,7 +67,7 @@ impl Analyzer<'_> {
             let mut data_type = DataType::Null;
             for row in &typed_rows {
                 let value = &row[column];
-                data_type = coerce::wider_type(&data_type, &value.data_type, &self.eval).ok_or_else(|| {
+                data_type = self.inline_type(&data_type, &value.data_type).ok_or_else(|| {
                     SparkError::new(
                         "INVALID_INLINE_TABLE.INCOMPATIBLE_TYPES_IN_INLINE_TABLE",
                         [("colName", format!("`col{}`", column + 1))],
@@ -95,9 +95,19 @@ impl Analyzer<'_> {
         Ok(Resolved::new(project(plan, columns.collect())?, attributes))
     }
 
+    /// The common type of two values of a column: as without ANSI mode, but strings go with strings only.
+    fn inline_type(&self, left: &DataType, right: &DataType) -> Option<DataType> {
+        let legacy = firesteel_functions::EvalContext { ansi: false, ..(*self.eval).clone() };
+        coerce::wider_type_without_strings(left, right, &legacy)
+    }
+
     fn inline_value(&self, expr: &Expr, scope: &Scope) -> Result<TypedExpr> {
         let typed = self.expression(expr, scope)?;
-        if typed.has_aggregate() || typed.has_window() || typed.has_outer_reference() {
+        if typed.has_subquery() {
+            return Err(SparkError::of("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.SCALAR_SUBQUERY_IN_VALUES"));
+        }
+        let depends = typed.any(super::partition::is_partition_dependent);
+        if typed.has_aggregate() || typed.has_window() || typed.has_outer_reference() || depends {
             return Err(SparkError::new(
                 "INVALID_INLINE_TABLE.CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE",
                 [("expr", crate::expr::quoted_sql(&typed))],

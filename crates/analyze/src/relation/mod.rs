@@ -18,9 +18,11 @@ mod sort;
 mod statistic;
 mod table;
 mod unary;
+mod view;
 mod window;
 
 pub(crate) use join::{null_aware_anti_join, plain_join};
+pub(crate) use partition::is_partition_dependent;
 pub(crate) use project::filter_plan;
 pub(crate) use setop::row_number;
 

@@ -15,6 +15,11 @@ use crate::scope::fresh_id;
 /// How the ids of file sources' metadata columns start.
 const METADATA_ID: &str = "_metadata#";
 
+/// Whether the node is such a function.
+pub(crate) fn is_partition_dependent(node: &DfExpr) -> bool {
+    matches!(node, DfExpr::ScalarFunction(call) if partition_dependent::marker(&call.func).is_some())
+}
+
 /// Replaces the markers in `expressions` by columns of a node that makes them.
 pub(crate) fn partition_below(plan: LogicalPlan, expressions: Vec<DfExpr>) -> Result<(LogicalPlan, Vec<DfExpr>)> {
     let mut columns: Vec<(Function, String)> = vec![];

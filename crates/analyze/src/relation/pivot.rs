@@ -63,13 +63,7 @@ impl Analyzer<'_> {
         }
         let mut pivots = vec![];
         for value in values {
-            let typed = self.expression(&value.value, &Scope::empty()).map_err(|e| {
-                if e.is("UNRESOLVED_COLUMN") {
-                    return SparkError::new("NON_LITERAL_PIVOT_VALUES", [("expression", "")])
-                        .with_origin(value.value.origin.as_ref());
-                }
-                e
-            })?;
+            let typed = self.expression(&value.value, &scope)?;
             pivots.push(self.pivot_column(typed, value.alias.clone(), &column)?);
         }
         let items = self.select_list(aggregates, &scope)?;
@@ -87,6 +81,10 @@ impl Analyzer<'_> {
             return Err(SparkError::new("NON_LITERAL_PIVOT_VALUES", [("expression", quoted_sql(&value))])
                 .with_origin(value.origin.as_ref()));
         }
+        // Several columns are one struct, whose fields a value gives by position.
+        let named = with_names_of(&column.data_type, &value.data_type);
+        let sql = value.sql.clone();
+        let value = cast(value, &named, CastMode::of(&self.eval), &self.eval)?.with_sql(sql);
         if coerce::wider_type(&value.data_type, &column.data_type, &self.eval).is_none() {
             return Err(SparkError::new(
                 "PIVOT_VALUE_DATA_TYPE_MISMATCH",
@@ -132,11 +130,9 @@ impl Analyzer<'_> {
                     return Err(SparkError::of("UNSUPPORTED_GENERATOR.OUTSIDE_SELECT"));
                 };
                 if !value.typed.has_aggregate() {
-                    return Err(SparkError::new(
-                        "AGGREGATE_FUNCTION_EXPECTED_IN_PIVOT",
-                        [("sql", value.typed.sql.clone())],
-                    )
-                    .with_cause("_LEGACY_ERROR_TEMP_1006"));
+                    let column = qualified_column(&value.typed, &input).unwrap_or_else(|| value.typed.sql.clone());
+                    let message = format!("PIVOT needs aggregate functions, but {column} stands in none.");
+                    return Err(SparkError::new("_LEGACY_ERROR_TEMP_1006", [("sql", column)]).with_message(message));
                 }
                 let typed = with_filter(&value.typed, &matches.expr)?;
                 let named = matches!(written.kind.as_ref(), ExprKind::Alias { .. });
@@ -181,6 +177,32 @@ impl Analyzer<'_> {
         }
         Ok(values)
     }
+}
+
+/// The type of a pivot value with the field names of the pivot column's type.
+fn with_names_of(column: &DataType, value: &DataType) -> DataType {
+    match (column, value) {
+        (DataType::Struct(names), DataType::Struct(types)) if names.fields.len() == types.fields.len() => {
+            let field = |(name, field): (&firesteel_plan::StructField, &firesteel_plan::StructField)| {
+                let data_type = with_names_of(&name.data_type, &field.data_type);
+                firesteel_plan::StructField { name: name.name.clone(), data_type, ..field.clone() }
+            };
+            DataType::structure(names.fields.iter().zip(types.fields.iter()).map(field).collect())
+        }
+        _ => value.clone(),
+    }
+}
+
+/// The full name of the first column that an expression reads.
+fn qualified_column(typed: &TypedExpr, input: &Resolved) -> Option<String> {
+    let reads = |a: &&Attribute| typed.any(|e| matches!(e, DfExpr::Column(c) if c.name == a.id));
+    let attribute = input.output.iter().find(reads)?;
+    let mut parts = attribute.qualifier.clone();
+    if parts.is_empty() {
+        parts.push("__auto_generated_subquery_name".to_string());
+    }
+    parts.push(attribute.name.clone());
+    Some(firesteel_plan::identifier::qualified_name(&parts))
 }
 
 /// `spark.sql.pivotMaxValues`

@@ -112,6 +112,10 @@ impl Analyzer<'_> {
         let scope = Scope { precedence, ..self.scope_with_below(&input) };
         let carried = input.hidden.len();
         let (mut input, condition) = self.condition_above(input, &scope, condition)?;
+        if condition.has_window() {
+            return Err(SparkError::new("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", [("clauseName", "HAVING")])
+                .with_origin(condition.origin.as_ref()));
+        }
         if condition.has_aggregate() {
             return Err(SparkError::new("MISSING_GROUP_BY", [("expression", quoted_sql(&condition))]));
         }

@@ -309,15 +309,7 @@ impl Analyzer<'_> {
 
     pub(super) fn pipe_select(&self, input: &Relation, expressions: &[Expr]) -> Result<Resolved> {
         let input = self.relation(input)?;
-        let resolved = self.project_resolved(input.clone(), expressions)?;
-        if let Some(crate::scope::Extend { base: crate::scope::ExtendBase::Aggregate(_), .. }) =
-            resolved.extend.as_deref()
-        {
-            return Err(SparkError::new(
-                "PIPE_OPERATOR_CONTAINS_AGGREGATE_FUNCTION",
-                [("expr", ""), ("clause", "SELECT")],
-            ));
-        }
+        let resolved = self.project_resolved(input, expressions)?;
         Ok(Resolved { extend: None, ..resolved })
     }
 
@@ -325,6 +317,12 @@ impl Analyzer<'_> {
     pub(super) fn pipe_extend(&self, input: &Relation, expressions: &[Expr]) -> Result<Resolved> {
         let input = self.relation(input)?;
         let scope = Scope::of(&input);
+        if expressions.iter().any(|e| matches!(e.kind.as_ref(), ExprKind::Star { .. })) {
+            return Err(SparkError::new(
+                "INVALID_USAGE_OF_STAR_OR_REGEX",
+                [("elem", "'*'"), ("prettyName", "expression `pipeexpression`")],
+            ));
+        }
         let mut items: Vec<SelectItem> = input.output.iter().map(|a| SelectItem::Value(kept(a))).collect();
         items.extend(self.select_list(expressions, &scope)?);
         refuse_aggregates(&items, "EXTEND")?;
@@ -371,15 +369,30 @@ impl Analyzer<'_> {
     ) -> Result<Resolved> {
         let input = self.relation(input)?;
         let mut all: Vec<Expr> = vec![];
-        if let Grouping::By(elements) = grouping {
+        let mut grouping = grouping.clone();
+        if let Grouping::By(elements) = &mut grouping {
             for element in elements {
                 if let firesteel_plan::relation::GroupingElement::Expression(expr) = element {
+                    if let Some(column) = ordinal_of_input(expr, &input) {
+                        *expr = column;
+                    }
                     all.push(expr.clone());
                 }
             }
         }
+        for item in self.select_list(aggregates, &Scope::of(&input))? {
+            if let SelectItem::Value(value) = item
+                && !value.typed.has_aggregate()
+            {
+                return Err(SparkError::new(
+                    "PIPE_OPERATOR_AGGREGATE_EXPRESSION_CONTAINS_NO_AGGREGATE_FUNCTION",
+                    [("expr", value.typed.sql.clone())],
+                )
+                .with_origin(value.typed.origin.as_ref()));
+            }
+        }
         all.extend(aggregates.iter().cloned());
-        let resolved = self.aggregate_resolved(input, grouping, &all)?;
+        let resolved = self.aggregate_resolved(input, &grouping, &all)?;
         Ok(Resolved { extend: None, ..resolved })
     }
 
@@ -414,6 +427,13 @@ impl Analyzer<'_> {
         }
         super::pivot::transpose(self, input, key, &key_id)
     }
+}
+
+/// A number among the grouping keys of a pipe: the input's column there.
+fn ordinal_of_input(expr: &Expr, input: &Resolved) -> Option<Expr> {
+    let ExprKind::Literal(firesteel_plan::Literal::Integer(position)) = expr.kind.as_ref() else { return None };
+    let index = usize::try_from(*position).ok()?.checked_sub(1)?;
+    input.output.get(index).map(|a| Expr::name(&a.name))
 }
 
 pub(crate) fn kept(attribute: &Attribute) -> SelectValue {

@@ -9,7 +9,7 @@ use firesteel_plan::{DataType, Expr, ExprKind, FunctionCall, Relation, RelationK
 
 use super::cte::rename;
 use crate::analyzer::Analyzer;
-use crate::context::{FileScanRequest, SqlFunctionBody, TableSource};
+use crate::context::{FileScanRequest, SourceColumns, SqlFunctionBody, TableSource};
 use crate::expr::Scope;
 use crate::scope::{Attribute, Resolved};
 
@@ -53,6 +53,13 @@ impl Analyzer<'_> {
             };
             return self.source(self.context.files(&request)?);
         }
+        if name.len() > 2 && !(name.len() == 3 && name[0].eq_ignore_ascii_case(&self.eval.current_catalog)) {
+            // The first part is no catalog, so that it belongs to the namespace.
+            return Err(SparkError::new(
+                "REQUIRES_SINGLE_PART_NAMESPACE",
+                [("sessionCatalog", self.eval.current_catalog.clone()), ("identifier", quoted_name(&name))],
+            ));
+        }
         Err(SparkError::new("TABLE_OR_VIEW_NOT_FOUND", [("relationName", quoted_name(&name))]))
     }
 
@@ -89,57 +96,17 @@ impl Analyzer<'_> {
                 let renewed = Resolved::new(plan, output).renewed()?;
                 Ok(qualified(renewed, &qualifier))
             }
-            TableSource::View { context, query, schema, qualifier } => {
+            TableSource::View { context, query, columns, qualifier } => {
                 let nested = self.nested(context.as_ref(), &qualifier)?;
                 let resolved = nested.relation(&query)?.sealed()?;
-                let resolved = match schema {
-                    Some(schema) => self.view_columns(resolved, &schema, &qualifier)?,
-                    None => resolved,
+                let resolved = match columns {
+                    SourceColumns::Declared(schema) => self.declared_columns(resolved, &schema, &qualifier)?,
+                    SourceColumns::View(view) => self.view_columns(resolved, &view, &qualifier)?,
                 };
                 let resolved = Resolved { plan_outputs: Default::default(), ..resolved };
                 Ok(qualified(resolved, &qualifier))
             }
         }
-    }
-
-    /// A view's columns under the names and types it was made with.
-    fn view_columns(
-        &self,
-        resolved: Resolved,
-        schema: &firesteel_plan::StructType,
-        name: &[String],
-    ) -> Result<Resolved> {
-        if resolved.output.len() < schema.fields.len() {
-            return Err(SparkError::new(
-                "INCOMPATIBLE_VIEW_SCHEMA_CHANGE",
-                [
-                    ("viewName", quoted_name(name)),
-                    ("colName", String::new()),
-                    ("expectedNum", schema.fields.len().to_string()),
-                    ("actualCols", resolved.schema().simple_string()),
-                    ("suggestion", String::new()),
-                ],
-            ));
-        }
-        let values = schema.fields.iter().zip(&resolved.output).map(|(field, attribute)| {
-            let typed = attribute.typed();
-            let typed = if typed.data_type.same_type(&field.data_type) {
-                typed
-            } else {
-                let mode = firesteel_functions::cast::CastMode::of(&self.eval);
-                firesteel_functions::cast::cast(typed, &field.data_type, mode, &self.eval)?
-            };
-            let mut named = Attribute::of_field(field);
-            named.nullable = typed.nullable;
-            if crate::expr::plain_column(&typed.expr) == Some(attribute.id.as_str()) {
-                named.id = attribute.id.clone();
-            }
-            Ok(crate::expr::SelectValue { typed, attribute: named })
-        });
-        let values = values.collect::<Result<Vec<_>>>()?;
-        let mut projected = self.project_values(resolved, values)?;
-        projected.extend = None;
-        Ok(projected)
     }
 
     /// A function in FROM: a generator, `range`, or a SQL table function.
@@ -177,7 +144,7 @@ impl Analyzer<'_> {
         scope.lambdas.borrow_mut().push(values);
         let resolved = nested.subquery(query, &scope)?;
         let resolved = match returns {
-            Some(returns) => self.view_columns(resolved, returns, &function.name)?,
+            Some(returns) => self.declared_columns(resolved, returns, &function.name)?,
             None => resolved,
         };
         Ok(qualified(resolved, function.name.last().map_or(&[], std::slice::from_ref)))
@@ -186,13 +153,14 @@ impl Analyzer<'_> {
     /// range(end), range(start, end[, step[, partitions]])
     fn range_function(&self, call: &FunctionCall) -> Result<Resolved> {
         let mut numbers = vec![];
-        for argument in &call.arguments {
+        let names: &[&str] = if call.arguments.len() == 1 { &["end"] } else { &["start", "end", "step", "numSlices"] };
+        for (index, argument) in call.arguments.iter().enumerate() {
             let argument = match argument.kind.as_ref() {
                 ExprKind::NamedArgument { value, .. } => value,
                 _ => argument,
             };
             let typed = self.constant(argument)?;
-            numbers.push(self.long(typed, "range")?);
+            numbers.push(self.long(typed, "range", names.get(index).copied().unwrap_or_default())?);
         }
         match numbers.as_slice() {
             [Some(end)] => self.range(0, *end, 1, None),
@@ -217,7 +185,7 @@ impl Analyzer<'_> {
     }
 
     /// The value of a constant as BIGINT; `None` for NULL.
-    pub(crate) fn long(&self, typed: TypedExpr, function: &str) -> Result<Option<i64>> {
+    fn long(&self, typed: TypedExpr, function: &str, parameter: &str) -> Result<Option<i64>> {
         use datafusion::common::ScalarValue;
         let sql = crate::expr::quoted_sql(&typed);
         if !(typed.data_type.is_integral() || typed.data_type == DataType::Null) {
@@ -234,9 +202,17 @@ impl Analyzer<'_> {
         }
         let mode = firesteel_functions::cast::CastMode::Ansi;
         let typed = firesteel_functions::cast::cast(typed, &DataType::Long, mode, &self.eval)?;
-        match crate::expr::literal::evaluate(&typed)? {
+        let value = if typed.is_foldable() { crate::expr::literal::evaluate(&typed)? } else { None };
+        match value {
             Some(ScalarValue::Int64(value)) => Ok(value),
-            _ => Err(SparkError::internal(format!("{function} takes constants"))),
+            _ => Err(SparkError::new(
+                "NON_FOLDABLE_ARGUMENT",
+                [
+                    ("funcName", format!("`{function}`")),
+                    ("paramName", format!("`{parameter}`")),
+                    ("paramType", "\"BIGINT\"".to_string()),
+                ],
+            )),
         }
     }
 
@@ -252,6 +228,18 @@ impl Analyzer<'_> {
             RelationKind::TableFunction { call } => Some(call),
             _ => None,
         };
+        if let RelationKind::Values { rows } = input.kind.as_ref()
+            && let Some(width) = rows.first().map(Vec::len).filter(|w| !columns.is_empty() && *w != columns.len())
+        {
+            return Err(SparkError::new(
+                "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH",
+                [
+                    ("expectedNumCols", columns.len().to_string()),
+                    ("actualNumCols", width.to_string()),
+                    ("rowIndex", "0".to_string()),
+                ],
+            ));
+        }
         let input = self.relation(input)?;
         if let Some(call) = function
             && !columns.is_empty()

@@ -26,11 +26,18 @@ pub struct Surroundings {
     pub plan: LogicalPlan,
     /// Subqueries that have a value already: the same one may be written several times.
     known: Vec<(Expr, Expr)>,
+    /// Whether IN answers NULL for what is unknown: in ON, Spark computes an IN that reads no outer column at once.
+    three_valued: bool,
 }
 
 impl Surroundings {
     pub fn new(plan: LogicalPlan) -> Self {
-        Self { plan, known: vec![] }
+        Self { plan, known: vec![], three_valued: false }
+    }
+
+    /// The side of a join, around the subqueries of its condition.
+    pub fn of_join(plan: LogicalPlan) -> Self {
+        Self { three_valued: true, ..Self::new(plan) }
     }
 
     /// The value of a subquery, as an expression over the grown plan. Its own plan is free of subqueries.
@@ -140,9 +147,21 @@ impl Surroundings {
         let domain = Domain::new(self.plan.clone());
         let (free, equals) = in_parts(&domain, &test)?;
         let mut on = self.localized(&domain, free.condition())?;
+        if self.three_valued && on.is_empty() && equals.iter().any(|e| e.nullable) {
+            let value = self.three_valued(free.plan, equals)?;
+            return Ok(negated_if(test.negated, value));
+        }
         on.extend(equals.into_iter().map(|e| if test.negated { e.or_unknown() } else { e.equal }));
         let found = self.mark(free.plan, on)?;
         Ok(negated_if(test.negated, found))
+    }
+
+    /// Whether a row meets all comparisons: true, false or unknown.
+    fn three_valued(&mut self, right: LogicalPlan, equals: Vec<Compared>) -> Result<Expr> {
+        let found = self.mark(right.clone(), equals.iter().map(|e| e.equal.clone()).collect())?;
+        let unknown = self.mark(right, equals.into_iter().map(Compared::or_unknown).collect())?;
+        let null = Expr::Literal(datafusion::common::ScalarValue::Boolean(None), None);
+        Ok(choose(found, lit(true), Some(choose(unknown, null, Some(lit(false))))))
     }
 
     /// A subquery that is a condition of its own keeps or drops rows: a semi or an anti join. Answers whether it is one.

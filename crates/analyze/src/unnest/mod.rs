@@ -223,7 +223,7 @@ fn join_condition(join: &Join) -> Result<LogicalPlan> {
         };
     }
     let right_names = names_of(&right);
-    let mut sides = [Surroundings::new(left), Surroundings::new(right)];
+    let mut sides = [Surroundings::of_join(left), Surroundings::of_join(right)];
     let mut on = plain;
     for test in tests {
         let test = inner_unnested(test)?;

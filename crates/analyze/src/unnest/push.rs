@@ -47,7 +47,11 @@ impl Domain {
             LogicalPlan::Limit(limit) => self.push_limit(limit),
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let free = self.settled_rows(self.push(input)?)?;
-                let plan = LogicalPlan::Distinct(Distinct::All(Arc::new(free.plan)));
+                // Columns that settled conditions read are no part of the rows that are compared.
+                let own = names_of(plan);
+                let keys = free.needed().into_iter().filter(|key| !own.contains(key)).collect::<Vec<_>>();
+                let rows = super::free::restored(free.plan.clone(), &[own, keys].concat())?;
+                let plan = LogicalPlan::Distinct(Distinct::All(Arc::new(rows)));
                 Ok(Free { plan, ..free })
             }
             LogicalPlan::Union(union) => self.push_union(&union.inputs, &names_of(plan)),
@@ -225,11 +229,9 @@ impl Domain {
         if free.single && skip == 0 && fetch != Some(0) {
             return Ok(free);
         }
+        // Settling conditions may join, which loses the order.
+        let order = order_of(&free.plan);
         let free = self.settled_rows(free)?;
-        let order = match &free.plan {
-            LogicalPlan::Sort(sort) => sort.expr.clone(),
-            _ => vec![],
-        };
         let id = fresh_id("_n");
         let numbered = row_number(free.plan.clone(), &id, free.key_columns(), order)?;
         let mut conditions = vec![];
@@ -292,6 +294,20 @@ impl Domain {
         let columns: Vec<Column> = unnest.exec_columns.clone();
         let plan = Unnest::try_new(Arc::new(free.plan), columns, unnest.options.clone()).map_err(from_datafusion)?;
         Ok(Free { plan: LogicalPlan::Unnest(plan), single: false, ..free })
+    }
+}
+
+/// What the rows are sorted by, where the plan's own columns tell.
+fn order_of(plan: &LogicalPlan) -> Vec<datafusion::logical_expr::SortExpr> {
+    match plan {
+        LogicalPlan::Sort(sort) => sort.expr.clone(),
+        LogicalPlan::Projection(projection) => {
+            let order = order_of(&projection.input);
+            let names = names_of(plan);
+            let kept = |c: &&Column| projection.expr.contains(&column(&c.name)) && names.contains(&c.name);
+            if order.iter().all(|s| s.expr.column_refs().iter().all(|c| kept(c))) { order } else { vec![] }
+        }
+        _ => vec![],
     }
 }
 

@@ -171,9 +171,7 @@ fn add_columns(table: &mut Table, columns: Vec<NewColumn>) -> Result<()> {
     let mut fields = table.schema.fields.to_vec();
     let first = data_columns.min(fields.len());
     for (at, column) in (first..).zip(columns) {
-        if column.position.is_some() {
-            return Err(unsupported_operation(&table.id, "ADD COLUMN with FIRST or AFTER"));
-        }
+        // New columns come last, whatever place is asked for, as in Spark's own tables.
         if column.name.len() > 1 {
             return Err(unsupported_operation(&table.id, "ADD COLUMN with qualified column"));
         }
@@ -220,6 +218,7 @@ fn edit(table: &mut Table, index: usize, edit: impl FnOnce(&mut StructField)) {
 
 fn alter_column(table: &mut Table, change: ColumnChange) -> Result<()> {
     let index = find_column(table, &change.column)?;
+    refuse_partition_column(table, index)?;
     if change.position.is_some() {
         return Err(unsupported_operation(&table.id, "ALTER COLUMN ... FIRST | AFTER"));
     }
@@ -246,6 +245,18 @@ fn alter_column(table: &mut Table, change: ColumnChange) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// What partitions are made of stays as it is.
+fn refuse_partition_column(table: &Table, index: usize) -> Result<()> {
+    let Some(field) = table.schema.fields.get(index) else { return Ok(()) };
+    if !table.partition_columns.iter().any(|c| c.eq_ignore_ascii_case(&field.name)) {
+        return Ok(());
+    }
+    Err(SparkError::new(
+        "CANNOT_ALTER_PARTITION_COLUMN",
+        [("tableName", quote_id(&table.id)), ("columnName", quote_identifier(&field.name))],
+    ))
 }
 
 /// File tables keep their columns' types; only another spelling of the same one passes.

@@ -414,26 +414,28 @@ fn type_json(data_type: &DataType) -> serde_json::Value {
 
 async fn column_of(st: &Statement, name: TableName, column: Vec<String>, extended: bool) -> Answer {
     let (schema, table) = describe_table(st, &name).await?;
+    let parts = st.name(&name).await?;
+    let column = without_table(&column, &parts);
     let shown = column.last().cloned().unwrap_or_default();
     let is_own = |f: &&StructField| f.name.eq_ignore_ascii_case(&shown);
     let (1, Some(field)) = (column.len(), schema.fields.iter().find(is_own)) else {
         if column.len() > 1 && schema.fields.iter().any(|f| f.name.eq_ignore_ascii_case(&column[0])) {
-            return Err(SparkError::new(
-                "UNSUPPORTED_FEATURE.DESC_TABLE_NESTED_COLUMN",
-                Vec::<(String, String)>::new(),
-            )
-            .with_message(format!("DESC TABLE COLUMN of a nested column: {}.", quoted_name(&column))));
+            let text = column.join(".");
+            let message = format!("DESC TABLE COLUMN takes a column, not the field {text} of one.");
+            let parameters = [("command", "DESC TABLE COLUMN".to_string()), ("column", text)];
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_1060", parameters).with_message(message));
         }
         return Err(SparkError::new(
             "COLUMN_NOT_FOUND",
-            [("colName", quoted_name(&column)), ("caseSensitiveConfig", "\"spark.sql.caseSensitive\"".to_string())],
+            [("colName", quoted_name(column)), ("caseSensitiveConfig", "\"spark.sql.caseSensitive\"".to_string())],
         ));
     };
     let mut rows = Rows::texts(&["info_name", "info_value"]);
     let mut add = |key: &str, value: Option<String>| {
         rows.push(vec![key.into(), value.unwrap_or_else(|| "NULL".into()).into()]);
     };
-    add("col_name", Some(field.name.clone()));
+    // As Spark answers it: the name as it was asked for.
+    add("col_name", Some(shown.clone()));
     add("data_type", Some(field.data_type.simple_string()));
     add("comment", metadata_text(field, "comment"));
     if extended {
@@ -448,6 +450,15 @@ async fn column_of(st: &Statement, name: TableName, column: Vec<String>, extende
         add("histogram", statistics.histogram);
     }
     rows.into_execution()
+}
+
+/// A column's name without the table's in front.
+fn without_table<'c>(column: &'c [String], table: &[String]) -> &'c [String] {
+    let split = (1..column.len()).rev().find(|split| {
+        *split <= table.len()
+            && column[..*split].iter().zip(&table[table.len() - split..]).all(|(a, b)| a.eq_ignore_ascii_case(b))
+    });
+    column.get(split.unwrap_or(0)..).unwrap_or(column)
 }
 
 async fn namespace_of(st: &Statement, name: TableName, extended: bool) -> Answer {

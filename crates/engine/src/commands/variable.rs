@@ -16,6 +16,9 @@ pub async fn declare(
     default: Option<SqlExpr>,
     replace: bool,
 ) -> Answer {
+    if let Some(default) = &default {
+        check_default(st, &names, default).await?;
+    }
     let (value, data_type) = match (default, data_type) {
         (Some(default), Some(wanted)) => {
             let cast = Expr::from(ExprKind::Cast {
@@ -59,6 +62,33 @@ pub async fn declare(
         }
     }
     Ok(Execution::empty())
+}
+
+/// A default may use constants and functions, but no query and no aggregate.
+async fn check_default(st: &Statement, names: &[TableName], default: &SqlExpr) -> Result<()> {
+    let expr = default.expr.clone();
+    let typed = crate::run::with_analyzer(&st.context, &st.parameters, move |a| a.constant(&expr)).await?;
+    if typed.has_subquery() {
+        let name = match names.first() {
+            Some(name) => st.name(name).await?.last().cloned().unwrap_or_default(),
+            None => String::new(),
+        };
+        return Err(SparkError::new(
+            "INVALID_DEFAULT_VALUE.SUBQUERY_EXPRESSION",
+            [
+                ("statement", "DECLARE VARIABLE".to_string()),
+                ("colName", quoted_name(&["system", "session", &name])),
+                ("defaultValue", default.text.clone()),
+            ],
+        ));
+    }
+    if typed.has_aggregate() {
+        return Err(SparkError::new(
+            "UNSUPPORTED_EXPR_FOR_OPERATOR",
+            [("invalidExprSqls", format!("\"{}\"", typed.sql))],
+        ));
+    }
+    Ok(())
 }
 
 pub async fn drop(st: &Statement, name: TableName, if_exists: bool) -> Answer {
@@ -145,6 +175,50 @@ pub async fn assign_row(st: &Statement, names: &[Vec<String>], query: &Relation)
     Ok(())
 }
 
+/// The values of USING. A text with named parameters takes them by alias, or by the name of a variable.
+async fn parameters(st: &Statement, text: &str, arguments: Vec<(Expr, Option<String>)>) -> Result<Parameters> {
+    let markers = firesteel_sql::parameter_markers(text, &st.session().parse_options())?;
+    if markers.positional && markers.named {
+        return Err(SparkError::of("INVALID_QUERY_MIXED_QUERY_PARAMETERS"));
+    }
+    let mut found = Parameters::default();
+    let mut unnamed = vec![];
+    for (expr, alias) in arguments {
+        let shown = expr.clone();
+        let typed = crate::run::with_analyzer(&st.context, &st.parameters, move |a| a.constant(&shown)).await?;
+        if typed.has_subquery() {
+            return Err(SparkError::new(
+                "UNSUPPORTED_EXPR_FOR_PARAMETER",
+                [("invalidExprSql", format!("\"{}\"", typed.sql))],
+            )
+            .with_origin(expr.origin.as_ref()));
+        }
+        let (value, data_type) = st.evaluate(&expr).await?;
+        let literal = Expr::literal(crate::literal::literal(&value, &data_type));
+        let variable = match &*expr.kind {
+            ExprKind::Attribute { name, .. } => name.last().cloned(),
+            _ => None,
+        };
+        match alias.or(variable) {
+            Some(name) if markers.named => {
+                if found.named.iter().any(|(other, _)| *other == name) {
+                    return Err(SparkError::new(
+                        "EXEC_IMMEDIATE_DUPLICATE_ARGUMENT_ALIASES",
+                        [("aliases", quote_identifier(&name))],
+                    ));
+                }
+                found.named.push((name, literal));
+            }
+            None if markers.named => unnamed.push(format!("\"{}\"", typed.sql)),
+            _ => found.positional.push(literal),
+        }
+    }
+    if !unnamed.is_empty() {
+        return Err(SparkError::new("ALL_PARAMETERS_MUST_BE_NAMED", [("exprs", unnamed.join(", "))]));
+    }
+    Ok(found)
+}
+
 pub async fn execute_immediate(
     st: &Statement,
     query: Expr,
@@ -161,26 +235,8 @@ pub async fn execute_immediate(
     let Some(text) = text.try_as_str().flatten().map(str::to_string) else {
         return Err(SparkError::new("NULL_QUERY_STRING_EXECUTE_IMMEDIATE", [("varName", "the query")]));
     };
-    let named = arguments.iter().filter(|(_, name)| name.is_some()).count();
-    let is_named = named == arguments.len();
-    let mut parameters = Parameters::default();
-    for (expr, name) in arguments {
-        let (value, data_type) = st.evaluate(&expr).await?;
-        let literal = Expr::literal(crate::literal::literal(&value, &data_type));
-        match name {
-            Some(name) => parameters.named.push((name, literal)),
-            None if named > 0 && !is_named => {
-                return Err(SparkError::new("ALL_PARAMETERS_MUST_BE_NAMED", [("exprs", "the arguments")]));
-            }
-            None => parameters.positional.push(literal),
-        }
-    }
+    let parameters = parameters(st, &text, arguments).await?;
     let plan = firesteel_sql::parse_statement(&text, &st.session().parse_options())?;
-    if let Plan::Command(firesteel_plan::Command::Sql(inner)) = &plan
-        && matches!(**inner, firesteel_plan::statement::SqlStatement::ExecuteImmediate { .. })
-    {
-        return Err(SparkError::new("NESTED_EXECUTE_IMMEDIATE", [("sqlString", text)]));
-    }
     let inner = st.clone().with_parameters(parameters);
     if into.is_empty() {
         return inner.run(plan).await;
@@ -192,6 +248,9 @@ pub async fn execute_immediate(
     for name in &into {
         let parts = st.name(name).await?;
         lookup(st, &parts)?;
+        if names.contains(&parts) {
+            return Err(SparkError::new("DUPLICATE_ASSIGNMENTS", [("nameList", quoted_name(&parts))]));
+        }
         names.push(parts);
     }
     assign_row(&inner, &names, &relation).await?;

@@ -361,7 +361,18 @@ pub async fn drop(st: &Statement, name: TableName, if_exists: bool) -> Answer {
             Some(table) if table.is_view() => {
                 st.catalog().drop_table(&id, if_exists).await?;
             }
-            Some(_) => return Err(expect_view(&id, "DROP VIEW")),
+            Some(table) => {
+                return Err(SparkError::new(
+                    "WRONG_COMMAND_FOR_OBJECT_TYPE",
+                    [
+                        ("operation", "DROP VIEW".to_string()),
+                        ("requiredType", "VIEW or METRIC_VIEW".to_string()),
+                        ("objectName", crate::names::show_id(&id)),
+                        ("foundType", table.kind.name().to_string()),
+                        ("alternative", "DROP TABLE".to_string()),
+                    ],
+                ));
+            }
             None if if_exists => {}
             None => return Err(firesteel_catalog::errors::table_not_found(&id)),
         },

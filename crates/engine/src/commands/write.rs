@@ -373,7 +373,7 @@ pub fn store_assign(
         } else {
             &analyzed.output[position]
         };
-        let stored = assigned(attribute.typed(), &field.data_type, &name, &field.name, &st.context.eval)?;
+        let stored = assigned(attribute.typed(), &field.data_type.as_nullable(), &name, &field.name, &st.context.eval)?;
         columns.push((stored, field.clone()));
     }
     project(analyzed, columns)

@@ -122,7 +122,8 @@ impl Parser<'_> {
         if self.at(Kind::LeftParen) {
             return self.function_call(name, start);
         }
-        if is_quoted && self.options.quoted_regex_column_names && name.len() == 1 {
+        let is_pattern = |text: &String| !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if is_quoted && self.options.quoted_regex_column_names && name.len() == 1 && name.iter().any(is_pattern) {
             let pattern = format!("`{}`", name.remove(0));
             return Ok(self.place(ExprKind::Regex { pattern, plan_id: None }, start));
         }

@@ -99,6 +99,10 @@ impl Parser<'_> {
                 return Err(self.error_from(start, "INVALID_LATERAL_JOIN_TYPE", parameters));
             }
         }
+        if lateral && natural {
+            let parameters = [("joinType1", "LATERAL"), ("joinType2", "NATURAL")];
+            return Err(self.error_from(start, "INCOMPATIBLE_JOIN_TYPES", parameters));
+        }
         let (mut condition, mut using) = (None, vec![]);
         if natural && join_type == JoinType::Cross {
             let parameters = [("joinType", "CROSS")];

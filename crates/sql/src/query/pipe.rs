@@ -40,6 +40,11 @@ static OPERATOR_WORDS: &[Kind] = &[
     Kind::LATERAL,
 ];
 
+const MULTIPART_KEY: &str =
+    "SQL pipe syntax |> SET operator with multi-part assignment key (only single-part keys are allowed)";
+const NOTHING_TO_AGGREGATE: &str =
+    "The AGGREGATE clause requires a list of aggregate expressions or a list of grouping expressions, or both";
+
 impl Parser<'_> {
     /// Whether `|` here begins a pipe operator rather than being the bitwise operator.
     pub(crate) fn at_pipe_operator(&self) -> bool {
@@ -72,8 +77,10 @@ impl Parser<'_> {
             }
             Kind::DROP => {
                 self.advance();
-                let columns = self.comma_list(Self::attribute)?;
-                Ok(self.wrap(start, RelationKind::Drop { input: input.into(), columns, names: vec![] }))
+                let dropped = self.comma_list(Self::multipart_name)?;
+                let star = ExprKind::Star { target: vec![], plan_id: None, except: dropped };
+                let expressions = vec![self.place(star, operator_start)];
+                Ok(self.wrap(start, RelationKind::Project { input: input.into(), expressions }))
             }
             Kind::AS => {
                 self.advance();
@@ -143,14 +150,7 @@ impl Parser<'_> {
         let start = self.position();
         let name = self.multipart_name()?;
         if name.len() > 1 {
-            let clauses = "SET operator with multi-part assignment keys";
-            let condition = "UNSUPPORTED_FEATURE.PIPE_OPERATOR_SET_ASSIGNMENT";
-            let _ = condition;
-            return Err(self.error_from(
-                start,
-                "INVALID_SQL_SYNTAX.MULTI_PART_NAME",
-                [("statement", clauses.to_string()), ("name", firesteel_plan::identifier::quoted_name(&name))],
-            ));
+            return Err(self.error_from(start, "_LEGACY_ERROR_TEMP_0035", [("message", MULTIPART_KEY)]));
         }
         self.expect(Kind::Equal)?;
         Ok((name, self.expression()?))
@@ -171,12 +171,12 @@ impl Parser<'_> {
     fn pipe_aggregate(&mut self, input: Relation, start: usize) -> Result<Relation> {
         let clause = self.position();
         self.advance();
-        let has_list = !self.at_sequence(&[Kind::GROUP, Kind::BY]);
+        let has_list = !self.at_sequence(&[Kind::GROUP, Kind::BY]) && !self.at(Kind::EndOfInput) && !self.at_pipe();
         let aggregates = if has_list { self.named_expressions()? } else { vec![] };
         let grouping =
             if self.at_sequence(&[Kind::GROUP, Kind::BY]) { Some(self.pipe_grouping(clause)?) } else { None };
         if aggregates.is_empty() && grouping.is_none() {
-            return Err(self.syntax_error());
+            return Err(self.error_from(clause, "_LEGACY_ERROR_TEMP_0035", [("message", NOTHING_TO_AGGREGATE)]));
         }
         let grouping = grouping.unwrap_or_else(|| Grouping::By(vec![]));
         Ok(self.wrap(start, RelationKind::PipeAggregate { input: input.into(), grouping, aggregates }))
@@ -214,9 +214,23 @@ impl Parser<'_> {
     /// ORDER BY, LIMIT and the like; one clause to an operator.
     fn pipe_organization(&mut self, input: Relation, start: usize) -> Result<Relation> {
         let clause = self.position();
+        if self.at(Kind::WINDOW) {
+            let parameters = [("clauses", "the WINDOW clause")];
+            return Err(self.error_from(clause, "UNSUPPORTED_FEATURE.CLAUSE_WITH_PIPE_OPERATORS", parameters));
+        }
+        let has_order = self.at(Kind::ORDER);
         let organized = self.query_organization(input, start)?;
         if self.position() == clause {
             return Err(self.syntax_error());
+        }
+        // LIMIT and OFFSET are one clause; an order before them is another.
+        if has_order && matches!(organized.kind.as_ref(), RelationKind::Limit { .. } | RelationKind::Offset { .. }) {
+            let second = if matches!(organized.kind.as_ref(), RelationKind::Limit { .. }) { "LIMIT" } else { "OFFSET" };
+            return Err(self.error_from(
+                clause,
+                "MULTIPLE_QUERY_RESULT_CLAUSES_WITH_PIPE_OPERATORS",
+                [("clause1", "ORDER BY"), ("clause2", second)],
+            ));
         }
         Ok(organized)
     }

@@ -234,7 +234,15 @@ impl Parser<'_> {
         let before = self.position();
         let column = self.multipart_name()?;
         let is_action = match self.kind() {
-            Kind::TYPE => self.is_identifier_at(1, false) && !matches!(self.kind_at(2), Kind::STRING | Kind::INT),
+            // More than a type after it: `type` is the column's new name.
+            Kind::TYPE => {
+                let word = self.position();
+                self.advance();
+                let is_whole =
+                    self.data_type().is_ok() && matches!(self.kind(), Kind::EndOfInput | Kind::Comma | Kind::Semicolon);
+                self.rewind(word);
+                is_whole
+            }
             Kind::COMMENT => self.is_string_at(1),
             Kind::FIRST => matches!(self.kind_at(1), Kind::EndOfInput | Kind::Comma | Kind::Semicolon),
             Kind::AFTER | Kind::SET | Kind::DROP => true,
