@@ -56,10 +56,11 @@ def test_doctests(name, firesteel, los_angeles, monkeypatch):
     monkeypatch.setenv("SPARK_REMOTE", firesteel)
     module = importlib.import_module(name)
     spark = servers.connect(firesteel)
-    spark.conf.unset("spark.sql.session.timeZone")
     passed, failed = [], {}
     for example in doctest.DocTestFinder(exclude_empty=True).find(module, globs=dict(vars(module))):
         if example.examples:
+            # Some examples unset it, which would leave the zone of the server's machine.
+            spark.conf.set("spark.sql.session.timeZone", "America/Los_Angeles")
             why = attempt(example, spark)
             if why:
                 failed[example.name] = why[:600]

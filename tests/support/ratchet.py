@@ -17,6 +17,8 @@ def family(suite, case):
         return case.split(":")[0]
     if suite == "doctests":
         return ".".join(case.split(".")[:-1]) if case.count(".") > 2 else case
+    if suite == "properties":
+        return case.split(": ")[0]
     return case.split(" ")[0] if suite == "tpc" else ""
 
 
