@@ -1,5 +1,5 @@
 """What a client or a machine may do to the server: damaged messages, deep plans, broken connections, sudden death."""
-import contextlib
+import pathlib
 import shutil
 import tempfile
 import threading
@@ -10,6 +10,7 @@ import grpc
 import pytest
 from pyspark.sql.connect.proto import base_pb2, relations_pb2
 from support import servers
+from support.outcome import outcome_of
 
 SERVICE = "/spark.connect.SparkConnectService/"
 ENDS_SECONDS = 60
@@ -96,24 +97,79 @@ def test_a_broken_stream_is_taken_up_again(firesteel):
     assert sum(response.arrow_batch.row_count for response in received) == rows
 
 
-def test_a_server_that_dies_in_a_write_leaves_nothing_to_see(spark):
-    folder = tempfile.mkdtemp()
+def slow_rows(session):
+    return session.range(50_000_000).selectExpr("id", "sha2(cast(id AS string), 512) AS s")
+
+
+def write_in_background(write):
+    """The client of a dead server goes on trying to reach it: nobody waits for it."""
+    outcomes = []
+
+    def work():
+        outcomes.append(outcome_of(write))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    time.sleep(1.5)
+    return thread, outcomes
+
+
+@pytest.fixture
+def folder():
+    path = pathlib.Path(tempfile.mkdtemp())
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def test_an_interrupted_write_leaves_nothing(spark, folder):
+    place = folder / "deep" / "data"
+    thread, outcomes = write_in_background(lambda: slow_rows(spark).write.parquet(str(place)))
+    spark.interruptAll()
+    thread.join(ENDS_SECONDS)
+    assert [outcome.condition for outcome in outcomes] == ["OPERATION_CANCELED"]
+    assert list(folder.iterdir()) == []
+    spark.range(3).write.parquet(str(place))
+    assert spark.read.parquet(str(place)).count() == 3
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+def test_an_interrupted_write_leaves_the_table_as_it_was(spark, folder, mode):
+    place = folder / "data"
+    spark.range(10).write.parquet(str(place))
+    before = sorted(place.iterdir())
+    thread, outcomes = write_in_background(lambda: slow_rows(spark).write.mode(mode).parquet(str(place)))
+    spark.interruptAll()
+    thread.join(ENDS_SECONDS)
+    assert [outcome.condition for outcome in outcomes] == ["OPERATION_CANCELED"]
+    assert sorted(place.iterdir()) == before
+    assert spark.read.parquet(str(place)).count() == 10
+
+
+def test_an_interrupted_table_is_not_there(spark):
+    thread, outcomes = write_in_background(lambda: slow_rows(spark).write.saveAsTable("interrupted_table"))
+    spark.interruptAll()
+    thread.join(ENDS_SECONDS)
+    assert [outcome.condition for outcome in outcomes] == ["OPERATION_CANCELED"]
+    assert not spark.catalog.tableExists("interrupted_table")
+    spark.range(2).write.saveAsTable("interrupted_table")
+    assert spark.table("interrupted_table").count() == 2
+    spark.sql("DROP TABLE interrupted_table")
+
+
+@pytest.mark.parametrize("mode", ["errorifexists", "append", "overwrite"])
+def test_a_server_that_dies_in_a_write_leaves_nothing_to_see(spark, folder, mode):
+    place = str(folder / "data")
     doomed = servers.start_firesteel()
     try:
         session = servers.connect(doomed.remote)
-        session.range(10).write.parquet(f"{folder}/data")
-        slow = session.range(50_000_000).selectExpr("id", "sha2(cast(id AS string), 512) AS s")
-
-        def write():
-            with contextlib.suppress(Exception):
-                slow.write.mode("append").parquet(f"{folder}/data")
-
-        # The client goes on trying to reach the dead server: nobody waits for it.
-        threading.Thread(target=write, daemon=True).start()
-        time.sleep(1.5)
+        if mode != "errorifexists":
+            session.range(10).write.parquet(place)
+        write_in_background(lambda: slow_rows(session).write.mode(mode).parquet(place))
         doomed.process.kill()
         doomed.process.wait()
-        assert spark.read.parquet(f"{folder}/data").count() == 10
+        if mode == "errorifexists":
+            assert outcome_of(lambda: spark.read.parquet(place)).condition == "PATH_NOT_FOUND"
+            spark.range(10).write.parquet(place)
+        assert spark.read.parquet(place).count() == 10
     finally:
         doomed.close()
-        shutil.rmtree(folder, ignore_errors=True)

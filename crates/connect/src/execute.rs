@@ -27,6 +27,8 @@ const CHUNK_BYTES_MAX: usize = 120_795_955;
 const CHUNK_BYTES_MIN: usize = 1024;
 /// A statement's rows are one message.
 const STATEMENT_ROWS_BYTES_MAX: usize = 64 << 20;
+/// After this long a cancelled operation is over, whatever it does.
+const TIDY_UP_MAX: Duration = Duration::from_secs(5);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the client asked for beside the plan.
@@ -64,17 +66,22 @@ impl Uploads for SessionUploads<'_> {
     }
 }
 
-/// Runs an operation to its end, which the operation then knows.
+/// Runs an operation to its end, which the operation then knows. One that is cancelled gets some time to tidy up.
 pub(crate) async fn run(session: Arc<ConnectSession>, operation: Arc<Operation>, plan: proto::Plan, request: Request) {
-    let cancel = operation.cancel.clone();
-    let work = std::panic::AssertUnwindSafe(execute(&session, &operation, plan, request)).catch_unwind();
+    let mut work = {
+        let (session, operation) = (Arc::clone(&session), Arc::clone(&operation));
+        tokio::spawn(async move { execute(&session, &operation, plan, request).await })
+    };
+    let out_of_time = async {
+        operation.cancel.cancelled().await;
+        tokio::time::sleep(TIDY_UP_MAX).await;
+    };
     let result = tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(SparkError::of("OPERATION_CANCELED")),
-        result = work => match result {
-            Ok(result) => result,
-            Err(panic) => Err(SparkError::internal("the operation broke").with_cause(panic_text(&panic))),
-        },
+        result = &mut work => result.unwrap_or_else(|e| Err(broken(e))),
+        () = out_of_time => {
+            work.abort();
+            Err(SparkError::of("OPERATION_CANCELED"))
+        }
     };
     match result {
         Ok(()) => operation.end(None),
@@ -87,6 +94,14 @@ pub(crate) async fn run(session: Arc<ConnectSession>, operation: Arc<Operation>,
             operation.end(Some(session.remember(&error)));
         }
     }
+}
+
+fn broken(error: tokio::task::JoinError) -> SparkError {
+    let cause = match error.try_into_panic() {
+        Ok(panic) => panic_text(&panic),
+        Err(stopped) => stopped.to_string(),
+    };
+    SparkError::internal("the operation broke").with_cause(cause)
 }
 
 pub(crate) fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {

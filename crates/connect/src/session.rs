@@ -155,24 +155,23 @@ impl ConnectSession {
     /// Forgets an operation; one that still runs is stopped.
     pub(crate) fn remove_operation(&self, id: &str) -> Option<Arc<Operation>> {
         let operation = self.operations.lock().remove(id)?;
-        let state = state_of(&operation);
         self.stop(&operation);
+        let state = state_of(&operation);
         let mut past = self.past.lock();
         if past.states.len() >= PAST_OPERATIONS_MAX {
             past.states.pop_front();
         }
-        past.states.push_back((operation.id.clone(), if state == State::Running { State::Cancelled } else { state }));
+        past.states.push_back((operation.id.clone(), state));
         Some(operation)
     }
 
-    /// Ends an operation with OPERATION_CANCELED, if it has not ended.
+    /// Stops an operation that runs, which then ends with OPERATION_CANCELED.
     pub(crate) fn stop(&self, operation: &Operation) -> bool {
-        if operation.ended().is_some() {
-            return false;
+        let runs = state_of(operation) == State::Running;
+        if runs {
+            operation.cancel.cancel();
         }
-        operation.end(Some(self.remember(&SparkError::of("OPERATION_CANCELED"))));
-        operation.cancel.cancel();
-        true
+        runs
     }
 
     pub(crate) fn states(&self, ids: &[String]) -> Vec<(String, State)> {
@@ -220,6 +219,7 @@ impl ConnectSession {
 
 fn state_of(operation: &Operation) -> State {
     match operation.ended() {
+        None if operation.cancel.is_cancelled() => State::Cancelled,
         None => State::Running,
         Some(ended) => match ended.error {
             None => State::Succeeded,

@@ -277,7 +277,8 @@ pub async fn collect_plan(
     execute(context, analyzed, JobDescription::default()).await?.collect().await
 }
 
-/// Runs `work` on the physical plan of a query, as a job: writes and materialisations.
+/// Runs `work` on the physical plan of a query, as a job: writes and materialisations. `work` ends by itself when the
+/// statement is cancelled, for it may have to tidy up.
 pub async fn run_job<T>(
     context: &StatementContext,
     analyzed: &AnalyzedPlan,
@@ -290,7 +291,7 @@ pub async fn run_job<T>(
         let planned = physical(context, &analyzed.plan).await?;
         begin(&job, &planned.plan, context);
         let _sampler = sample(&job);
-        let value = unless_cancelled(&context.cancel, work(&planned)).await?;
+        let value = work(&planned).await?;
         Ok((value, observed_metrics(analyzed, &planned)))
     }
     .await;

@@ -36,6 +36,8 @@ pub trait FileSystem: Send + Sync + Debug {
     async fn rename(&self, from: &Location, to: &Location) -> Result<()>;
     /// Removes a file, or a directory with all it holds; no error where there is nothing.
     async fn delete(&self, location: &Location) -> Result<()>;
+    /// Removes a directory, unless it holds anything; no error where it does, or where there is nothing.
+    async fn delete_empty(&self, directory: &Location) -> Result<()>;
 }
 
 /// Names that data sources pass over: `.x` and `_x`, but not partition directories such as `_a=1`.

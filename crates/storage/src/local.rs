@@ -84,6 +84,15 @@ fn remove(location: &Location) -> Result<()> {
     }
 }
 
+fn remove_empty(directory: &Location) -> Result<()> {
+    match fs::remove_dir(directory.path()) {
+        Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+            Err(failed("delete", directory, &e))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Runs file system calls off the async threads: a directory with many entries or a slow disk must not stall them.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
@@ -125,5 +134,10 @@ impl FileSystem for LocalFiles {
     async fn delete(&self, location: &Location) -> Result<()> {
         let location = location.clone();
         blocking(move || remove(&location)).await
+    }
+
+    async fn delete_empty(&self, directory: &Location) -> Result<()> {
+        let directory = directory.clone();
+        blocking(move || remove_empty(&directory)).await
     }
 }

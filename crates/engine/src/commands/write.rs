@@ -15,7 +15,7 @@ use super::table::{default_location, ensure_directory, remove_files};
 use super::{Answer, Statement};
 use crate::context::bucketing;
 use crate::error::from_datafusion;
-use crate::execution::Execution;
+use crate::execution::{Execution, unless_cancelled};
 use crate::names::{Resolved, quote_id};
 
 pub async fn write(st: &Statement, write: Write) -> Answer {
@@ -100,12 +100,15 @@ async fn save(st: &Statement, write: &Write, path: Option<String>) -> Result<Obs
 /// Computes all rows and drops them (`format("noop")`).
 async fn run_all(st: &Statement, analyzed: &AnalyzedPlan) -> Result<Observed> {
     let ((), observed) = crate::run::run_job(&st.context, analyzed, st.job(), async |planned| {
-        for partition in 0..planned.plan.output_partitioning().partition_count() {
-            let mut rows =
-                planned.plan.execute(partition, std::sync::Arc::clone(&planned.task)).map_err(from_datafusion)?;
-            while rows.try_next().await.map_err(from_datafusion)?.is_some() {}
-        }
-        Ok(())
+        let rows = async {
+            for partition in 0..planned.plan.output_partitioning().partition_count() {
+                let task = std::sync::Arc::clone(&planned.task);
+                let mut rows = planned.plan.execute(partition, task).map_err(from_datafusion)?;
+                while rows.try_next().await.map_err(from_datafusion)?.is_some() {}
+            }
+            Ok(())
+        };
+        unless_cancelled(&st.context.cancel, rows).await
     })
     .await?;
     Ok(observed)
@@ -123,7 +126,8 @@ pub async fn write_files(
             Some(gather) if gather.fetch_rows().is_none() => std::sync::Arc::clone(gather.children()[0]),
             _ => std::sync::Arc::clone(&planned.plan),
         };
-        firesteel_lake::write(plan, std::sync::Arc::clone(&planned.task), request).await
+        let cancel = st.context.cancel.clone().cancelled_owned();
+        firesteel_lake::write(plan, std::sync::Arc::clone(&planned.task), request, cancel).await
     })
     .await
 }

@@ -9,7 +9,7 @@ use firesteel_storage::{FileSystem, Location, is_hidden};
 use object_store::ObjectStoreExt;
 use uuid::Uuid;
 
-use super::commit::TaskOutput;
+use super::commit::{StagedFile, TaskOutput};
 use super::task::{self, TaskContext};
 use crate::files::{find_field, partition_path};
 use crate::format;
@@ -20,6 +20,8 @@ const TEMPORARY: &str = "_temporary";
 const SUCCESS: &str = "_SUCCESS";
 /// Where a job keeps what it replaces until it has succeeded.
 const REPLACED: &str = "replaced";
+/// Where a job puts a new table together, which one rename then puts in place.
+const WHOLE: &str = "whole";
 
 /// A write that has begun. Dropped without [`WriteJob::commit`], it leaves only its hidden staging directory, which
 /// [`WriteJob::abort`] removes.
@@ -56,10 +58,11 @@ impl WriteJob {
             }
         }
         let id = Uuid::new_v4();
-        // A table that is a file is replaced by a directory: that is staged beside it.
-        let is_file = existing.is_some_and(|status| !status.is_directory);
-        let home = if is_file { target.parent() } else { None }.unwrap_or_else(|| target.clone());
-        let staging = home.join(TEMPORARY).join(&id.to_string());
+        let staging = match &existing {
+            Some(status) if status.is_directory => target.join(TEMPORARY).join(&id.to_string()),
+            // What is not there, or is a file, is staged beside its place.
+            _ => nearest_directory(file_system.as_ref(), &target).await?.join(&format!("{TEMPORARY}-{id}")),
+        };
         file_system.create_directory(&staging).await?;
         let task = Arc::new(TaskContext::new(&request, data_schema, writer, id)?);
         Ok(Some(Self { request, file_system, target, is_new, staging, task }))
@@ -83,14 +86,17 @@ impl WriteJob {
         Ok(TaskOutput { directory, files })
     }
 
-    /// Makes the outputs of all tasks the table's files. What they replace is set aside first and removed last: where
-    /// something fails in between, the table is put back as it was.
+    /// Makes the outputs of all tasks the table's files. A new table appears whole. In one that was there, what is
+    /// replaced is set aside first and removed last: where something fails in between, it is put back as it was.
     pub async fn commit(self, outputs: Vec<TaskOutput>) -> Result<WriteSummary> {
         let mut moves = vec![];
-        match self.publish(&outputs, &mut moves).await {
+        let published = match self.is_new {
+            true => self.publish_whole(&outputs).await,
+            false => self.publish(&outputs, &mut moves).await,
+        };
+        match published {
             Ok(()) => {
                 self.remove_staging().await?;
-                self.mark_success().await?;
                 Ok(summary(outputs))
             }
             Err(error) => {
@@ -104,6 +110,28 @@ impl WriteJob {
         }
     }
 
+    /// Puts the table together in the staging directory, then in place.
+    async fn publish_whole(&self, outputs: &[TaskOutput]) -> Result<()> {
+        let whole = self.staging.join(WHOLE);
+        self.file_system.create_directory(&whole).await?;
+        for (output, file) in files_of(outputs) {
+            let from = self.staging.join(&output.directory).join(&file.path);
+            self.file_system.rename(&from, &whole.join(&file.path)).await?;
+        }
+        self.mark_success(&whole).await?;
+        if self.file_system.status(&self.target).await?.is_none() {
+            return self.file_system.rename(&whole, &self.target).await;
+        }
+        // Somebody else was faster. Their files stay beside these, unless the mode wanted to be the first.
+        if self.request.mode == SaveMode::ErrorIfExists {
+            return Err(SparkError::new("PATH_ALREADY_EXISTS", [("outputPath", self.target.to_string())]));
+        }
+        for (_, file) in files_of(outputs) {
+            self.file_system.rename(&whole.join(&file.path), &self.target.join(&file.path)).await?;
+        }
+        self.mark_success(&self.target).await
+    }
+
     /// Renames what is replaced into the staging directory and the new files out of it; notes each move in `moves`.
     async fn publish(&self, outputs: &[TaskOutput], moves: &mut Vec<(Location, Location)>) -> Result<()> {
         if self.request.mode == SaveMode::Overwrite {
@@ -114,18 +142,16 @@ impl WriteJob {
                 moves.push((place, aside));
             }
         }
-        for output in outputs {
-            for file in &output.files {
-                let from = self.staging.join(&output.directory).join(&file.path);
-                let to = match file.path.rsplit_once('/') {
-                    Some((directory, name)) => self.partition(directory)?.join(name),
-                    None => self.target.join(&file.path),
-                };
-                self.file_system.rename(&from, &to).await?;
-                moves.push((from, to));
-            }
+        for (output, file) in files_of(outputs) {
+            let from = self.staging.join(&output.directory).join(&file.path);
+            let to = match file.path.rsplit_once('/') {
+                Some((directory, name)) => self.partition(directory)?.join(name),
+                None => self.target.join(&file.path),
+            };
+            self.file_system.rename(&from, &to).await?;
+            moves.push((from, to));
         }
-        Ok(())
+        self.mark_success(&self.target).await
     }
 
     /// Where the files of a partition go, by the path its values make.
@@ -136,32 +162,27 @@ impl WriteJob {
         }
     }
 
-    async fn mark_success(&self) -> Result<()> {
+    async fn mark_success(&self, directory: &Location) -> Result<()> {
         if !self.request.conf.flag("spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs", true)? {
             return Ok(());
         }
-        let path = self.target.join(SUCCESS).object_path()?;
+        let path = directory.join(SUCCESS).object_path()?;
         let put = self.file_system.object_store().put(&path, bytes::Bytes::new().into()).await;
         put.map(|_| ()).map_err(|e| crate::errors::store(&path, e))
     }
 
-    /// Removes what the tasks wrote. A directory that this write made, and that is empty, goes too.
+    /// Removes what the tasks wrote.
     pub async fn abort(self) -> Result<()> {
-        self.remove_staging().await?;
-        let is_empty = self.is_new
-            && self.file_system.status(&self.target).await?.is_some()
-            && self.file_system.list(&self.target).await?.is_empty();
-        if is_empty { self.file_system.delete(&self.target).await } else { Ok(()) }
+        self.remove_staging().await
     }
 
     async fn remove_staging(&self) -> Result<()> {
         self.file_system.delete(&self.staging).await?;
-        // Another write into the same table may be under way beside this one.
-        let Some(temporary) = self.staging.parent() else { return Ok(()) };
-        if self.file_system.status(&temporary).await?.is_some() && self.file_system.list(&temporary).await?.is_empty() {
-            self.file_system.delete(&temporary).await?;
+        match self.staging.parent() {
+            // Another write into the same table may be under way beside this one.
+            Some(temporary) if temporary.name() == TEMPORARY => self.file_system.delete_empty(&temporary).await,
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The files and directories that an overwrite replaces.
@@ -212,6 +233,22 @@ impl WriteJob {
         let mode = self.request.options.get("partitionOverwriteMode").or(conf).unwrap_or("STATIC");
         Ok(mode.eq_ignore_ascii_case("dynamic"))
     }
+}
+
+fn files_of(outputs: &[TaskOutput]) -> impl Iterator<Item = (&TaskOutput, &StagedFile)> {
+    outputs.iter().flat_map(|output| output.files.iter().map(move |file| (output, file)))
+}
+
+/// The lowest directory above `target` that is there.
+async fn nearest_directory(files: &dyn FileSystem, target: &Location) -> Result<Location> {
+    let mut place = target.clone();
+    while let Some(parent) = place.parent() {
+        place = parent;
+        if files.status(&place).await?.is_some_and(|status| status.is_directory) {
+            break;
+        }
+    }
+    Ok(place)
 }
 
 /// `a=1/b=x`

@@ -10,6 +10,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use firesteel_plan::{Result, SparkError, quote_identifier};
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -43,15 +44,36 @@ pub fn ordered(plan: Arc<dyn ExecutionPlan>, request: &WriteRequest) -> Result<A
 
 /// Writes all rows of a plan: a task for each of its partitions, then the commit. `Ok(None)`: the mode says that what
 /// exists stays. A failure of any task stops the others, removes what they wrote, and leaves the table as it was.
+///
+/// So does a write that is no longer wanted: `cancel` is ready, or this future was dropped. The work is a task of its
+/// own, which outlives the caller until nothing of it is left.
 pub async fn write(
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
     request: WriteRequest,
+    cancel: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Option<WriteSummary>> {
     let plan = ordered(plan, &request)?;
+    let (_caller, mut dropped) = watch::channel(());
+    let unwanted = Box::pin(async move {
+        tokio::select! {
+            () = cancel => {}
+            _ = dropped.changed() => {}
+        }
+    });
+    let work = tokio::spawn(write_or_abort(plan, context, request, unwanted));
+    work.await.unwrap_or_else(|e| Err(SparkError::internal("the write broke off").with_cause(e)))
+}
+
+async fn write_or_abort(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    request: WriteRequest,
+    unwanted: BoxFuture<'static, ()>,
+) -> Result<Option<WriteSummary>> {
     let Some(job) = WriteJob::start(request).await? else { return Ok(None) };
     let job = Arc::new(job);
-    let result = run_tasks(&plan, &context, &job).await;
+    let result = run_tasks(&plan, &context, &job, unwanted).await;
     // Every task has ended, so this is the last reference.
     let Some(job) = Arc::into_inner(job) else {
         return Err(SparkError::internal("a write task outlived its job"));
@@ -70,6 +92,7 @@ async fn run_tasks(
     plan: &Arc<dyn ExecutionPlan>,
     context: &Arc<TaskContext>,
     job: &Arc<WriteJob>,
+    mut unwanted: BoxFuture<'static, ()>,
 ) -> Result<Vec<super::TaskOutput>> {
     let mut tasks = JoinSet::new();
     let (stop, stopped) = watch::channel(false);
@@ -82,7 +105,12 @@ async fn run_tasks(
     }
     let mut outputs = vec![];
     let mut failure = None;
-    while let Some(joined) = tasks.join_next().await {
+    loop {
+        let joined = tokio::select! {
+            joined = tasks.join_next() => joined,
+            () = &mut unwanted, if failure.is_none() => Some(Ok(Err(SparkError::of("OPERATION_CANCELED")))),
+        };
+        let Some(joined) = joined else { break };
         let answer = joined.unwrap_or_else(|e| Err(SparkError::internal("a write task was stopped").with_cause(e)));
         match answer {
             Ok(output) => outputs.push(output),
