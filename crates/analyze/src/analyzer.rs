@@ -11,6 +11,7 @@ use firesteel_plan::{Expr, Relation, Result, SparkError, StructType};
 
 use crate::context::{AnalyzedQuery, AnalyzerContext};
 use crate::expr::{KnownSubquery, Scope};
+use crate::relation::NamedHint;
 use crate::scope::Attribute;
 use crate::unnest::unnest;
 
@@ -49,6 +50,8 @@ pub struct Analyzer<'a> {
     pub(crate) subqueries: RefCell<Vec<KnownSubquery>>,
     /// Whether a column of an outer scope was used, per subquery under analysis.
     pub(crate) observed: RefCell<Vec<ObservedMetrics>>,
+    /// Join hints that may name a relation of the query block under analysis, innermost last.
+    pub(crate) hints: RefCell<Vec<NamedHint>>,
     /// Views under analysis, against cycles.
     pub(crate) depth: Cell<usize>,
     /// SQL functions whose bodies are under analysis, outermost first.
@@ -101,6 +104,7 @@ impl<'a> Analyzer<'a> {
             outer: RefCell::default(),
             subqueries: RefCell::default(),
             observed: RefCell::default(),
+            hints: RefCell::default(),
             depth: Cell::new(0),
             routines: RefCell::default(),
             reads_data: Rc::default(),

@@ -15,7 +15,10 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
-use crate::exec::{BuildBudget, GatherInOrder, LimitBuilds, LimitRecursion, RecursionLimits, RemoveProvenNotNull};
+use crate::exec::{
+    BuildBudget, FollowJoinHints, GatherInOrder, LimitBuilds, LimitRecursion, RecursionLimits, RemoveProvenNotNull,
+    StreamKeptSide,
+};
 use crate::session::Session;
 use firesteel_conf::parse::bytes as parse_bytes;
 
@@ -62,7 +65,12 @@ pub fn of_session(session: &Session, failures: usize) -> SessionState {
             rules.push(Arc::new(GatherInOrder));
             rules.push(Arc::new(LimitRecursion(recursion_limits(session))));
         }
+        let is_join_selection = rule.name() == "join_selection";
         rules.push(rule);
+        if is_join_selection {
+            rules.push(Arc::new(StreamKeptSide));
+            rules.push(Arc::new(FollowJoinHints));
+        }
     }
     SessionStateBuilder::new_with_default_features()
         .with_session_id(session.session_id().to_string())
@@ -115,6 +123,10 @@ fn config(session: &Session) -> SessionConfig {
         .map_or(Some(10 << 20), |text| if text.trim().starts_with('-') { Some(0) } else { parse_bytes(&text) });
     if let Some(bytes) = broadcast {
         options.optimizer.hash_join_single_partition_threshold = usize::try_from(bytes).unwrap_or(usize::MAX);
+        if bytes == 0 {
+            // Sides of unknown size are not broadcast either.
+            options.optimizer.hash_join_single_partition_threshold_rows = 0;
+        }
     }
     options.optimizer.prefer_hash_join = true;
     config

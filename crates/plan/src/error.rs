@@ -27,6 +27,7 @@ struct Inner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JavaException {
     Arithmetic,
+    IllegalArgument,
     MissingFormatArgument,
 }
 

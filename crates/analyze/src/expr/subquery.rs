@@ -21,7 +21,9 @@ impl Analyzer<'_> {
     pub(crate) fn subquery(&self, query: &Relation, scope: &Scope) -> Result<Resolved> {
         let around = Rc::new(scope.clone());
         self.outer.borrow_mut().push(Rc::clone(&around));
+        let hints = self.hints.take();
         let resolved = self.relation(query).and_then(Resolved::sealed);
+        self.hints.replace(hints);
         self.outer.borrow_mut().pop();
         scope.used_below.borrow_mut().clone_from(&around.used_below.borrow());
         resolved

@@ -1,5 +1,6 @@
 //! The frame of our one-input operators: a logical [`Node`] and a physical [`PartitionExec`].
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use datafusion::physical_plan::{
 /// What one of our operators does to its input.
 pub trait Operator: Clone + Debug + PartialEq + Eq + Hash + Send + Sync + 'static {
     const NAME: &'static str;
+    /// Whether it leaves rows and columns as they are, so that filters, limits and pruning may pass it.
+    const IS_TRANSPARENT: bool = false;
 
     /// Its arguments, for `explain`.
     fn describe(&self) -> String;
@@ -114,6 +117,18 @@ impl<O: Operator> UserDefinedLogicalNodeCore for Node<O> {
         let input = inputs.pop().ok_or_else(|| DataFusionError::Internal(format!("{} has no input", O::NAME)))?;
         let operator = if exprs.is_empty() { self.operator.clone() } else { self.operator.with_expressions(exprs) };
         Ok(Self::new(operator, input))
+    }
+    fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
+        if O::IS_TRANSPARENT {
+            return HashSet::new();
+        }
+        self.schema.fields().iter().map(|field| field.name().clone()).collect()
+    }
+    fn supports_limit_pushdown(&self) -> bool {
+        O::IS_TRANSPARENT
+    }
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        O::IS_TRANSPARENT.then(|| vec![output_columns.to_vec()])
     }
 }
 

@@ -5,6 +5,7 @@ mod cte;
 pub use cte::max_recursion;
 mod generate;
 mod grouping;
+mod hint;
 mod join;
 mod leaf;
 mod parse;
@@ -21,6 +22,7 @@ mod unary;
 mod view;
 mod window;
 
+pub(crate) use hint::NamedHint;
 pub(crate) use join::{null_aware_anti_join, plain_join};
 pub(crate) use partition::is_partition_dependent;
 pub(crate) use project::filter_plan;
@@ -82,7 +84,8 @@ impl Analyzer<'_> {
             K::Distinct { input } => self.distinct(input),
             K::Deduplicate { input, columns, within_watermark } => self.deduplicate(input, columns, *within_watermark),
             K::SubqueryAlias { input, alias, qualifier, columns } => {
-                self.subquery_alias(input, alias, qualifier, columns)
+                let name = [qualifier.as_slice(), std::slice::from_ref(alias)].concat();
+                self.hinted(&name, || self.subquery_alias(input, alias, qualifier, columns))
             }
             K::Repartition { input, num_partitions, shuffle } => self.repartition(input, *num_partitions, *shuffle),
             K::RepartitionByExpression { input, expressions, num_partitions } => {

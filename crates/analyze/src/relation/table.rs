@@ -32,16 +32,25 @@ impl Analyzer<'_> {
             return Err(SparkError::unsupported("streaming reads"));
         }
         let name = self.table_name(name)?;
-        if let ([one], None) = (name.as_slice(), time_travel)
+        self.hinted(&name, || self.table_of_name(&name, options, time_travel))
+    }
+
+    fn table_of_name(
+        &self,
+        name: &[String],
+        options: &BTreeMap<String, String>,
+        time_travel: Option<&TimeTravel>,
+    ) -> Result<Resolved> {
+        if let ([one], None) = (name, time_travel)
             && let Some(resolved) = self.cte(one)?
         {
             return Ok(resolved);
         }
-        if let Some(source) = self.context.table(&name, options, time_travel)? {
+        if let Some(source) = self.context.table(name, options, time_travel)? {
             self.reads_data.set(true);
             return self.source(source);
         }
-        if let [format, path] = name.as_slice()
+        if let [format, path] = name
             && self.context.is_data_source(format)
         {
             let request = FileScanRequest {
@@ -57,10 +66,10 @@ impl Analyzer<'_> {
             // The first part is no catalog, so that it belongs to the namespace.
             return Err(SparkError::new(
                 "REQUIRES_SINGLE_PART_NAMESPACE",
-                [("sessionCatalog", self.eval.current_catalog.clone()), ("identifier", quoted_name(&name))],
+                [("sessionCatalog", self.eval.current_catalog.clone()), ("identifier", quoted_name(name))],
             ));
         }
-        Err(SparkError::new("TABLE_OR_VIEW_NOT_FOUND", [("relationName", quoted_name(&name))]))
+        Err(SparkError::new("TABLE_OR_VIEW_NOT_FOUND", [("relationName", quoted_name(name))]))
     }
 
     pub(super) fn data_source(

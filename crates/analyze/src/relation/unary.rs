@@ -1,4 +1,4 @@
-//! Operators with one input that keep its columns: limits, distinct, partitioning, sampling, hints, metrics.
+//! Operators with one input that keep its columns: limits, distinct, partitioning, sampling, metrics.
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
@@ -6,7 +6,7 @@ use datafusion::logical_expr::{Distinct, Limit, LogicalPlan, LogicalPlanBuilder,
 use firesteel_functions::TypedExpr;
 use firesteel_functions::cast::{CastMode, cast};
 use firesteel_plan::relation::SampleMethod;
-use firesteel_plan::{DataType, Expr, ExprKind, Relation, Result, SparkError};
+use firesteel_plan::{DataType, Expr, ExprKind, JavaException, Relation, Result, SparkError};
 
 use super::setop::has_map;
 use crate::analyzer::{Analyzer, ObservedMetrics};
@@ -187,39 +187,6 @@ impl Analyzer<'_> {
         set.unwrap_or(200)
     }
 
-    /// Partitioning hints are partitioning. Join hints only advise, and are not followed yet.
-    pub(super) fn hint(&self, input: &Relation, name: &str, parameters: &[Expr]) -> Result<Resolved> {
-        let number = |e: &Expr| match e.kind.as_ref() {
-            ExprKind::Literal(firesteel_plan::Literal::Integer(n)) => Some(*n),
-            _ => None,
-        };
-        let (count, columns): (Vec<_>, Vec<_>) = parameters.iter().partition(|p| number(p).is_some());
-        let columns: Vec<Expr> = columns.into_iter().map(hint_column).collect();
-        let count = count.first().and_then(|e| number(e));
-        match name.to_uppercase().as_str() {
-            "COALESCE" => match count {
-                Some(n) => self.repartition(input, n, false),
-                None => Err(hint_error(name)),
-            },
-            "REPARTITION" if columns.is_empty() => match count {
-                Some(n) => self.repartition(input, n, true),
-                None => self.repartition_by(input, &[], None),
-            },
-            "REPARTITION" => self.repartition_by(input, &columns, count),
-            "REPARTITION_BY_RANGE" => {
-                let orders: Vec<Expr> = columns
-                    .into_iter()
-                    .map(|c| match c.kind.as_ref() {
-                        ExprKind::SortOrder(_) => c,
-                        _ => ExprKind::SortOrder(c.asc()).into(),
-                    })
-                    .collect();
-                self.repartition_by(input, &orders, count)
-            }
-            _ => self.relation(input),
-        }
-    }
-
     pub(super) fn sample(&self, input: &Relation, method: &SampleMethod, seed: Option<i64>) -> Result<Resolved> {
         let input = self.relation(input)?;
         match method {
@@ -316,8 +283,8 @@ pub(crate) fn limit_plan(plan: LogicalPlan, skip: i64, fetch: Option<i64>) -> Lo
 
 fn partition_count(n: i32) -> Result<usize> {
     usize::try_from(n).ok().filter(|n| *n > 0).ok_or_else(|| {
-        SparkError::new("INVALID_PARAMETER_VALUE.NUM_PARTITIONS", [("numPartitions", n.to_string())])
-            .with_message(format!("The number of partitions ({n}) must be positive."))
+        let message = format!("requirement failed: Number of partitions ({n}) must be positive.");
+        SparkError::java(JavaException::IllegalArgument, message)
     })
 }
 
@@ -328,17 +295,4 @@ fn direct_partition_id(expressions: &[Expr]) -> Option<&Expr> {
         ExprKind::Function(call) if call.name == ["direct_shuffle_partition_id"] => call.arguments.first(),
         _ => None,
     }
-}
-
-/// Hints name columns by strings over Connect.
-fn hint_column(expr: &Expr) -> Expr {
-    match expr.kind.as_ref() {
-        ExprKind::Literal(firesteel_plan::Literal::String(name)) => Expr::name(name),
-        _ => expr.clone(),
-    }
-}
-
-fn hint_error(name: &str) -> SparkError {
-    SparkError::new("INVALID_HINT_PARAMETER", [("hintName", name)])
-        .with_message(format!("The hint {name} needs a number of partitions."))
 }

@@ -48,6 +48,8 @@ static UNSUPPORTED: Class = Class(
     "org.apache.spark.SparkUnsupportedOperationException",
     &["java.lang.UnsupportedOperationException", "java.lang.RuntimeException", "java.lang.Exception"],
 );
+static JAVA_ILLEGAL_ARGUMENT: Class =
+    Class("java.lang.IllegalArgumentException", &["java.lang.RuntimeException", "java.lang.Exception"]);
 static NO_SUCH_ELEMENT: Class = Class(
     "org.apache.spark.SparkNoSuchElementException",
     &["java.util.NoSuchElementException", "java.lang.RuntimeException", "java.lang.Exception"],
@@ -142,6 +144,7 @@ pub(super) fn hierarchy(error: &SparkError) -> Vec<&'static str> {
 fn class_of(error: &SparkError) -> &'static Class {
     match error.java_exception() {
         Some(JavaException::Arithmetic) => return &JAVA_ARITHMETIC,
+        Some(JavaException::IllegalArgument) => return &JAVA_ILLEGAL_ARGUMENT,
         Some(JavaException::MissingFormatArgument) => return &JAVA_MISSING_FORMAT_ARGUMENT,
         None => {}
     }
