@@ -30,6 +30,7 @@ use tokio::sync::OnceCell;
 
 use crate::context::StatementContext;
 use crate::error::{from_arrow, from_datafusion};
+use crate::execution::unless_cancelled;
 use crate::jobs::JobDescription;
 use crate::session::StorageLevel;
 
@@ -134,6 +135,14 @@ impl Cache {
     }
 }
 
+/// Marks the schema of kept rows, so that a plan shows where they come from.
+const PERSISTED: &str = "firesteel.persisted";
+
+/// Whether a scan reads kept rows.
+pub fn is_persisted(schema: &SchemaRef) -> bool {
+    schema.metadata().contains_key(PERSISTED)
+}
+
 /// A relation whose rows are kept from their first use on.
 pub struct Cached {
     context: StatementContext,
@@ -169,7 +178,8 @@ impl Cached {
         let fields = schema.fields().iter().enumerate();
         let fields: Vec<_> =
             fields.map(|(i, f)| f.as_ref().clone().with_name(format!("c{i}")).with_nullable(true)).collect();
-        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+        let metadata = [(PERSISTED.to_string(), String::new())].into();
+        let schema = Arc::new(arrow::datatypes::Schema::new_with_metadata(fields, metadata));
         Self { context, analyzed, level, is_stale: false, schema, rows: OnceCell::new() }
     }
 
@@ -196,7 +206,7 @@ impl Cached {
     async fn compute(&self) -> Result<Kept> {
         let description = JobDescription { description: "persist".into(), ..Default::default() };
         let (kept, _) = crate::run::run_job(&self.context, &self.analyzed, description, async |planned| {
-            self.keep(&planned.plan, &planned.task).await
+            unless_cancelled(&self.context.cancel, self.keep(&planned.plan, &planned.task)).await
         })
         .await?;
         Ok(kept)

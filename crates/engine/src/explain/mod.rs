@@ -1,4 +1,6 @@
 //! `EXPLAIN`: the plans as text, and what a plan reads.
+mod operators;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -6,7 +8,6 @@ use std::sync::Arc;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, displayable};
 use firesteel_analyze::AnalyzedPlan;
 use firesteel_lake::FileTable;
 use firesteel_plan::command::ExplainMode;
@@ -15,6 +16,8 @@ use firesteel_plan::{Relation, Result};
 use crate::context::StatementContext;
 use crate::error::from_datafusion;
 use crate::run::{self, Parameters};
+
+use operators::Operators;
 
 /// `EXPLAIN [mode]` of a query.
 pub async fn query(
@@ -25,7 +28,7 @@ pub async fn query(
     mode: ExplainMode,
 ) -> Result<String> {
     let planned = run::physical(context, &analyzed.plan).await?;
-    let physical = displayable(planned.plan.as_ref()).indent(false).to_string();
+    let physical = Operators::of(&planned.plan).tree();
     let optimized = || {
         let state = crate::state::of_session(&context.session, 0);
         state.optimize(&analyzed.plan).map(|plan| plan.display_indent().to_string()).map_err(from_datafusion)
@@ -46,9 +49,10 @@ pub async fn query(
         ExplainMode::Cost => {
             write!(
                 text,
-                "== Optimized Logical Plan ==\n{}\n\n== Physical Plan ==\n{}",
+                "== Optimized Logical Plan ==\n{}, {}\n\n== Physical Plan ==\n{}\n",
                 optimized()?,
-                costs(&planned.plan)
+                operators::statistics(&planned.plan),
+                Operators::of(&planned.plan).tree_with_statistics()
             )
         }
         ExplainMode::Codegen => write!(
@@ -56,7 +60,7 @@ pub async fn query(
             "Found 0 WholeStageCodegen subtrees: Firesteel runs compiled operators and generates no code.\n\n== Physical \
              Plan ==\n{physical}"
         ),
-        ExplainMode::Formatted => write!(text, "== Physical Plan ==\n{}", formatted(&planned.plan)),
+        ExplainMode::Formatted => write!(text, "== Physical Plan ==\n{}\n", Operators::of(&planned.plan).numbered()),
     };
     Ok(text)
 }
@@ -87,36 +91,6 @@ fn unresolved(relation: &Relation) -> String {
     let text = format!("{:?}", relation.kind);
     let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
     format!("'{name}")
-}
-
-fn costs(plan: &Arc<dyn ExecutionPlan>) -> String {
-    displayable(plan.as_ref()).set_show_statistics(true).indent(true).to_string()
-}
-
-/// A numbered tree of operators, then the details of each.
-fn formatted(plan: &Arc<dyn ExecutionPlan>) -> String {
-    fn walk(plan: &Arc<dyn ExecutionPlan>, depth: usize, next: &mut usize, tree: &mut String, details: &mut String) {
-        *next += 1;
-        let number = *next;
-        let indent = if depth == 0 { String::new() } else { format!("{}+- ", "   ".repeat(depth - 1)) };
-        let _ = writeln!(tree, "{indent}{} ({number})", plan.name());
-        let line = displayable(plan.as_ref()).one_line().to_string();
-        let output: Vec<String> = plan.schema().fields().iter().map(|f| f.name().clone()).collect();
-        let _ = write!(
-            details,
-            "\n({number}) {}\nOutput [{}]: [{}]\nArguments: {}\n",
-            plan.name(),
-            output.len(),
-            output.join(", "),
-            line.trim()
-        );
-        for child in plan.children() {
-            walk(child, depth + 1, next, tree, details);
-        }
-    }
-    let (mut next, mut tree, mut details) = (0, String::new(), String::new());
-    walk(plan, 0, &mut next, &mut tree, &mut details);
-    format!("{tree}\n{details}")
 }
 
 /// URLs of the files below a plan.
