@@ -265,9 +265,6 @@ impl Analyzer<'_> {
         if let (true, Some(typed)) = (known || is_metadata_column, self.lookup(name, scope)?) {
             return Ok(typed);
         }
-        if known {
-            return Err(self.unresolved_column(name, scope));
-        }
         Err(SparkError::new("CANNOT_RESOLVE_DATAFRAME_COLUMN", [("name", quoted_name(name))]))
     }
 
@@ -303,18 +300,20 @@ impl Analyzer<'_> {
         if suggestions.is_empty() {
             return SparkError::new("UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", [("objectName", quoted_name(name))]);
         }
-        let wanted = name.join(".").to_lowercase();
-        suggestions.sort_by_key(|a| edit_distance(&suggestion_text(a, name.len() > 1).to_lowercase(), &wanted));
-        let list: Vec<_> = suggestions
+        let qualified = name.len() > 1 || has_many_qualifiers(&scope.output);
+        let mut list: Vec<String> = suggestions
             .iter()
-            .take(SUGGESTIONS_MAX)
             .map(|a| {
-                let qualified = name.len() > 1 || has_many_qualifiers(&scope.output);
                 let mut parts = if qualified { a.qualifier.clone() } else { vec![] };
                 parts.push(a.name.clone());
                 quoted_name(&parts)
             })
             .collect();
+        list.sort();
+        // Spark measures the quoted suggestion against the bare name.
+        let wanted = name.join(".");
+        list.sort_by_key(|suggestion| edit_distance(suggestion, &wanted));
+        list.truncate(SUGGESTIONS_MAX);
         SparkError::new(
             "UNRESOLVED_COLUMN.WITH_SUGGESTION",
             [("objectName", quoted_name(name)), ("proposal", list.join(", "))],
@@ -339,13 +338,6 @@ impl Analyzer<'_> {
         let path = firesteel_plan::parse_multipart_identifier(field)?;
         let value = value.map(|v| self.expression(v, scope)).transpose()?;
         firesteel_functions::structs::update_fields(child, &path, value, &self.eval)
-    }
-}
-
-fn suggestion_text(attribute: &Attribute, qualified: bool) -> String {
-    match attribute.qualifier.last() {
-        Some(last) if qualified => format!("{last}.{}", attribute.name),
-        _ => attribute.name.clone(),
     }
 }
 

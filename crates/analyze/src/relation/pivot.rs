@@ -123,6 +123,9 @@ impl Analyzer<'_> {
         let items = self.select_list(aggregates, &scope)?;
         let mut outputs: Vec<SelectItem> = groups.iter().cloned().map(SelectItem::Value).collect();
         let groups: Vec<TypedExpr> = groups.into_iter().map(|group| group.typed).collect();
+        let fixed_width =
+            |item: &SelectItem| matches!(item, SelectItem::Value(v) if is_fixed_width(&v.typed.data_type));
+        let null_without_rows = items.iter().all(fixed_width);
         for pivot in &pivots {
             let matches = self.builtin("<=>", vec![column.clone(), pivot.value.clone()])?;
             for (item, written) in items.iter().zip(aggregates) {
@@ -134,7 +137,10 @@ impl Analyzer<'_> {
                     let message = format!("PIVOT needs aggregate functions, but {column} stands in none.");
                     return Err(SparkError::new("_LEGACY_ERROR_TEMP_1006", [("sql", column)]).with_message(message));
                 }
-                let typed = with_filter(&value.typed, &matches.expr)?;
+                let mut typed = with_filter(&value.typed, &matches.expr)?;
+                if null_without_rows {
+                    typed = self.null_without_rows(typed, &matches.expr)?;
+                }
                 let named = matches!(written.kind.as_ref(), ExprKind::Alias { .. });
                 let name = match (items.len(), named) {
                     (1, _) => pivot.name.clone(),
@@ -147,6 +153,17 @@ impl Analyzer<'_> {
         let mut resolved = self.build_aggregate(input, groups, None, outputs)?;
         resolved.extend = None;
         Ok(resolved)
+    }
+
+    /// NULL where no row of the group satisfies `condition`, even for an aggregate that would count none. Spark computes
+    /// pivots of fixed-width results that way: each group and value first, then one row of them.
+    fn null_without_rows(&self, typed: TypedExpr, condition: &DfExpr) -> Result<TypedExpr> {
+        let rows =
+            self.builtin("count", vec![TypedExpr::literal(ScalarValue::Int32(Some(1)), DataType::Integer, "1")])?;
+        let none = TypedExpr::literal(ScalarValue::Int64(Some(0)), DataType::Long, "0");
+        let any = self.builtin(">", vec![with_filter(&rows, condition)?, none])?;
+        let null = TypedExpr::null(typed.data_type.clone());
+        self.builtin("if", vec![any, typed, null])
     }
 
     /// The pivot column's distinct values in order, for pivots that name none.
@@ -205,6 +222,10 @@ fn qualified_column(typed: &TypedExpr, input: &Resolved) -> Option<String> {
     Some(firesteel_plan::identifier::qualified_name(&parts))
 }
 
+fn is_fixed_width(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Boolean) || data_type.is_numeric()
+}
+
 /// `spark.sql.pivotMaxValues`
 const PIVOT_VALUES_MAX: usize = 10_000;
 
@@ -232,12 +253,13 @@ pub(super) fn transpose(analyzer: &Analyzer<'_>, input: Resolved, key: TypedExpr
     let others: Vec<Attribute> = input.output.iter().filter(|a| a.id != key_id).cloned().collect();
     let mut common = DataType::Null;
     for attribute in &others {
-        common = coerce::wider_type(&common, &attribute.data_type, &analyzer.eval).ok_or_else(|| {
-            SparkError::new(
-                "TRANSPOSE_NO_LEAST_COMMON_TYPE",
-                [("dt1", common.sql()), ("dt2", attribute.data_type.sql())],
-            )
-        })?;
+        common =
+            coerce::wider_type_without_strings(&common, &attribute.data_type, &analyzer.eval).ok_or_else(|| {
+                SparkError::new(
+                    "TRANSPOSE_NO_LEAST_COMMON_TYPE",
+                    [("dt1", common.sql()), ("dt2", attribute.data_type.sql())],
+                )
+            })?;
     }
     let max: usize =
         analyzer.eval.get("spark.sql.transposeMaxValues").and_then(|v| v.parse().ok()).unwrap_or(TRANSPOSE_VALUES_MAX);

@@ -273,16 +273,15 @@ impl Analyzer<'_> {
                 let own = columns.get(index).map_or(DataType::Null, |c| c.data_type.clone());
                 common = Some(match common {
                     None => own,
-                    Some(known) => {
-                        firesteel_functions::coerce::wider_type(&known, &own, &self.eval).ok_or_else(|| {
+                    Some(known) => firesteel_functions::coerce::wider_type_without_strings(&known, &own, &self.eval)
+                        .ok_or_else(|| {
                             let list: Vec<_> = groups
                                 .iter()
                                 .filter_map(|(c, _)| c.get(index))
                                 .map(|c| format!("\"{}\" ({})", c.data_type.sql(), c.sql))
                                 .collect();
                             SparkError::new("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", [("types", list.join(", "))])
-                        })?
-                    }
+                        })?,
                 });
             }
             types.push(common.unwrap_or(DataType::Null));

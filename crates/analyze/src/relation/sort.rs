@@ -24,7 +24,7 @@ impl Analyzer<'_> {
         if let Some(refused) = orders.iter().find(|o| input.keeps_groups_only() && o.typed.has_aggregate()) {
             return Err(SparkError::new(
                 "UNSUPPORTED_EXPR_FOR_OPERATOR",
-                [("invalidExprSqls", format!("[{}]", quoted_sql(&refused.typed)))],
+                [("invalidExprSqls", quoted_sql(&refused.typed))],
             )
             .with_origin(refused.typed.origin.as_ref()));
         }

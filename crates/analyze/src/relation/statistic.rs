@@ -270,7 +270,7 @@ impl Analyzer<'_> {
             let matches = self.builtin("==", vec![column.clone(), value.clone()])?;
             let count = self.builtin("count_if", vec![matches])?;
             let name = value.as_string_literal().unwrap_or("null").replace('`', "");
-            let attribute = Attribute::new(name, DataType::Long, true);
+            let attribute = Attribute::new(name, DataType::Long, false);
             items.push(SelectItem::Value(SelectValue { typed: count, attribute }));
         }
         Ok(Resolved { extend: None, ..self.build_aggregate(input, vec![row], None, items)? })
