@@ -54,6 +54,8 @@ def attempt(example, spark):
 @pytest.mark.parametrize("name", MODULES)
 def test_doctests(name, firesteel, los_angeles, monkeypatch):
     monkeypatch.setenv("SPARK_REMOTE", firesteel)
+    # Else the functions of the first examples look for a JVM.
+    monkeypatch.setenv("SPARK_CONNECT_MODE_ENABLED", "1")
     module = importlib.import_module(name)
     spark = servers.connect(firesteel)
     passed, failed = [], {}
