@@ -1,8 +1,9 @@
 //! Writing, in two phases: tasks write files where no reader looks and answer what they wrote; one commit moves them.
 //!
 //! ```text
-//!  WriteJob::start ──▶ run_task (per partition) ──▶ commit: [remove what is overwritten], rename, _SUCCESS
+//!  WriteJob::start ──▶ run_task (per partition) ──▶ commit: [set aside what is overwritten], rename, _SUCCESS
 //!   mode checked         <path>/_temporary/<job>/        abort: remove <path>/_temporary/<job>
+//!                        new: <above>/_temporary-<job>/  new: one rename of the whole directory
 //! ```
 //!
 //! Names that begin with `_` are not read, so a write that fails or is killed leaves no rows behind.
