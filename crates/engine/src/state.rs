@@ -16,8 +16,8 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
 use crate::exec::{
-    BuildBudget, FollowJoinHints, GatherInOrder, LimitBuilds, LimitRecursion, RecursionLimits, RemoveProvenNotNull,
-    StreamKeptSide,
+    BuildBudget, FollowJoinHints, GatherInOrder, KeepCrossOrder, LimitBuilds, LimitRecursion, RecursionLimits,
+    RemoveProvenNotNull,
 };
 use crate::session::Session;
 use firesteel_conf::parse::bytes as parse_bytes;
@@ -58,6 +58,8 @@ pub fn of_session(session: &Session, failures: usize) -> SessionState {
         if rule.name() == "join_selection" {
             rules.push(Arc::new(RemoveProvenNotNull));
             rules.push(rule);
+            rules.push(Arc::new(KeepCrossOrder));
+            rules.push(Arc::new(FollowJoinHints));
             rules.push(Arc::new(LimitBuilds(build_budget(session, failures))));
             continue;
         }
@@ -65,12 +67,7 @@ pub fn of_session(session: &Session, failures: usize) -> SessionState {
             rules.push(Arc::new(GatherInOrder));
             rules.push(Arc::new(LimitRecursion(recursion_limits(session))));
         }
-        let is_join_selection = rule.name() == "join_selection";
         rules.push(rule);
-        if is_join_selection {
-            rules.push(Arc::new(StreamKeptSide));
-            rules.push(Arc::new(FollowJoinHints));
-        }
     }
     SessionStateBuilder::new_with_default_features()
         .with_session_id(session.session_id().to_string())

@@ -265,7 +265,8 @@ impl Analyzer<'_> {
         if let (true, Some(typed)) = (known || is_metadata_column, self.lookup(name, scope)?) {
             return Ok(typed);
         }
-        Err(SparkError::new("CANNOT_RESOLVE_DATAFRAME_COLUMN", [("name", quoted_name(name))]))
+        let name = format!("\"{}\"", qualified_name(name));
+        Err(SparkError::new("CANNOT_RESOLVE_DATAFRAME_COLUMN", [("name", name)]))
     }
 
     /// Whether the columns that `typed` reads are carried by the current operator's input.

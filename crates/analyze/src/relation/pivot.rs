@@ -257,7 +257,7 @@ pub(super) fn transpose(analyzer: &Analyzer<'_>, input: Resolved, key: TypedExpr
             coerce::wider_type_without_strings(&common, &attribute.data_type, &analyzer.eval).ok_or_else(|| {
                 SparkError::new(
                     "TRANSPOSE_NO_LEAST_COMMON_TYPE",
-                    [("dt1", common.sql()), ("dt2", attribute.data_type.sql())],
+                    [("dt1", format!("\"{}\"", common.sql())), ("dt2", format!("\"{}\"", attribute.data_type.sql()))],
                 )
             })?;
     }

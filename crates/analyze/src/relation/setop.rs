@@ -183,7 +183,7 @@ impl Analyzer<'_> {
                     let names: Vec<_> = right.output.iter().map(|a| a.name.clone()).collect();
                     return Err(SparkError::new(
                         "UNRESOLVED_COLUMN_AMONG_FIELD_NAMES",
-                        [("colName", format!("`{}`", attribute.name)), ("fieldNames", names.join(", "))],
+                        [("colName", attribute.name.clone()), ("fieldNames", names.join(", "))],
                     )
                     .with_cause("_LEGACY_ERROR_TEMP_1113"));
                 }

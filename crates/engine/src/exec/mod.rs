@@ -9,6 +9,6 @@ mod recursion;
 pub use builds::{BuildBudget, LimitBuilds};
 pub use gather::{GatherExec, GatherInOrder};
 pub use join_hints::FollowJoinHints;
-pub use join_order::StreamKeptSide;
+pub use join_order::KeepCrossOrder;
 pub use not_null::RemoveProvenNotNull;
 pub use recursion::{LimitRecursion, RecursionLimits};
