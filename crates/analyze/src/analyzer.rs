@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
+use firesteel_functions::datetime::time_type;
 use firesteel_functions::{EvalContext, TypedExpr};
 use firesteel_plan::relation::Cte;
 use firesteel_plan::{Expr, Relation, Result, SparkError, StructType};
@@ -58,6 +59,8 @@ pub struct Analyzer<'a> {
     pub(crate) routines: RefCell<Vec<String>>,
     /// Whether a table or view was read, here or in a body below.
     pub(crate) reads_data: Rc<Cell<bool>>,
+    /// Set while the function of `f(…) OVER (…)` is looked up.
+    pub(crate) has_over: Cell<bool>,
 }
 
 #[derive(Clone)]
@@ -108,12 +111,16 @@ impl<'a> Analyzer<'a> {
             depth: Cell::new(0),
             routines: RefCell::default(),
             reads_data: Rc::default(),
+            has_over: Cell::new(false),
         }
     }
 
     /// Analyzes a query.
     pub fn analyze(&self, relation: &Relation) -> Result<AnalyzedPlan> {
         let resolved = self.relation(relation)?.sealed()?;
+        for attribute in &resolved.output {
+            time_type::check(&attribute.data_type, &self.eval)?;
+        }
         Ok(AnalyzedPlan {
             schema: resolved.schema(),
             plan: unnest(resolved.plan)?,

@@ -90,6 +90,15 @@ pub struct Resolved {
     pub plan_outputs: HashMap<i64, Vec<Vec<Attribute>>>,
     /// How columns that a projection dropped can be had again (ORDER BY and filters may use them).
     pub extend: Option<Arc<Extend>>,
+    /// Columns of windows of time, among `hidden`.
+    pub time_windows: Vec<TimeWindow>,
+}
+
+/// A column of windows, and the expression that made it.
+#[derive(Clone)]
+pub struct TimeWindow {
+    pub key: DfExpr,
+    pub attribute: Attribute,
 }
 
 /// See [`Resolved::extend`]: the projection or aggregate, and what was put on top of it since.
@@ -118,7 +127,7 @@ pub enum Above {
 
 impl Resolved {
     pub fn new(plan: LogicalPlan, output: Vec<Attribute>) -> Self {
-        Self { plan, output, hidden: vec![], plan_outputs: HashMap::new(), extend: None }
+        Self { plan, output, hidden: vec![], plan_outputs: HashMap::new(), extend: None, time_windows: vec![] }
     }
 
     pub fn schema(&self) -> StructType {
@@ -174,11 +183,11 @@ impl Resolved {
         let exact = fields.len() == self.output.len()
             && fields.iter().zip(&self.output).all(|(field, attribute)| *field.name() == attribute.id);
         if exact {
-            return Ok(Self { hidden: vec![], extend: None, ..self });
+            return Ok(Self { hidden: vec![], extend: None, time_windows: vec![], ..self });
         }
         let columns: Vec<_> = self.output.iter().map(Attribute::column).collect();
         let plan = LogicalPlanBuilder::from(self.plan).project(columns).and_then(|b| b.build());
-        Ok(Self { plan: plan.map_err(from_datafusion)?, hidden: vec![], extend: None, ..self })
+        Ok(Self { plan: plan.map_err(from_datafusion)?, hidden: vec![], extend: None, time_windows: vec![], ..self })
     }
 
     /// A projection that gives every output column a new id.

@@ -1,8 +1,11 @@
 //! Functions that Spark has in packages of their own, which a session has to load: Avro and Protocol Buffers. They answer
 //! as Spark does without the package.
-use firesteel_plan::{Result, SparkError};
+use firesteel_plan::{DataType, Result, SparkError};
 
+use crate::fold::fold_string;
+use crate::quote;
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
+use crate::typed::TypedExpr;
 
 fn not_loaded(condition: &str, name: &str) -> Result<Built> {
     Err(SparkError::new(condition, [("functionName", name.to_uppercase())]))
@@ -12,7 +15,36 @@ fn avro(context: &BuildContext<'_>, _: Arguments<'_>) -> Result<Built> {
     not_loaded("AVRO_NOT_LOADED_SQL_FUNCTIONS_UNUSABLE", context.called_as)
 }
 
-fn protobuf(context: &BuildContext<'_>, _: Arguments<'_>) -> Result<Built> {
+/// What Spark looks at before the package: the data of `to_protobuf`, the message's name and the descriptor file.
+fn protobuf(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
+    let name = context.called_as.to_lowercase();
+    arguments.expect(&name, 2, 4)?;
+    let mut values = arguments.values;
+    values.resize_with(4, || TypedExpr::null(DataType::Null));
+    let texts: Vec<&str> = values.iter().map(|v| v.sql.as_str()).collect();
+    let sql = format!("{name}({})", texts.join(", "));
+    let fail = |error: SparkError| Err(error.with_origin(context.origin.as_ref()));
+    if name == "to_protobuf" && !matches!(values[0].data_type, DataType::Struct(_)) {
+        let parameters = [("inputName", "data".to_string()), ("inputType", quote::sql_type(&values[0].data_type))];
+        return fail(quote::mismatch("NON_STRUCT_TYPE", &sql, parameters));
+    }
+    if !(values[1].is_foldable() && values[1].data_type.is_string()) {
+        let message = format!(
+            "The second argument of the {} SQL function must be a constant string representing the Protobuf message name",
+            name.to_uppercase()
+        );
+        return fail(quote::mismatch(
+            "TYPE_CHECK_FAILURE_WITH_HINT",
+            &sql,
+            [("msg", message), ("hint", String::new())],
+        ));
+    }
+    if values[2].data_type.is_string()
+        && let Some(path) = fold_string(&values[2])?
+        && !std::path::Path::new(&path).exists()
+    {
+        return fail(SparkError::new("PROTOBUF_DESCRIPTOR_FILE_NOT_FOUND", [("filePath", path)]));
+    }
     not_loaded("PROTOBUF_NOT_LOADED_SQL_FUNCTIONS_UNUSABLE", context.called_as)
 }
 

@@ -21,6 +21,15 @@ pub fn fits(value: i128, precision: u8) -> bool {
     value.unsigned_abs() < pow10(u32::from(precision)).unsigned_abs()
 }
 
+/// What Java's `longValue` leaves of a number.
+pub fn low_64_bits(value: &num_bigint::BigInt) -> i64 {
+    let bytes = value.to_signed_bytes_le();
+    let mut low = [if value.sign() == num_bigint::Sign::Minus { 0xFF } else { 0 }; 8];
+    let length = bytes.len().min(8);
+    low[..length].copy_from_slice(&bytes[..length]);
+    i64::from_le_bytes(low)
+}
+
 /// `value / 10^exponent`, rounded half away from zero.
 pub fn divide_pow10_half_up(value: i128, exponent: u32) -> i128 {
     if exponent == 0 {

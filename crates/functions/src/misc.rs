@@ -77,10 +77,10 @@ fn assert_true(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<B
     Ok(Built::Expr(TypedExpr::new(expr, DataType::Null, true, sql).with_origin(context.origin.clone())))
 }
 
-/// Calls of Java code.
-fn java(context: &BuildContext<'_>, _: Arguments<'_>) -> Result<Built> {
-    let error = SparkError::unsupported(format!("the function {}, which runs Java code", context.called_as));
-    Err(error.with_origin(context.origin.as_ref()))
+/// Measures are defined by metric views, which there are none of.
+fn measure(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
+    let expr = arguments.one(context.called_as)?;
+    Err(SparkError::internal(format!("measure({}) outside of a query of a metric view", expr.sql)))
 }
 
 macro_rules! misc {
@@ -135,13 +135,7 @@ pub static FUNCTIONS: &[Function] = &[
     ),
     misc!("current_user", &["user", "session_user"], session, "current_user() - The name of the user.", &[], "3.2.0"),
     misc!("version", &[], session, "version() - The version of Spark, and a revision.", &[], "3.0.0"),
+    misc!("measure", &[], measure, "measure(expr) - A measure that a metric view defines.", &[], "4.2.0")
+        .with_kind(FunctionKind::Aggregate),
     misc!("typeof", &[], type_of, "typeof(expr) - The name of the type.", &[("SELECT typeof(1)", "int")], "3.0.0"),
-    misc!(
-        "reflect",
-        &["java_method", "try_reflect"],
-        java,
-        "reflect(class, method[, ...]) - Calls a Java method; not supported.",
-        &[],
-        "2.0.0"
-    ),
 ];

@@ -80,7 +80,8 @@ fn plain(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
         _ => ("monotonically_increasing_id", DataType::Long),
     };
     let marker = call(name, data_type, vec![], context.eval);
-    Ok(Built::Expr(marker.with_sql(format!("{}()", context.called_as.to_uppercase()))))
+    let shown = if name == "spark_partition_id" { "SPARK_PARTITION_ID()" } else { "monotonically_increasing_id()" };
+    Ok(Built::Expr(marker.with_sql(shown)))
 }
 
 fn file(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
@@ -91,6 +92,23 @@ fn file(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
         _ => ("input_file_block_length", DataType::Long),
     };
     Ok(Built::Expr(call(name, data_type, vec![], context.eval)))
+}
+
+/// `input_file_name()` from the path of a file, whose URL has an empty host here.
+pub fn file_name(path: Expr) -> Expr {
+    let kernel: crate::scalar::Kernel = |args| {
+        let paths = crate::view::strings(args, 0)?;
+        crate::rows::text(args.rows, |row, out| {
+            let path = paths.get(row)?;
+            match path.strip_prefix("file:/") {
+                Some(rest) if !rest.starts_with('/') => out.extend(["file:///", rest]),
+                _ => out.push_str(path),
+            }
+            Some(())
+        })
+    };
+    let path = TypedExpr::new(path, DataType::STRING, true, "file_path");
+    SparkScalar::call("input_file_name", kernel, vec![path], DataType::STRING, true, &Arc::default()).build().expr
 }
 
 /// What `input_file_name()` and its like are where no file is read.

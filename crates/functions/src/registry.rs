@@ -196,20 +196,30 @@ impl Function {
             let error = SparkError::new("INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION", class);
             return Err(error.with_origin(context.origin.as_ref()));
         }
-        match &self.build {
+        let given = arguments.values.len() + arguments.lambdas.len();
+        let types: Vec<DataType> = arguments.values.iter().map(|value| value.data_type.clone()).collect();
+        let built = match &self.build {
             Build::Signature(signature) => signature.build(self, context, arguments).map(Built::Expr),
             Build::Custom(build) => build(context, arguments),
-            Build::Analyzer => Err(SparkError::internal(format!("{} is resolved by the analyzer", self.name))),
-        }
+            Build::Analyzer => {
+                return Err(SparkError::internal(format!("{} is resolved by the analyzer", self.name)));
+            }
+        };
+        let built = built.map_err(|error| crate::counts::as_shown(error, self, context, given))?;
+        crate::datetime::time_type::check_call(self, &types, &built, context.eval)?;
+        Ok(built)
     }
 }
 
 /// Every family's table.
 static FAMILIES: &[&[Function]] = &[
+    crate::sketches::count_min::FUNCTIONS,
     crate::sketches::hll::FUNCTIONS,
     crate::sketches::kll::AGGREGATES,
     crate::sketches::kll::SCALARS,
     crate::sketches::theta::FUNCTIONS,
+    crate::sketches::top_k::AGGREGATES,
+    crate::sketches::top_k::SCALARS,
     crate::sketches::tuple::AGGREGATES,
     crate::sketches::tuple::SCALARS,
     crate::arithmetic::FUNCTIONS,
@@ -244,6 +254,7 @@ static FAMILIES: &[&[Function]] = &[
     crate::higher_order::maps::FUNCTIONS,
     crate::maps::build::FUNCTIONS,
     crate::maps::read::FUNCTIONS,
+    crate::java_methods::FUNCTIONS,
     crate::json::csv::FUNCTIONS,
     crate::json::structs::FUNCTIONS,
     crate::json::text::FUNCTIONS,
@@ -279,15 +290,19 @@ static FAMILIES: &[&[Function]] = &[
     crate::aggregates::hll::FUNCTIONS,
     crate::aggregates::linear::FUNCTIONS,
     crate::aggregates::moments::FUNCTIONS,
+    crate::aggregates::percentile_approx::FUNCTIONS,
     crate::aggregates::percentiles::FUNCTIONS,
+    crate::aggregates::product::FUNCTIONS,
     crate::aggregates::sums::FUNCTIONS,
     crate::aggregates::variant_schema::FUNCTIONS,
     crate::aggregates::vectors::FUNCTIONS,
     crate::datetime::arithmetic::FUNCTIONS,
+    crate::datetime::bucket::FUNCTIONS,
     crate::datetime::convert::FUNCTIONS,
     crate::datetime::current::FUNCTIONS,
     crate::datetime::fields::FUNCTIONS,
     crate::datetime::make::FUNCTIONS,
+    crate::datetime::windows::FUNCTIONS,
     crate::interval::make::FUNCTIONS,
     crate::window_functions::FUNCTIONS,
     crate::variant::functions::FUNCTIONS,

@@ -43,6 +43,8 @@ pub enum Accept {
     CalendarInterval,
     /// A number or an interval of any kind
     NumericOrInterval,
+    /// A number, or an interval of months or of days and time
+    NumericOrAnsiInterval,
     /// Any ARRAY
     Array,
     /// Any MAP

@@ -163,27 +163,32 @@ fn try_parse_url(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     parse_rows(args, true)
 }
 
-fn url_encode(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
+/// Appends `text` as a form sends it.
+pub fn encode(text: &str, out: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let input = view::strings(args, 0)?;
-    rows::text(args.rows, |row, out| {
-        for byte in input.get(row)?.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => out.push(char::from(byte)),
-                b' ' => out.push('+'),
-                _ => {
-                    out.push('%');
-                    out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-                    out.push(char::from(DIGITS[usize::from(byte & 15)]));
-                }
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => out.push(char::from(byte)),
+            b' ' => out.push('+'),
+            _ => {
+                out.push('%');
+                out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+                out.push(char::from(DIGITS[usize::from(byte & 15)]));
             }
         }
+    }
+}
+
+fn url_encode(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
+    let input = view::strings(args, 0)?;
+    rows::text(args.rows, |row, out| {
+        encode(input.get(row)?, out);
         Some(())
     })
 }
 
 /// `None` where an escape is not complete.
-fn decode(text: &str) -> Option<String> {
+pub fn decode(text: &str) -> Option<String> {
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
     while let [first, after @ ..] = rest {
         rest = after;

@@ -132,6 +132,25 @@ impl DataType {
         Self::Struct(StructType::new(fields))
     }
 
+    /// The same type with the default collation everywhere.
+    pub fn without_collations(&self) -> Self {
+        match self {
+            Self::String(_) => Self::STRING,
+            Self::Array(element, nullable) => Self::array(element.without_collations(), *nullable),
+            Self::Map(key, value, nullable) => {
+                Self::map(key.without_collations(), value.without_collations(), *nullable)
+            }
+            Self::Struct(fields) => {
+                let plain = |field: &StructField| StructField {
+                    data_type: field.data_type.without_collations(),
+                    ..field.clone()
+                };
+                Self::structure(fields.fields.iter().map(plain).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
     pub fn is_integral(&self) -> bool {
         matches!(self, Self::Byte | Self::Short | Self::Integer | Self::Long)
     }

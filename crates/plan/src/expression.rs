@@ -218,6 +218,51 @@ pub enum FrameBound {
     Value(Expr),
 }
 
+impl ExprKind {
+    /// The expressions right below, those of subqueries left out.
+    pub fn children(&self) -> Vec<&Expr> {
+        fn orders(orders: &[SortOrder]) -> impl Iterator<Item = &Expr> {
+            orders.iter().map(|order| &order.child)
+        }
+        match self {
+            Self::Function(call) => {
+                let more = call.filter.iter().chain(&call.identifier);
+                call.arguments.iter().chain(more).chain(orders(&call.within_group)).collect()
+            }
+            Self::NamedArgument { value: child, .. }
+            | Self::Alias { child, .. }
+            | Self::Cast { child, .. }
+            | Self::CastToText { child, .. }
+            | Self::SortOrder(SortOrder { child, .. })
+            | Self::Lambda { body: child, .. }
+            | Self::IdentifierClause(child)
+            | Self::WithText { child, .. } => vec![child],
+            Self::Window { function, spec } => {
+                let mut all = vec![function];
+                if let WindowRef::Spec(spec) = spec {
+                    all.extend(spec.partition_by.iter().chain(orders(&spec.order_by)));
+                }
+                all
+            }
+            Self::ExtractValue { child, extraction } => vec![child, extraction],
+            Self::UpdateFields { child, value, .. } => std::iter::once(child).chain(value).collect(),
+            Self::InSubquery { values, .. } => values.iter().collect(),
+            Self::InlineUserDefinedFunction { arguments, .. } => arguments.iter().collect(),
+            Self::TableArgument { .. }
+            | Self::Literal(_)
+            | Self::Attribute { .. }
+            | Self::Star { .. }
+            | Self::Regex { .. }
+            | Self::ScalarSubquery(_)
+            | Self::Exists(_)
+            | Self::NamedParameter(_)
+            | Self::PositionalParameter(_)
+            | Self::SqlText(_)
+            | Self::Default => vec![],
+        }
+    }
+}
+
 impl From<ExprKind> for Expr {
     fn from(kind: ExprKind) -> Self {
         Self { kind: Box::new(kind), origin: None }

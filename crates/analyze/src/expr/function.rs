@@ -79,6 +79,7 @@ impl Analyzer<'_> {
             return Err(SparkError::new("NOT_A_SCALAR_FUNCTION", [("functionName", quoted_name(name))]));
         }
         self.check_modifiers(function, name, call)?;
+        let has_over = self.has_over.replace(false);
         if matches!(function.build, Build::Analyzer) {
             return self.plan_function(function, call, expr, scope).map(Built::Expr);
         }
@@ -97,6 +98,9 @@ impl Analyzer<'_> {
             is_operator: call.is_internal,
         };
         let mut arguments = arguments?;
+        if function.kind == FunctionKind::Aggregate && arguments.values.iter().any(TypedExpr::has_window) && !has_over {
+            return Err(SparkError::of("_LEGACY_ERROR_TEMP_1031"));
+        }
         self.pad_char_operands(function.name, &mut arguments.values, scope);
         let built = function.call(&context, arguments)?;
         if let (FunctionKind::Aggregate, Built::Expr(typed)) = (function.kind, &built)
@@ -116,7 +120,13 @@ impl Analyzer<'_> {
                 [("lca", quoted_name(&[alias])), ("aggFunc", super::quoted_sql(typed))],
             ));
         }
-        Ok(built)
+        match &built {
+            Built::Expr(typed) if function.kind == FunctionKind::Window && !has_over => {
+                let parameters = [("funcName", super::quoted_sql(typed))];
+                Err(SparkError::new("WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE", parameters))
+            }
+            _ => Ok(built),
+        }
     }
 
     /// DISTINCT, FILTER and IGNORE NULLS belong to aggregates and window functions.
@@ -134,8 +144,11 @@ impl Analyzer<'_> {
         if call.filter.is_some() && !aggregate {
             return refuse("FILTER CLAUSE");
         }
-        if call.ignore_nulls == Some(true) && !aggregate && function.kind != FunctionKind::Window {
+        if call.ignore_nulls == Some(true) && !MAY_IGNORE_NULLS.contains(&function.name) {
             return refuse("IGNORE NULLS");
+        }
+        if !call.within_group.is_empty() && !ORDERED.contains(&function.name) {
+            return refuse("WITHIN GROUP (ORDER BY ...)");
         }
         Ok(())
     }
@@ -161,6 +174,16 @@ impl Analyzer<'_> {
                     // struct(a AS b) and named arguments by alias keep their names in the text.
                     let typed = self.expression(child, scope)?;
                     arguments.values.push(with_alias(typed, names));
+                }
+                // `F.expr("*")` stands for the columns as `*` does.
+                ExprKind::SqlText(text) if text.trim().ends_with('*') => {
+                    let parsed = firesteel_sql::parse_expression(text, &self.parse_options())?;
+                    match parsed.kind.as_ref() {
+                        ExprKind::Star { .. } => {
+                            arguments.values.extend(self.expand_star_argument(function, &parsed, call, scope)?);
+                        }
+                        _ => arguments.values.push(self.expression(&parsed, scope)?),
+                    }
                 }
                 _ => arguments.values.push(self.expression(argument, scope)?),
             }
@@ -340,10 +363,12 @@ impl Analyzer<'_> {
         }
     }
 
-    /// Functions of `Build::Analyzer`: those that look at the grouping of the aggregate around them.
+    /// Functions of `Build::Analyzer`: those that look at the operator around them.
     fn plan_function(&self, function: &Function, call: &FunctionCall, expr: &Expr, scope: &Scope) -> Result<TypedExpr> {
         match function.name {
             "grouping" | "grouping_id" => self.grouping_function(function.name, call, scope),
+            "window" | "session_window" => self.time_window(call, expr, scope),
+            "window_time" => self.window_time(call, expr, scope),
             other => {
                 Err(SparkError::unsupported(format!("the function {other} here")).with_origin(expr.origin.as_ref()))
             }
@@ -362,6 +387,23 @@ impl Analyzer<'_> {
         Ok(TypedExpr::new(marker, data_type, false, sql))
     }
 }
+
+/// Functions that take IGNORE NULLS.
+const MAY_IGNORE_NULLS: &[&str] = &[
+    "any_value",
+    "array_agg",
+    "collect_list",
+    "collect_set",
+    "first",
+    "first_value",
+    "lag",
+    "last",
+    "last_value",
+    "lead",
+    "nth_value",
+];
+/// Functions that take WITHIN GROUP.
+const ORDERED: &[&str] = &["listagg", "mode", "percentile_cont", "percentile_disc"];
 
 /// `name => value` arguments in the order of the parameters.
 fn rearrange<'e>(function: &Function, arguments: &'e [Expr]) -> Result<Vec<&'e Expr>> {

@@ -15,10 +15,10 @@ use std::collections::{HashMap, HashSet};
 use firesteel_functions::cast::{CastMode, cast};
 use firesteel_functions::{TypedExpr, registry};
 use firesteel_plan::expression::EvalMode;
-use firesteel_plan::{Expr, ExprKind, Result, SparkError};
+use firesteel_plan::{DataType, Expr, ExprKind, Result, SparkError};
 
 use crate::analyzer::Analyzer;
-use crate::scope::{Attribute, Resolved};
+use crate::scope::{Attribute, Resolved, TimeWindow};
 
 pub(crate) use function::{is_routine, plain_column};
 pub(crate) use select_list::{SelectItem, SelectValue};
@@ -57,6 +57,8 @@ pub(crate) struct Scope {
     /// Columns below an aggregate that are neither grouped nor aggregated where they were used: a name that would mean
     /// one of them means something else.
     pub ungrouped: RefCell<HashSet<String>>,
+    /// Columns that calls of `window` and `session_window` mean.
+    pub time_windows: Vec<TimeWindow>,
 }
 
 /// Whose columns a name means where an operator sees those of its input and those below it.
@@ -85,6 +87,7 @@ impl Scope {
             output: resolved.output.clone(),
             hidden: resolved.hidden.clone(),
             plan_outputs: resolved.plan_outputs.clone(),
+            time_windows: resolved.time_windows.clone(),
             ..Self::default()
         }
     }
@@ -169,10 +172,15 @@ impl Analyzer<'_> {
         }
     }
 
-    fn cast_to(&self, child: &Expr, to: &firesteel_plan::DataType, mode: EvalMode, scope: &Scope) -> Result<TypedExpr> {
+    fn cast_to(&self, child: &Expr, to: &DataType, mode: EvalMode, scope: &Scope) -> Result<TypedExpr> {
         let child = self.expression(child, scope)?;
+        firesteel_functions::datetime::time_type::check(to, &self.eval)?;
         let word = if mode == EvalMode::Try { "TRY_CAST" } else { "CAST" };
-        let sql = format!("{word}({} AS {})", child.sql, crate::char_varchar::replaced(to).sql());
+        // Casts to nested types are not shown.
+        let sql = match to {
+            DataType::Array(..) | DataType::Map(..) | DataType::Struct(_) => child.sql.clone(),
+            _ => format!("{word}({} AS {})", child.sql, crate::char_varchar::replaced(to).sql()),
+        };
         let mode = match mode {
             EvalMode::Session => CastMode::of(&self.eval),
             EvalMode::Legacy => CastMode::Legacy,
@@ -186,10 +194,8 @@ impl Analyzer<'_> {
     pub(crate) fn condition(&self, expr: &Expr, scope: &Scope, operator: &str) -> Result<TypedExpr> {
         let condition = self.expression(expr, scope)?;
         match condition.data_type {
-            firesteel_plan::DataType::Boolean => Ok(condition),
-            firesteel_plan::DataType::Null => {
-                cast(condition, &firesteel_plan::DataType::Boolean, CastMode::of(&self.eval), &self.eval)
-            }
+            DataType::Boolean => Ok(condition),
+            DataType::Null => cast(condition, &DataType::Boolean, CastMode::of(&self.eval), &self.eval),
             ref other if operator == "join" => Err(SparkError::new(
                 "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE",
                 [("joinCondition", quoted_sql(&condition)), ("conditionType", format!("\"{}\"", other.sql()))],

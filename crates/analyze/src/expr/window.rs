@@ -26,7 +26,10 @@ impl Analyzer<'_> {
     pub(super) fn window(&self, function: &Expr, spec: &WindowRef, scope: &Scope) -> Result<TypedExpr> {
         let spec = self.window_spec(spec)?;
         scope.lateral_used.take();
-        let typed = self.expression(function, scope)?;
+        self.has_over.set(true);
+        let typed = self.expression(function, scope);
+        self.has_over.set(false);
+        let typed = typed?;
         let window = ResolvedWindow {
             partition_by: spec.partition_by.iter().map(|e| self.expression(e, scope)).collect::<Result<_>>()?,
             order_by: spec.order_by.iter().map(|o| self.sort_order(o, scope)).collect::<Result<_>>()?,
@@ -40,17 +43,16 @@ impl Analyzer<'_> {
             ));
         }
         let needs_order = window_only(function);
+        let required = Required::of(&typed, needs_order);
         if !typed.has_window() && !typed.has_aggregate() {
             return Err(SparkError::new("UNSUPPORTED_EXPR_FOR_WINDOW", [("sqlExpr", quoted_sql(&typed))]));
         }
         if needs_order && window.order_by.is_empty() {
-            return Err(SparkError::new("WINDOW_FUNCTION_WITHOUT_ORDER_BY", [("funcName", quoted_sql(&typed))])
-                .with_cause("_LEGACY_ERROR_TEMP_1037"));
+            let name = typed.sql.split('(').next().unwrap_or_default().to_lowercase();
+            let parameters = [("wf_name", name), ("wf_expr", typed.sql.clone())];
+            return Err(SparkError::new("WINDOW_FUNCTION_FRAME_NOT_ORDERED", parameters));
         }
-        let (frame, mut frame_sql) = self.frame(&window, needs_order, scope)?;
-        if let Some(offset) = offset_of(function) {
-            frame_sql = format!("ROWS BETWEEN {offset} FOLLOWING AND {offset} FOLLOWING");
-        }
+        let (frame, frame_sql) = self.frame(&window, &required, scope)?;
         let sql = format!("{} OVER ({})", typed.sql, window_sql(&window, &frame_sql));
         let partition_by: Vec<_> = window.partition_by.iter().map(|p| p.expr.clone()).collect();
         let order_by: Vec<_> = window.order_by.iter().map(ResolvedSort::to_datafusion).collect();
@@ -69,6 +71,10 @@ impl Analyzer<'_> {
             Ok(Transformed::new(windowed, true, TreeNodeRecursion::Jump))
         });
         let expr = expr.map_err(from_datafusion)?.data;
+        if matches!(&typed.expr, DfExpr::AggregateFunction(call) if call.params.distinct) {
+            let parameters = [("windowExpr", format!("\"{sql}\""))];
+            return Err(SparkError::new("DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", parameters));
+        }
         Ok(TypedExpr { expr, sql, ..typed })
     }
 
@@ -103,15 +109,24 @@ impl Analyzer<'_> {
         Ok(spec)
     }
 
-    fn frame(&self, window: &ResolvedWindow, rank_like: bool, scope: &Scope) -> Result<(DfFrame, String)> {
+    fn frame(&self, window: &ResolvedWindow, required: &Required, scope: &Scope) -> Result<(DfFrame, String)> {
         let ordered = !window.order_by.is_empty();
-        let Some(frame) = &window.frame else {
-            if rank_like {
+        if let Some(frame) = &window.frame {
+            required.check(frame)?;
+        }
+        let frame = match (required, &window.frame) {
+            (Required::Offset { shown, .. }, _) => {
+                // The function itself looks at its offset: the frame is only shown.
+                let frame = default_frame(ordered).0;
+                return Ok((frame, format!("ROWS BETWEEN {shown} FOLLOWING AND {shown} FOLLOWING")));
+            }
+            (Required::Before(FrameUnits::Rows), _) => {
                 let rows =
                     DfFrame::new_bounds(WindowFrameUnits::Rows, unbounded_preceding(), WindowFrameBound::CurrentRow);
                 return Ok((rows, "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW".into()));
             }
-            return Ok(default_frame(ordered));
+            (Required::Any | Required::Before(FrameUnits::Range), None) => return Ok(default_frame(ordered)),
+            (_, Some(frame)) => frame,
         };
         let units = match frame.units {
             FrameUnits::Rows => WindowFrameUnits::Rows,
@@ -215,6 +230,99 @@ fn row_offset(bound: &WindowFrameBound) -> Option<i128> {
     }
 }
 
+/// The frame that a function has, whatever is written.
+enum Required {
+    Any,
+    /// All rows up to the current one, or its peers
+    Before(FrameUnits),
+    /// The row at an offset, which is shown so
+    Offset {
+        name: &'static str,
+        shown: String,
+    },
+}
+
+impl Required {
+    fn of(function: &TypedExpr, needs_order: bool) -> Self {
+        let mut found = Self::Any;
+        // The visitor itself cannot fail. Only the outermost function counts.
+        let _ = function.expr.apply(|node| {
+            let DfExpr::WindowFunction(call) = node else { return Ok(TreeNodeRecursion::Continue) };
+            found = match call.fun.name() {
+                "lag" => Self::Offset { name: "lag", shown: offset_of(&call.params.args, true) },
+                "lead" => Self::Offset { name: "lead", shown: shown_offset(&function.sql) },
+                "cume_dist" => Self::Before(FrameUnits::Range),
+                _ if needs_order => Self::Before(FrameUnits::Rows),
+                _ => Self::Any,
+            };
+            Ok(TreeNodeRecursion::Stop)
+        });
+        found
+    }
+
+    /// Errors where another frame is written.
+    fn check(&self, frame: &WindowFrame) -> Result<()> {
+        match self {
+            Self::Any => Ok(()),
+            Self::Offset { name, .. } => {
+                Err(SparkError::new("_LEGACY_ERROR_TEMP_1035", [("prettyName", (*name).to_string())]))
+            }
+            Self::Before(units) => {
+                let to_current =
+                    matches!((&frame.lower, &frame.upper), (FrameBound::UnboundedPreceding, FrameBound::CurrentRow));
+                if to_current && frame.units == *units {
+                    return Ok(());
+                }
+                let required = class_text(*units, &FrameBound::UnboundedPreceding, &FrameBound::CurrentRow);
+                let written = class_text(frame.units, &frame.lower, &frame.upper);
+                Err(SparkError::new("_LEGACY_ERROR_TEMP_1036", [("wf", written), ("required", required)]))
+            }
+        }
+    }
+}
+
+/// A frame as the text of Spark's classes.
+fn class_text(units: FrameUnits, lower: &FrameBound, upper: &FrameBound) -> String {
+    let bound = |bound: &FrameBound| match bound {
+        FrameBound::UnboundedPreceding => "unboundedpreceding$()".to_string(),
+        FrameBound::UnboundedFollowing => "unboundedfollowing$()".to_string(),
+        FrameBound::CurrentRow => "currentrow$()".to_string(),
+        FrameBound::Value(value) => match value.kind.as_ref() {
+            ExprKind::Literal(firesteel_plan::Literal::Integer(value)) => value.to_string(),
+            ExprKind::Function(call) => match call.arguments.first().map(|a| a.kind.as_ref()) {
+                Some(ExprKind::Literal(firesteel_plan::Literal::Integer(value))) => format!("-{value}"),
+                _ => "expression".to_string(),
+            },
+            _ => "expression".to_string(),
+        },
+    };
+    let units = if units == FrameUnits::Rows { "RowFrame" } else { "RangeFrame" };
+    format!("specifiedwindowframe({units}, {}, {})", bound(lower), bound(upper))
+}
+
+/// The number of rows that a call goes by, turned round where it looks back.
+fn offset_of(arguments: &[DfExpr], back: bool) -> String {
+    match arguments.get(1) {
+        Some(DfExpr::Literal(ScalarValue::Int64(Some(rows)), _)) => (if back { -rows } else { *rows }).to_string(),
+        _ => "1".to_string(),
+    }
+}
+
+/// The offset as written: the second argument of `lead(input, offset, default)`.
+fn shown_offset(sql: &str) -> String {
+    let inside = sql.split_once('(').map_or(sql, |(_, inside)| inside);
+    let (mut depth, mut parts) = (0_i32, vec![String::new()]);
+    for c in inside.chars() {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        if c == ',' && depth == 0 {
+            parts.push(String::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push(c);
+        }
+    }
+    parts.get(1).map(|part| part.trim().to_string()).unwrap_or_default()
+}
+
 fn unbounded_preceding() -> WindowFrameBound {
     WindowFrameBound::Preceding(ScalarValue::UInt64(None))
 }
@@ -293,25 +401,6 @@ fn window_only(function: &Expr) -> bool {
             .is_some_and(|f| f.kind == registry::FunctionKind::Window && f.name != "nth_value"),
         ExprKind::Alias { child, .. } => window_only(child),
         _ => false,
-    }
-}
-
-/// The row that `lag` or `lead` looks at, counted from the current one: Spark shows it as the frame.
-fn offset_of(function: &Expr) -> Option<i64> {
-    let call = match function.kind.as_ref() {
-        ExprKind::Function(call) => call,
-        ExprKind::Alias { child, .. } => return offset_of(child),
-        _ => return None,
-    };
-    let offset = match call.arguments.get(1).map(|e| e.kind.as_ref()) {
-        None => 1,
-        Some(ExprKind::Literal(firesteel_plan::Literal::Integer(offset))) => i64::from(*offset),
-        Some(_) => return None,
-    };
-    match call.name.last()?.to_lowercase().as_str() {
-        "lag" => Some(-offset),
-        "lead" => Some(offset),
-        _ => None,
     }
 }
 

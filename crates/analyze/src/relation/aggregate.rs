@@ -16,6 +16,7 @@ use firesteel_plan::relation::{Grouping, GroupingElement};
 use firesteel_plan::{DataType, Expr, Relation, Result, SparkError};
 
 use super::project::{apply_above, filter_plan, name_expressions};
+use super::time_window::of_elements;
 use crate::analyzer::Analyzer;
 use crate::canonical;
 use crate::expr::{
@@ -444,6 +445,11 @@ impl Analyzer<'_> {
         grouping: &Grouping,
         aggregates: &[Expr],
     ) -> Result<Resolved> {
+        let mut expressions: Vec<&Expr> = aggregates.iter().collect();
+        if let Grouping::By(elements) = grouping {
+            expressions.extend(of_elements(elements));
+        }
+        let input = self.with_time_window(input, &expressions)?;
         let scope = Scope::of(&input);
         self.refuse_ordinals_of_star(grouping, aggregates)?;
         let items = self.select_list(aggregates, &scope)?;
@@ -487,6 +493,7 @@ impl Analyzer<'_> {
             SelectItem::Value(value) => Some(&value.typed),
             SelectItem::Generator { .. } => None,
         }))?;
+        let input = self.with_merged_sessions(input, &groups, with_sets)?;
         let groups = groups.into_iter().map(|typed| {
             let id = match &typed.expr {
                 DfExpr::Column(column) if !with_sets => column.name.clone(),

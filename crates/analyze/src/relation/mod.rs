@@ -18,6 +18,7 @@ mod show;
 mod sort;
 mod statistic;
 mod table;
+pub(crate) mod time_window;
 mod unary;
 mod view;
 mod window;

@@ -61,7 +61,10 @@ pub(crate) fn partition_below(plan: LogicalPlan, expressions: Vec<DfExpr>) -> Re
 fn of_file(plan: &LogicalPlan, field: &str) -> DfExpr {
     let fields = plan.schema().fields();
     match fields.iter().find(|f| f.name().starts_with(METADATA_ID)) {
-        Some(metadata) => get_field(DfExpr::Column(Column::from_name(metadata.name())), field),
+        Some(metadata) => {
+            let value = get_field(DfExpr::Column(Column::from_name(metadata.name())), field);
+            if field == "file_path" { partition_dependent::file_name(value) } else { value }
+        }
         None => DfExpr::Literal(partition_dependent::without_file(field), None),
     }
 }

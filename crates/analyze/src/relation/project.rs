@@ -20,6 +20,7 @@ impl Analyzer<'_> {
 
     /// A select list over a resolved input. With an aggregate function in it, a global aggregate.
     pub(crate) fn project_resolved(&self, input: Resolved, expressions: &[Expr]) -> Result<Resolved> {
+        let input = self.with_time_window(input, &expressions.iter().collect::<Vec<_>>())?;
         let scope = self.scope_with_below(&input);
         let items = self.select_list(expressions, &scope)?;
         if items.iter().any(|item| matches!(item, SelectItem::Value(v) if v.typed.has_aggregate())) {
@@ -50,6 +51,7 @@ impl Analyzer<'_> {
     }
 
     pub(crate) fn filter_resolved(&self, input: Resolved, condition: &Expr) -> Result<Resolved> {
+        let input = self.with_time_window(input, &[condition])?;
         let scope = self.scope_with_below(&input);
         let (input, condition) = self.condition_above(input, &scope, condition)?;
         let over_aggregate = self.outer.borrow().last().is_some_and(|around| around.over_aggregate);
@@ -112,10 +114,7 @@ impl Analyzer<'_> {
         let scope = Scope { precedence, ..self.scope_with_below(&input) };
         let carried = input.hidden.len();
         let (mut input, condition) = self.condition_above(input, &scope, condition)?;
-        if condition.has_window() {
-            return Err(SparkError::new("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", [("clauseName", "HAVING")])
-                .with_origin(condition.origin.as_ref()));
-        }
+        refuse_window(&condition, "HAVING")?;
         if condition.has_aggregate() {
             return Err(SparkError::new("MISSING_GROUP_BY", [("expression", quoted_sql(&condition))]));
         }
@@ -240,12 +239,12 @@ fn refuse_in_where(condition: &TypedExpr, over_aggregate: bool) -> Result<()> {
             [("condition", quoted_sql(condition)), ("expressionList", condition.sql.clone())],
         ));
     }
+    refuse_window(condition, "WHERE")
+}
+
+fn refuse_window(condition: &TypedExpr, clause: &str) -> Result<()> {
     if condition.has_window() {
-        return Err(SparkError::new(
-            "INVALID_WHERE_CONDITION",
-            [("condition", quoted_sql(condition)), ("expressionList", condition.sql.clone())],
-        )
-        .with_cause("window functions are not allowed in WHERE"));
+        return Err(SparkError::new("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", [("clauseName", clause)]));
     }
     Ok(())
 }

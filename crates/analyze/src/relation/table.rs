@@ -280,5 +280,6 @@ pub(crate) fn qualified(resolved: Resolved, qualifier: &[String]) -> Resolved {
         plan: resolved.plan,
         plan_outputs: resolved.plan_outputs,
         extend: resolved.extend,
+        time_windows: vec![],
     }
 }

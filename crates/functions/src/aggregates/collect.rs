@@ -14,6 +14,7 @@ use super::call::{AggregateBuilder, order_sql};
 use super::extremes::sort_indices;
 use super::udaf::{AggregateCall, AggregateKernel};
 use super::wrappers::normalise_floats;
+use crate::java_hash;
 use crate::quote;
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind, OrderBy};
 use crate::scalar::{from_arrow, from_datafusion};
@@ -135,7 +136,9 @@ fn build_listagg(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result
     let order = std::mem::take(&mut builder.order_by);
     let within =
         if order.is_empty() { String::new() } else { format!(" WITHIN GROUP (ORDER BY {})", order_sql(&order)) };
-    builder.set_sql(format!("{name}({distinct}{}){within}", texts.join(", ")));
+    // With an order only the first of its names is shown.
+    let shown = if within.is_empty() { name } else { "listagg" };
+    builder.set_sql(format!("{shown}({distinct}{}){within}", texts.join(", ")));
     let accept = if builder.value(0).data_type == DataType::Binary { Accept::Binary } else { Accept::String };
     builder.accept(&[accept, accept])?;
     let separator = builder.constant(1, "delimiter")?;
@@ -170,36 +173,37 @@ const MODE: AggregateKernel = buffered::kernel(|call| buffered::accumulator(call
 fn most_frequent(call: &AggregateCall, columns: &[ArrayRef]) -> Result<ScalarValue> {
     let values = &columns[0];
     let groups = group(values)?;
-    let most = groups.values().map(|(_, count)| *count).max();
-    let mut best: Option<(&Box<[u8]>, u32)> = None;
-    for (key, (first, _)) in groups.iter().filter(|(_, (_, count))| Some(*count) == most) {
-        let better = match best {
-            None => true,
-            // Without an order Spark gives any of them; the first seen is as good as another.
-            Some((current, _)) => match call.option(0) {
-                "ASC" => key < current,
-                "DESC" => key > current,
-                _ => false,
-            },
-        };
-        if better {
-            best = Some((key, *first));
-        }
+    let Some(most) = groups.values().map(|(_, count)| *count).max() else {
+        return Ok(crate::types::null_value(&call.return_type));
+    };
+    let frequent = groups.iter().filter(|(_, (_, count))| *count == most).map(|(key, (first, _))| (key, *first));
+    let best = match call.option(0) {
+        "ASC" => frequent.min_by_key(|(key, _)| *key).map(|(_, first)| first),
+        "DESC" => frequent.max_by_key(|(key, _)| *key).map(|(_, first)| first),
+        _ => first_in_table(values, &groups, most)?,
+    };
+    let best = best.ok_or_else(|| SparkError::internal("a mode without values"))?;
+    ScalarValue::try_from_array(values, best as usize).map_err(from_datafusion)
+}
+
+/// Without an order the first of the most frequent is taken, as Spark's table has them in the end: a table is filled by
+/// the rows, one from it when it is sent, and one from that where all are brought together.
+fn first_in_table(values: &ArrayRef, groups: &IndexMap<Box<[u8]>, (u32, i64)>, most: i64) -> Result<Option<u32>> {
+    let hash_codes = java_hash::of_values(values)?;
+    let mut keys: Vec<(u32, i64)> = groups.values().copied().collect();
+    for _ in 0..3 {
+        let codes: Vec<i32> = keys.iter().map(|(first, _)| hash_codes[*first as usize]).collect();
+        keys = java_hash::table_order(&codes).into_iter().map(|index| keys[index]).collect();
     }
-    match best {
-        Some((_, index)) => ScalarValue::try_from_array(values, index as usize).map_err(from_datafusion),
-        None => Ok(crate::types::null_value(&call.return_type)),
-    }
+    Ok(keys.into_iter().find(|(_, count)| *count == most).map(|(first, _)| first))
 }
 
 fn build_mode(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     let mut builder = AggregateBuilder::new(context, arguments)?;
     let order = std::mem::take(&mut builder.order_by);
     if builder.is_distinct() && !order.is_empty() {
-        return Err(builder.fail(SparkError::new(
-            "INVALID_INVERSE_DISTRIBUTION_FUNCTION.DISTINCT_UNSUPPORTED",
-            [("funcName", "`mode`")],
-        )));
+        return Err(builder
+            .fail(SparkError::new("INVALID_WITHIN_GROUP_EXPRESSION.DISTINCT_UNSUPPORTED", [("funcName", "`mode`")])));
     }
     let (value, direction) = match (builder.values().len(), order.as_slice()) {
         (0, [key]) => {
@@ -212,12 +216,12 @@ fn build_mode(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Bu
         }
         (0, []) => {
             let error =
-                SparkError::new("INVALID_INVERSE_DISTRIBUTION_FUNCTION.WITHIN_GROUP_MISSING", [("funcName", "`mode`")]);
+                SparkError::new("INVALID_WITHIN_GROUP_EXPRESSION.WITHIN_GROUP_MISSING", [("funcName", "`mode`")]);
             return Err(builder.fail(error));
         }
         (0, keys) => {
             let error = SparkError::new(
-                "INVALID_INVERSE_DISTRIBUTION_FUNCTION.WRONG_NUM_ARGS",
+                "INVALID_WITHIN_GROUP_EXPRESSION.WRONG_NUM_ORDERINGS",
                 [
                     ("funcName", "`mode`".to_string()),
                     ("expectedNum", "1".to_string()),
@@ -226,7 +230,18 @@ fn build_mode(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Bu
             );
             return Err(builder.fail(error));
         }
-        (1 | 2, _) => {
+        (1 | 2, [_, ..]) => {
+            let error = SparkError::new(
+                "INVALID_WITHIN_GROUP_EXPRESSION.WRONG_NUM_ORDERINGS",
+                [
+                    ("funcName", "`mode`".to_string()),
+                    ("expectedNum", "0".to_string()),
+                    ("actualNum", order.len().to_string()),
+                ],
+            );
+            return Err(builder.fail(error));
+        }
+        (1 | 2, []) => {
             let deterministic = match builder.values().get(1) {
                 Some(_) => builder.constant(1, "deterministic")? == ScalarValue::Boolean(Some(true)),
                 None => false,
@@ -325,12 +340,12 @@ fn build_histogram(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resu
             return Err(builder.fail(quote::mismatch(
                 "UNEXPECTED_NULL",
                 builder.sql(),
-                [("exprName", "nBins".to_string())],
+                [("exprName", "nb".to_string())],
             )));
         }
         other => {
             let parameters = [
-                ("exprName", "nBins".to_string()),
+                ("exprName", "nb".to_string()),
                 ("valueRange", "[2, 2147483647]".to_string()),
                 ("currentValue", other.to_string()),
             ];

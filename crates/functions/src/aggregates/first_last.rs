@@ -86,6 +86,12 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
         _ => ("last", "last_value"),
     };
     let mut builder = AggregateBuilder::new(context, arguments)?;
+    // Where NULLs are spoken of, only the first of its names is shown.
+    let shown = match (builder.ignore_nulls, shown) {
+        (Some(_), "first_value") => "first",
+        (Some(_), "last_value") => "last",
+        (_, shown) => shown,
+    };
     let mut ignore_nulls = builder.ignore_nulls == Some(true);
     if let [_, flag] = builder.values() {
         if flag.data_type != DataType::Boolean {

@@ -1,30 +1,68 @@
 //! `approx_count_distinct`: HyperLogLog++ over Spark's 64-bit hash of the value.
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::DataType as ArrowType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::Accumulator;
 use firesteel_plan::{DataType, Result};
-use twox_hash::XxHash64;
 
 use super::call::AggregateBuilder;
 use super::udaf::{AggregateCall, AggregateKernel};
 use crate::coerce;
+use crate::hashes::values::{XxHash64, update};
 use crate::quote;
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
 
-const SEED: u64 = 42;
+const SEED: XxHash64 = XxHash64(42);
 /// Below these counts, from 4 index bits on, counting empty registers is more exact.
 const LINEAR_COUNTING_LIMITS: [f64; 15] = [
-    10.0, 20.0, 40.0, 80.0, 220.0, 400.0, 900.0, 1800.0, 3100.0, 6500.0, 11500.0, 20000.0, 50000.0, 120000.0, 350000.0,
+    10.0, 20.0, 40.0, 80.0, 220.0, 400.0, 900.0, 1800.0, 3100.0, 6500.0, 15500.0, 20000.0, 50000.0, 120000.0, 350000.0,
 ];
+/// How many known estimates the bias of one is averaged from.
+const NEIGHBOURS: usize = 6;
 
-#[derive(Debug)]
+/// Raw estimates in order, each with the bias measured at it.
+type BiasTable = Vec<(f64, f64)>;
+
+/// By index bits, from 4 on.
+static BIASES: LazyLock<Vec<BiasTable>> = LazyLock::new(|| {
+    let mut tables = vec![vec![]; LINEAR_COUNTING_LIMITS.len()];
+    for line in include_str!("hll_bias.tsv").lines().filter(|line| !line.starts_with('#')) {
+        let mut columns = line.split('\t').map(|text| text.parse::<f64>().unwrap_or_default());
+        if let (Some(bits), Some(estimate), Some(bias)) = (columns.next(), columns.next(), columns.next())
+            && let Some(table) = tables.get_mut((bits as usize).wrapping_sub(4))
+        {
+            table.push((estimate, bias));
+        }
+    }
+    tables
+});
+
+/// The mean bias of the known estimates nearest to `estimate`.
+fn bias(table: &BiasTable, estimate: f64) -> f64 {
+    let nearest = table.partition_point(|(known, _)| *known < estimate);
+    let distance = |index: usize| (estimate - table[index].0).powi(2);
+    let mut low = (nearest + 1).saturating_sub(NEIGHBOURS);
+    let mut high = (low + NEIGHBOURS).min(table.len());
+    while high < table.len() && distance(high) < distance(low) {
+        low += 1;
+        high += 1;
+    }
+    table[low..high].iter().map(|(_, bias)| bias).sum::<f64>() / (high - low).max(1) as f64
+}
+
 struct HyperLogLog {
+    call: Arc<AggregateCall>,
     index_bits: u32,
     registers: Vec<u8>,
+}
+
+impl std::fmt::Debug for HyperLogLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.call.name)
+    }
 }
 
 impl HyperLogLog {
@@ -47,76 +85,35 @@ impl HyperLogLog {
             _ => 0.7213 / (1.0 + 1.079 / m),
         };
         let raw = alpha * m * m / inverse;
-        let limit = LINEAR_COUNTING_LIMITS.get(self.index_bits as usize - 4).copied().unwrap_or(f64::MAX);
+        let place = self.index_bits as usize - 4;
         if zeros > 0.0 {
             let linear = m * (m / zeros).ln();
-            if linear <= limit {
+            // HyperLogLog++ has limits up to 18 bits; Spark keeps to HyperLogLog's own beside them.
+            if raw <= 2.5 * m || LINEAR_COUNTING_LIMITS.get(place).is_some_and(|limit| linear <= *limit) {
                 return (linear + 0.5).floor() as i64;
             }
         }
-        (raw + 0.5).floor() as i64
+        let corrected = match BIASES.get(place) {
+            Some(table) if raw < 5.0 * m => raw - bias(table, raw),
+            _ => raw,
+        };
+        (corrected + 0.5).floor() as i64
     }
-}
-
-/// Spark's `xxhash64` of each value that is not NULL.
-fn for_each_hash(values: &ArrayRef, mut visit: impl FnMut(u64)) -> DfResult<()> {
-    let bytes = |data: &[u8]| XxHash64::oneshot(SEED, data);
-    match values.data_type() {
-        ArrowType::Boolean => {
-            values.as_boolean().iter().flatten().for_each(|v| visit(bytes(&i32::from(v).to_le_bytes())));
-        }
-        ArrowType::Int8 | ArrowType::Int16 | ArrowType::Int32 | ArrowType::Date32 | ArrowType::Interval(_) => {
-            let ints = arrow::compute::cast(values, &ArrowType::Int32)?;
-            ints.as_primitive::<Int32Type>().iter().flatten().for_each(|v| visit(bytes(&v.to_le_bytes())));
-        }
-        ArrowType::Int64 | ArrowType::Timestamp(..) | ArrowType::Duration(_) | ArrowType::Time64(_) => {
-            let longs = arrow::compute::cast(values, &ArrowType::Int64)?;
-            longs.as_primitive::<Int64Type>().iter().flatten().for_each(|v| visit(bytes(&v.to_le_bytes())));
-        }
-        ArrowType::Float32 => {
-            for v in values.as_primitive::<Float32Type>().iter().flatten() {
-                let v = if v.is_nan() { f32::NAN } else { v + 0.0 };
-                visit(bytes(&v.to_bits().to_le_bytes()));
-            }
-        }
-        ArrowType::Float64 => {
-            for v in values.as_primitive::<Float64Type>().iter().flatten() {
-                let v = if v.is_nan() { f64::NAN } else { v + 0.0 };
-                visit(bytes(&v.to_bits().to_le_bytes()));
-            }
-        }
-        ArrowType::Decimal128(precision, _) => {
-            for v in values.as_primitive::<Decimal128Type>().iter().flatten() {
-                if *precision <= 18 {
-                    visit(bytes(&(v as i64).to_le_bytes()));
-                } else {
-                    visit(bytes(&num_bigint::BigInt::from(v).to_signed_bytes_be()));
-                }
-            }
-        }
-        ArrowType::Utf8 => values.as_string::<i32>().iter().flatten().for_each(|v| visit(bytes(v.as_bytes()))),
-        ArrowType::Binary => values.as_binary::<i32>().iter().flatten().for_each(|v| visit(bytes(v))),
-        _ => {
-            // Nested values: their row form tells equal ones apart as well.
-            let field = arrow::row::SortField::new(values.data_type().clone());
-            let rows = arrow::row::RowConverter::new(vec![field])?.convert_columns(std::slice::from_ref(values))?;
-            let nulls = values.logical_nulls();
-            for (index, row) in rows.iter().enumerate() {
-                if nulls.as_ref().is_none_or(|n| n.is_valid(index)) {
-                    visit(bytes(row.data()));
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Accumulator for HyperLogLog {
     fn update_batch(&mut self, values: &[ArrayRef]) -> DfResult<()> {
-        match values.first() {
-            Some(values) => for_each_hash(values, |hash| self.add(hash)),
-            None => Ok(()),
+        let Some(values) = values.first() else { return Ok(()) };
+        let mut hashes = vec![SEED; values.len()];
+        if let Some(data_type) = self.call.arg_types.first()
+            && let Err(error) = update(values, data_type, &mut hashes)
+        {
+            return self.call.fail(error);
         }
+        let nulls = values.logical_nulls();
+        let valid = |row: &usize| nulls.as_ref().is_none_or(|n| n.is_valid(*row));
+        (0..values.len()).filter(valid).for_each(|row| self.add(hashes[row].0 as u64));
+        Ok(())
     }
     fn evaluate(&mut self) -> DfResult<ScalarValue> {
         Ok(ScalarValue::Int64(Some(self.estimate())))
@@ -142,7 +139,7 @@ fn accumulator(call: &Arc<AggregateCall>) -> Result<Box<dyn Accumulator>> {
         Some(ScalarValue::UInt32(Some(bits))) => *bits,
         _ => 9,
     };
-    Ok(Box::new(HyperLogLog { index_bits, registers: vec![0; 1 << index_bits] }))
+    Ok(Box::new(HyperLogLog { call: Arc::clone(call), index_bits, registers: vec![0; 1 << index_bits] }))
 }
 
 const KERNEL: AggregateKernel = AggregateKernel { accumulator, groups: None, state: |_| vec![ArrowType::Binary] };

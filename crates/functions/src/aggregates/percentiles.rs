@@ -1,4 +1,4 @@
-//! `percentile`, `percentile_cont`, `percentile_disc`, `median`, `percentile_approx`.
+//! `percentile`, `percentile_cont`, `percentile_disc`, `median`: exact percentiles.
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
@@ -19,7 +19,7 @@ use crate::signature::Accept;
 use crate::typed::TypedExpr;
 
 /// The wanted percentages; `None` for a NULL.
-fn percentages(value: &ScalarValue) -> Vec<Option<f64>> {
+pub(super) fn percentages(value: &ScalarValue) -> Vec<Option<f64>> {
     match value {
         ScalarValue::Float64(p) => vec![*p],
         ScalarValue::List(list) => {
@@ -92,7 +92,7 @@ fn exact(call: &AggregateCall, columns: &[ArrayRef]) -> Result<ScalarValue> {
 }
 
 /// The doubles that a percentile is computed with.
-fn as_doubles(values: &ArrayRef) -> Result<ArrayRef> {
+pub(super) fn as_doubles(values: &ArrayRef) -> Result<ArrayRef> {
     let plain = match values.data_type() {
         ArrowType::Interval(_) => arrow::compute::cast(values, &ArrowType::Int32),
         ArrowType::Duration(_) | ArrowType::Timestamp(..) | ArrowType::Time64(_) => {
@@ -130,44 +130,11 @@ fn finish(call: &AggregateCall, doubles: ArrayRef) -> Result<ScalarValue> {
     }
 }
 
-const APPROXIMATE: AggregateKernel = buffered::kernel(|call| buffered::accumulator(call, true, approximate));
-
-/// The value at rank `ceil(p × n)`: what Spark's summary gives as long as it holds every value.
-fn approximate(call: &AggregateCall, columns: &[ArrayRef]) -> Result<ScalarValue> {
-    let values = &columns[0];
-    let wanted = call.constants.first().cloned().unwrap_or(ScalarValue::Null);
-    let accuracy = match call.constants.get(1) {
-        Some(ScalarValue::Int64(Some(a))) => *a as f64,
-        _ => 10_000.0,
-    };
-    if values.is_empty() || wanted.is_null() {
-        return Ok(crate::types::null_value(&call.return_type));
-    }
-    let order = sort_indices(&[(Arc::clone(values), SortOptions { descending: false, nulls_first: false })])?;
-    let total = order.len();
-    let picks: arrow::array::UInt32Array = percentages(&wanted)
-        .into_iter()
-        .map(|p| {
-            let p = p?;
-            let rank = if p <= 1.0 / accuracy {
-                1
-            } else if p >= 1.0 - 1.0 / accuracy {
-                total
-            } else {
-                (p * total as f64).ceil() as usize
-            };
-            Some(order.value(rank.clamp(1, total) - 1))
-        })
-        .collect();
-    let picked = arrow::compute::take(values, &picks, None).map_err(from_arrow)?;
-    match call.return_type {
-        DataType::Array(..) => list_result(call, picked),
-        _ => ScalarValue::try_from_array(&picked, 0).map_err(from_datafusion),
-    }
-}
-
 /// The percentage argument as DOUBLE or ARRAY of DOUBLE, evaluated and checked.
-fn percentage_argument(builder: &AggregateBuilder<'_, '_>, percentage: &TypedExpr) -> Result<(ScalarValue, bool)> {
+pub(super) fn percentage_argument(
+    builder: &AggregateBuilder<'_, '_>,
+    percentage: &TypedExpr,
+) -> Result<(ScalarValue, bool)> {
     let context = builder.context();
     let (to, array) = match &percentage.data_type {
         DataType::Array(element, _) => (DataType::array(DataType::Double, element.as_ref() == &DataType::Null), true),
@@ -254,7 +221,7 @@ fn build_within_group(context: &BuildContext<'_>, arguments: Arguments<'_>) -> R
     let fail = |condition: &str, extra: Vec<(&str, String)>| {
         let mut parameters = vec![("funcName", quote::sql_id(name))];
         parameters.extend(extra);
-        Err(SparkError::new(format!("INVALID_INVERSE_DISTRIBUTION_FUNCTION.{condition}"), parameters)
+        Err(SparkError::new(format!("INVALID_WITHIN_GROUP_EXPRESSION.{condition}"), parameters)
             .with_origin(context.origin.as_ref()))
     };
     let mut builder = AggregateBuilder::new(context, arguments)?;
@@ -267,7 +234,7 @@ fn build_within_group(context: &BuildContext<'_>, arguments: Arguments<'_>) -> R
         (Some(key), 0) => key,
         (Some(_), more) => {
             return fail(
-                "WRONG_NUM_ARGS",
+                "WRONG_NUM_ORDERINGS",
                 vec![("expectedNum", "1".to_string()), ("actualNum", (more + 1).to_string())],
             );
         }
@@ -299,64 +266,6 @@ fn build_median(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<
     let (value, element) = exact_type(&builder, 0, &value)?;
     builder.set_values(vec![value]);
     builder.finish("median", EXACT, element, true, vec![], vec![ScalarValue::Float64(Some(0.5))])
-}
-
-fn build_approximate(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
-    arguments.expect(context.called_as, 2, 3)?;
-    let mut builder = AggregateBuilder::new(context, arguments)?;
-    let mut values = builder.take_values();
-    if values.len() == 2 {
-        values.push(TypedExpr::int(10_000));
-    }
-    let distinct = if builder.is_distinct() { "DISTINCT " } else { "" };
-    let texts: Vec<&str> = values.iter().map(|v| v.sql.as_str()).collect();
-    builder.set_sql(format!("{}({distinct}{})", context.called_as.to_lowercase(), texts.join(", ")));
-    let input = values[0].data_type.clone();
-    let known =
-        input.is_numeric() || input.is_datetime() || input.is_ansi_interval() || matches!(input, DataType::Time(_));
-    let value = if known {
-        values[0].clone()
-    } else if input.is_string() || input == DataType::Null {
-        coerce::implicit(values[0].clone(), &DataType::Double, context.eval, &context.origin)?
-    } else {
-        let required = "\"NUMERIC\" or \"DATE\" or \"TIMESTAMP\" or \"TIMESTAMP_NTZ\" or \"ANSI INTERVAL\"".to_string();
-        return Err(builder.fail(quote::unexpected_input_type(builder.sql(), 0, required, &values[0].sql, &input)));
-    };
-    if !values[2].is_foldable() {
-        let error = quote::mismatch(
-            "NON_FOLDABLE_INPUT",
-            builder.sql(),
-            [
-                ("inputName", quote::sql_id("accuracy")),
-                ("inputType", quote::sql_type(&values[2].data_type)),
-                ("inputExpr", quote::sql_expr(&values[2].sql)),
-            ],
-        );
-        return Err(builder.fail(error));
-    }
-    let accuracy = coerce::argument(builder.sql(), 2, Accept::Integral, values[2].clone(), context)?;
-    let accuracy = coerce::implicit(accuracy, &DataType::Long, context.eval, &context.origin)?;
-    let accuracy = super::call::constant(&accuracy)?;
-    match accuracy {
-        ScalarValue::Int64(Some(a)) if (1..=i64::from(i32::MAX)).contains(&a) => {}
-        ScalarValue::Int64(Some(a)) => {
-            let parameters = [
-                ("exprName", "accuracy".to_string()),
-                ("valueRange", "(0, 2147483647]".to_string()),
-                ("currentValue", format!("{a}L")),
-            ];
-            return Err(builder.fail(quote::mismatch("VALUE_OUT_OF_RANGE", builder.sql(), parameters)));
-        }
-        _ => {
-            let parameters = [("exprName", "accuracy".to_string())];
-            return Err(builder.fail(quote::mismatch("UNEXPECTED_NULL", builder.sql(), parameters)));
-        }
-    }
-    let (wanted, array) = percentage_argument(&builder, &values[1])?;
-    let element = value.data_type.clone();
-    builder.set_values(vec![value]);
-    let result = if array { DataType::array(element, false) } else { element };
-    builder.finish("percentile_approx", APPROXIMATE, result, true, vec![], vec![wanted, accuracy])
 }
 
 macro_rules! entry {
@@ -411,14 +320,5 @@ pub static FUNCTIONS: &[Function] = &[
         "SELECT median(col) FROM VALUES (0), (10) AS tab(col)",
         "5.0",
         "3.4.0"
-    ),
-    entry!(
-        "percentile_approx",
-        &["approx_percentile"],
-        build_approximate,
-        "percentile_approx(col, percentage[, accuracy]) - The smallest value with at least that share of values not above it.",
-        "SELECT percentile_approx(col, array(0.5, 0.4, 0.1), 100) FROM VALUES (0), (1), (2), (10) AS tab(col)",
-        "[1,1,0]",
-        "2.1.0"
     ),
 ];

@@ -226,7 +226,7 @@ impl<S: Summing> SumGroups<S> {
                 "ARITHMETIC_OVERFLOW",
                 [
                     ("message", "long overflow".to_string()),
-                    ("alternative", " Use 'try_sum' to tolerate overflow and return NULL instead.".to_string()),
+                    ("alternative", " Use 'try_add' to tolerate overflow and return NULL instead.".to_string()),
                     ("config", crate::quote::sql_config("spark.sql.ansi.enabled")),
                 ],
             ),
@@ -409,7 +409,7 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
     let name = context.called_as.to_lowercase();
     let average = name.contains("avg") || name == "mean";
     let mut builder = AggregateBuilder::new(context, arguments)?;
-    builder.accept(&[Accept::NumericOrInterval])?;
+    builder.accept(&[Accept::NumericOrAnsiInterval])?;
     let input = builder.value(0).data_type.clone();
     let (cast_to, result) = match input {
         DataType::Decimal(p, s) if average => (input.clone(), DataType::Decimal((p + 4).min(38), (s + 4).min(38))),

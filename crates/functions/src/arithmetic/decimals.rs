@@ -7,7 +7,7 @@ use firesteel_plan::{DataType, Result, SparkError};
 use num_bigint::BigInt;
 use num_traits::{Signed, ToPrimitive, Zero};
 
-use super::errors::{divide_by_zero, overflow, remainder_by_zero};
+use super::errors::{divide_by_zero, remainder_by_zero};
 use super::kernel::binary;
 use super::{Mode, Operator};
 use crate::cast::with_decimal_type;
@@ -102,15 +102,12 @@ pub fn integral_divide(args: &ScalarArgs<'_>, mode: Mode) -> Result<ArrayRef> {
         if b == 0 {
             return (0, true);
         }
-        let quotient = exact(Operator::IntegralDivide, a, b, types).map(|(value, _)| value);
-        match quotient.as_ref().and_then(ToPrimitive::to_i64) {
-            Some(value) => (value, false),
+        match exact(Operator::IntegralDivide, a, b, types) {
+            Some((quotient, _)) => (decimal::low_64_bits(&quotient), false),
             None => (0, true),
         }
     };
-    let error = |_: i128, b: i128| {
-        if b == 0 { divide_by_zero() } else { overflow("Overflow in integral divide", "try_divide") }
-    };
+    let error = |_: i128, _: i128| divide_by_zero();
     Ok(Arc::new(binary::<Decimal128Type, Decimal128Type, Int64Type>(args, mode == Mode::Ansi, divide, error)?))
 }
 

@@ -123,7 +123,7 @@ pub fn build(
     let pair = coerced(operator, left, right, context)?;
     let (required, accepts): (&str, fn(&DataType) -> bool) = match operator {
         Operator::Divide => ("(\"DOUBLE\" or \"DECIMAL\")", |t| matches!(t, DataType::Double) || t.is_decimal()),
-        Operator::IntegralDivide => ("(\"BIGINT\" or \"DECIMAL\")", |t| *t == DataType::Long || t.is_decimal()),
+        Operator::IntegralDivide => (INTEGRAL, |t| *t == DataType::Long || t.is_decimal()),
         Operator::Add | Operator::Subtract => (NUMERIC_AND_INTERVAL, DataType::is_numeric),
         _ => ("\"NUMERIC\"", DataType::is_numeric),
     };
@@ -141,6 +141,7 @@ pub fn build(
     Ok(call(operator.symbol(), operator.kernel(), vec![left, right], data_type, nullable, mode, context).with_sql(sql))
 }
 
+const INTEGRAL: &str = "(\"BIGINT\" or \"DECIMAL\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL DAY TO SECOND\")";
 const NUMERIC_AND_INTERVAL: &str =
     "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")";
 
@@ -160,7 +161,20 @@ fn call(
 }
 
 fn coerced(operator: Operator, left: TypedExpr, right: TypedExpr, context: &BuildContext<'_>) -> Result<binary::Pair> {
+    let written = (operator == Operator::IntegralDivide).then(|| (left.clone(), right.clone()));
     let (left, right) = binary::arithmetic(left, right, context)?;
+    // Nothing is cast to a type that the operator does not take.
+    if let Some(written) = written
+        && matches!(left.data_type, DataType::Float | DataType::Double)
+        && written.0.data_type.is_numeric()
+        && written.1.data_type.is_numeric()
+    {
+        let as_long = |value: TypedExpr| match value.data_type.is_integral() {
+            true => implicit(value, &DataType::Long, context.eval, &context.origin),
+            false => Ok(value),
+        };
+        return Ok((as_long(written.0)?, as_long(written.1)?));
+    }
     let number = |t: &DataType| t.is_numeric() || *t == DataType::Null;
     let (numbers, decimals) = (
         number(&left.data_type) && number(&right.data_type),
@@ -324,9 +338,7 @@ pub static FUNCTIONS: &[Function] = &[
         kind: FunctionKind::Scalar,
         group: "math_funcs",
         parameters: &["expr"],
-        build: Build::Custom(|context, arguments| {
-            one_operand(context, arguments, |a| format!("(+ {a})"), |value, sql, _| Ok(value.with_sql(sql)))
-        }),
+        build: Build::Custom(|context, arguments| one_operand(context, arguments, |a| format!("(+ {a})"), unary::same)),
         usage: "positive(expr) - The value itself.",
         examples: &[("SELECT positive(1)", "1")],
         since: "1.5.0",

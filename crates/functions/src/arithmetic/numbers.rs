@@ -78,6 +78,10 @@ where
             strict,
             |a, b| match remainder(a, b) {
                 (r, bad) if bad || r >= zero => (r, bad),
+                // Java adds small integers as INT: the sum does not leave their range before it is reduced.
+                (r, _) if std::mem::size_of::<T::Native>() < 4 => {
+                    (num_traits::cast((r.as_() + b.as_()) % b.as_()).unwrap_or(zero), false)
+                }
                 (r, _) => remainder(r.wrapping_add(&b), b),
             },
             error,

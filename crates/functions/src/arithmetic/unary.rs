@@ -14,6 +14,7 @@ use super::kernel::unary;
 use super::{Mode, call, mode_of};
 use crate::cast::kernel::{map_all, primitive};
 use crate::cast::with_decimal_type;
+use crate::decimal;
 use crate::interval::value::interval_overflow;
 use crate::registry::BuildContext;
 use crate::scalar::ScalarArgs;
@@ -21,6 +22,11 @@ use crate::typed::TypedExpr;
 
 pub fn negate(value: TypedExpr, sql: String, context: &BuildContext<'_>) -> Result<TypedExpr> {
     build("negative", |args| evaluate(args, true), value, sql, context)
+}
+
+/// The value itself, which is no column any more.
+pub fn same(value: TypedExpr, sql: String, context: &BuildContext<'_>) -> Result<TypedExpr> {
+    build("positive", |args| args.array(0), value, sql, context)
 }
 
 pub fn absolute(value: TypedExpr, sql: String, context: &BuildContext<'_>) -> Result<TypedExpr> {
@@ -49,8 +55,33 @@ fn evaluate(args: &ScalarArgs<'_>, negate: bool) -> Result<ArrayRef> {
         DataType::Float => Arc::new(floats::<Float32Type>(&array, negate)?),
         DataType::Double => Arc::new(floats::<Float64Type>(&array, negate)?),
         DataType::Decimal(p, s) => {
-            let flip = |v: i128| if negate { v.wrapping_neg() } else { v.wrapping_abs() };
-            with_decimal_type(map_all::<Decimal128Type, Decimal128Type>(&array, flip)?, *p, *s)?
+            let result = unary::<Decimal128Type, Decimal128Type>(
+                args,
+                true,
+                |v| match negate || v < 0 {
+                    true => {
+                        let opposite = to_34_digits(v.wrapping_neg());
+                        (opposite, !decimal::fits(opposite, *p))
+                    }
+                    false => (v, false),
+                },
+                |v| {
+                    let rounded = decimal::plain(to_34_digits(v.wrapping_neg()), *s);
+                    // The digits that were lost are not shown.
+                    let digits = rounded.trim_start_matches('-').len() - usize::from(*s > 0);
+                    let original = rounded[..rounded.len() - digits.saturating_sub(34)].to_string();
+                    SparkError::new(
+                        "NUMERIC_VALUE_OUT_OF_RANGE.WITHOUT_SUGGESTION",
+                        [
+                            ("roundedValue", rounded),
+                            ("originalValue", original),
+                            ("precision", p.to_string()),
+                            ("scale", s.to_string()),
+                        ],
+                    )
+                },
+            );
+            with_decimal_type(result?, *p, *s)?
         }
         DataType::YearMonthInterval(..) => {
             let result = unary::<IntervalYearMonthType, IntervalYearMonthType>(
@@ -78,6 +109,19 @@ fn evaluate(args: &ScalarArgs<'_>, negate: bool) -> Result<ArrayRef> {
         }
         other => return Err(SparkError::internal(format!("no sign of {other}"))),
     })
+}
+
+/// Spark's decimals lose the digits after the 34th where their sign is changed.
+fn to_34_digits(value: i128) -> i128 {
+    const DIGITS: u32 = 34;
+    let digits = value.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
+    if digits <= DIGITS {
+        return value;
+    }
+    let unit = decimal::pow10(digits - DIGITS);
+    let (quotient, rest) = (value / unit, (value % unit).abs());
+    let up = rest * 2 > unit || (rest * 2 == unit && quotient % 2 != 0);
+    (quotient + i128::from(up) * value.signum()) * unit
 }
 
 /// The smallest interval has no opposite.

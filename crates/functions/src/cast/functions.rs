@@ -1,5 +1,5 @@
 //! The names of types as functions: `int(x)` is `CAST(x AS INT)`.
-use firesteel_plan::{DataType, Result};
+use firesteel_plan::{DataType, Result, SparkError};
 
 use super::{CastMode, cast};
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
@@ -17,6 +17,7 @@ fn target(name: &str) -> DataType {
         "date" => DataType::Date,
         "timestamp" => DataType::Timestamp,
         "binary" => DataType::Binary,
+        "time" => DataType::Time(6),
         _ => DataType::STRING,
     }
 }
@@ -26,8 +27,26 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
     let value = arguments.one(context.called_as)?;
     let (sql, origin) = (value.sql.clone(), value.origin.clone());
     let at = value.with_origin(context.origin.clone());
-    let result = cast(at, &target(context.called_as), CastMode::of(context.eval), context.eval)?;
+    crate::datetime::time_type::check(&target(context.called_as), context.eval)?;
+    let result = cast(at, &target(context.called_as), CastMode::of(context.eval), context.eval);
+    let result = result.map_err(|error| of_operand(error, &sql))?;
     Ok(Built::Expr(result.with_sql(sql).with_origin(origin)))
+}
+
+/// The error shows what is cast, not the cast.
+fn of_operand(error: SparkError, sql: &str) -> SparkError {
+    if !error.is("DATATYPE_MISMATCH") {
+        return error;
+    }
+    let shown = |(key, value): &(String, String)| {
+        (key.clone(), if key == "sqlExpr" { crate::quote::sql_expr(sql) } else { value.clone() })
+    };
+    SparkError::new(error.condition(), error.parameters().iter().map(shown).collect::<Vec<_>>())
+}
+
+/// `CAST(x AS type)` has a syntax of its own: nothing is called by that name.
+fn build_cast(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
+    Err(crate::registry::wrong_num_args(context.called_as, 0, 0, arguments.values.len()))
 }
 
 macro_rules! conversion {
@@ -47,6 +66,14 @@ macro_rules! conversion {
 }
 
 pub static FUNCTIONS: &[Function] = &[
+    Function::custom(
+        "cast",
+        "conversion_funcs",
+        "1.0.0",
+        build_cast,
+        "cast(expr AS type) - The value as that type, which expr :: type is as well.",
+        &[("SELECT cast('10' AS INT)", "10"), ("SELECT '10' :: INT", "10")],
+    ),
     conversion!("boolean", "boolean(expr) - The value as BOOLEAN.", "SELECT boolean('true')", "true"),
     conversion!("tinyint", "tinyint(expr) - The value as TINYINT.", "SELECT tinyint('1')", "1"),
     conversion!("smallint", "smallint(expr) - The value as SMALLINT.", "SELECT smallint('1')", "1"),
@@ -63,5 +90,6 @@ pub static FUNCTIONS: &[Function] = &[
         "2020-01-01 00:00:00"
     ),
     conversion!("binary", "binary(expr) - The value as BINARY.", "SELECT binary('a')", "a"),
+    conversion!("time", "time(expr) - The value as TIME.", "SELECT time('10:00')", "10:00:00"),
     conversion!("string", "string(expr) - The value as STRING.", "SELECT string(1)", "1"),
 ];

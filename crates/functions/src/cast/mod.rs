@@ -20,7 +20,7 @@ mod errors;
 pub mod functions;
 pub mod kernel;
 mod nested;
-mod numeric;
+pub(crate) mod numeric;
 mod parse;
 mod rules;
 mod store;

@@ -11,7 +11,7 @@ use firesteel_plan::{DataType, DayTimeField, Result, SparkError, YearMonthField}
 use super::CastMode;
 use super::errors::{double_text, invalid_input, out_of_decimal};
 use super::kernel::{Caster, map_all, map_values, primitive};
-use super::numeric::{decimals, rescale_wide, with_decimal_type};
+use super::numeric::{decimals, with_decimal_type};
 use crate::datetime::text as datetime;
 use crate::decimal;
 use crate::interval::text as interval;
@@ -222,10 +222,14 @@ fn to_timestamp(
             map_values::<Float64Type, Micros>(&wide, caster, convert, error)
         }
         DataType::Decimal(_, s) => {
-            let micros = |v: i128| i64::try_from(rescale_wide(v, i32::from(*s), 38, 6)?).ok();
-            let error = |v: i128| super::errors::overflow(format!("{}BD", decimal::plain(v, *s)), from, to);
+            // Cut to microseconds and to 64 bits, as Java cuts them: no value is out of range.
+            let unit = decimal::pow10((*s).max(0) as u32);
+            let micros = |v: i128| {
+                let scaled = num_bigint::BigInt::from(v) * MICROS_PER_SECOND / unit;
+                decimal::low_64_bits(&scaled)
+            };
             let input: ArrayRef = Arc::new(decimals(array)?.clone());
-            map_values::<Decimal128Type, Micros>(&input, caster, micros, error)
+            map_all::<Decimal128Type, Micros>(&input, micros)
         }
         _ => map_all::<Int64Type, Micros>(&longs(array)?, |v| v.saturating_mul(MICROS_PER_SECOND)),
     }

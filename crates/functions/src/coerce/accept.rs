@@ -36,6 +36,7 @@ pub fn accepts(wanted: Accept, given: &DataType) -> bool {
         Accept::YearMonthInterval => matches!(given, T::YearMonthInterval(..)),
         Accept::CalendarInterval => *given == T::CalendarInterval,
         Accept::NumericOrInterval => given.is_numeric() || given.is_interval(),
+        Accept::NumericOrAnsiInterval => given.is_numeric() || given.is_ansi_interval(),
         Accept::Array => matches!(given, T::Array(..)),
         Accept::Map => matches!(given, T::Map(..)),
         Accept::ArrayOrMap => matches!(given, T::Array(..) | T::Map(..)),
@@ -81,7 +82,9 @@ pub fn implicit_type(given: &DataType, wanted: Accept, context: &EvalContext) ->
         (T::Udt { sql_type, .. }, _) if accepts(wanted, sql_type) => return Some(given.clone()),
         (T::Null, _) => return null_type(wanted),
         (_, Accept::ExactString) => return None,
-        (g, Accept::Numeric | Accept::NumericOrInterval) if g.is_string() => return Some(T::Double),
+        (g, Accept::Numeric | Accept::NumericOrInterval | Accept::NumericOrAnsiInterval) if g.is_string() => {
+            return Some(T::Double);
+        }
         (g, Accept::Integral) if g.is_string() && context.ansi => return Some(T::Long),
         (g, Accept::Decimal) if g.is_numeric() => return decimal_for(g).map(|(p, s)| T::Decimal(p, s)),
         _ => {}
@@ -93,7 +96,7 @@ pub fn implicit_type(given: &DataType, wanted: Accept, context: &EvalContext) ->
 fn null_type(wanted: Accept) -> Option<DataType> {
     Some(match wanted {
         Accept::Integral => DataType::Integer,
-        Accept::Numeric | Accept::NumericOrInterval => DataType::Double,
+        Accept::Numeric | Accept::NumericOrInterval | Accept::NumericOrAnsiInterval => DataType::Double,
         Accept::Array | Accept::ArrayOrMap => DataType::array(DataType::Null, true),
         Accept::Map => DataType::map(DataType::Null, DataType::Null, true),
         Accept::Struct => DataType::structure(vec![]),
@@ -146,6 +149,7 @@ pub fn required_type(wanted: Accept) -> String {
         Accept::YearMonthInterval => "INTERVAL YEAR TO MONTH",
         Accept::CalendarInterval => "INTERVAL",
         Accept::NumericOrInterval => return NUMERIC_AND_INTERVAL.into(),
+        Accept::NumericOrAnsiInterval => return "\"NUMERIC\" or \"ANSI INTERVAL\"".into(),
         Accept::Array => "ARRAY",
         Accept::Map => "MAP",
         Accept::ArrayOrMap => return "(\"ARRAY\" or \"MAP\")".into(),

@@ -3,7 +3,7 @@
 //! | strength | strings |
 //! |---|---|
 //! | explicit | what `COLLATE` made |
-//! | implicit | columns and what is computed from them |
+//! | implicit | columns, casts to a collation, and what is computed from them |
 //! | default | constants: they take the collation of the others |
 use firesteel_plan::data_type::Collation;
 use firesteel_plan::{DataType, Result, SparkError};
@@ -47,7 +47,7 @@ enum Strength {
 fn strength(value: &TypedExpr) -> Strength {
     if value.sql.starts_with("collate(") {
         Strength::Explicit
-    } else if value.is_foldable() {
+    } else if value.is_foldable() && collation(value).is_none_or(|c| c.is_default()) {
         Strength::Default
     } else {
         Strength::Implicit

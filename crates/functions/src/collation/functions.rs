@@ -1,4 +1,5 @@
 //! `collate` and `collation`.
+use firesteel_plan::data_type::Collation;
 use firesteel_plan::{DataType, Result, SparkError};
 
 use super::resolve;
@@ -39,12 +40,18 @@ fn collate(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built
 
 fn collation(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     let text = arguments.one(context.called_as)?;
-    let name = match &text.data_type {
-        DataType::String(collation) => collation.name().to_string(),
-        _ => "UTF8_BINARY".to_string(),
-    };
     let sql = format!("{}({})", context.called_as, text.sql);
-    Ok(Built::Expr(TypedExpr::string(format!("SYSTEM.BUILTIN.{name}")).with_sql(sql)))
+    let name = match &text.data_type {
+        DataType::String(Collation(Some(name))) if &**name == "null" => "null".to_string(),
+        DataType::String(collation) => format!("SYSTEM.BUILTIN.{}", collation.name()),
+        other if other.is_string() || *other == DataType::Null => "SYSTEM.BUILTIN.UTF8_BINARY".to_string(),
+        other => {
+            let required = "\"STRING\"".to_string();
+            let error = crate::quote::unexpected_input_type(&sql, 0, required, &text.sql, other);
+            return Err(error.with_origin(context.origin.as_ref()));
+        }
+    };
+    Ok(Built::Expr(TypedExpr::string(name).with_sql(sql)))
 }
 
 const fn entry(

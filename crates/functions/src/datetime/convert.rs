@@ -170,6 +170,7 @@ fn build_to(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Result<
     let mode = if tries { CastMode::Try } else { CastMode::of(context.eval) };
     let Some(format) = format else {
         let sql = format!("{called}({})", value.sql);
+        check_nested(&sql, &value, kind).map_err(|error| error.with_origin(context.origin.as_ref()))?;
         let value = cast_source(value, kind, context)?;
         let cast = cast::cast(value.with_origin(context.origin.clone()), &result, mode, context.eval)?;
         return Ok(Built::Expr(cast.with_sql(sql).with_origin(context.origin.clone())));
@@ -189,6 +190,16 @@ fn build_to(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Result<
     };
     let call = parsing(name, kind, value, format, fails, suggest, result, context);
     Ok(Built::Expr(call.with_sql(sql)))
+}
+
+/// Nothing nested is a date or a timestamp.
+fn check_nested(sql: &str, value: &TypedExpr, kind: &str) -> Result<()> {
+    if !matches!(value.data_type, DataType::Array(..) | DataType::Map(..) | DataType::Struct(_)) {
+        return Ok(());
+    }
+    let number = if kind == "timestamp" { " or \"NUMERIC\"" } else { "" };
+    let required = format!("(\"STRING\" or \"DATE\" or \"TIMESTAMP\" or \"TIMESTAMP_NTZ\"{number})");
+    Err(crate::quote::unexpected_input_type(sql, 0, required, &value.sql, &value.data_type))
 }
 
 /// Without a pattern the functions cast: what is not a date, a timestamp or (for a timestamp) a number goes by its text.
@@ -257,15 +268,8 @@ fn build_from_unixtime(context: &BuildContext<'_>, mut arguments: Arguments<'_>)
     let sql = format!("from_unixtime({}, {})", value.sql, format.sql);
     let value = coerce::argument(&sql, 0, Accept::Long, value, context)?;
     let format = coerce::argument(&sql, 1, Accept::String, format, context)?;
-    let nullable = value.nullable || format.nullable;
-    let call = SparkScalar::call(
-        "from_unixtime",
-        format_kernel,
-        vec![value, format],
-        DataType::STRING,
-        nullable,
-        context.eval,
-    );
+    let values = vec![value, format];
+    let call = SparkScalar::call("from_unixtime", format_kernel, values, DataType::STRING, true, context.eval);
     Ok(Built::Expr(call.options(vec!["seconds".into()]).origin(context.origin.clone()).build().with_sql(sql)))
 }
 

@@ -209,7 +209,7 @@ fn extract(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built
     let name = context.called_as.to_lowercase();
     let (field, source) = arguments.two(context.called_as)?;
     let sql = match name.as_str() {
-        "extract" => format!("extract({} FROM {})", field.sql, source.sql),
+        "extract" | "datepart" => format!("{name}({} FROM {})", field.sql, source.sql),
         _ => format!("{name}({}, {})", field.sql, source.sql),
     };
     let fail = |error: SparkError| error.with_origin(context.origin.as_ref());

@@ -266,9 +266,21 @@ fn build_make_timestamp(context: &BuildContext<'_>, mut arguments: Arguments<'_>
         // From a date on, the session's default type does not matter.
         let result = if base == "make_timestamp" { DataType::Timestamp } else { result };
         let values = date_and_time(&sql, arguments.values, context)?;
-        return Ok(call(context, "make_timestamp", join_kernel, values, result, tolerates, sql));
+        // No date and time is out of range, and Spark shows what these functions stand for.
+        let plain = sql.trim_start_matches("try_").to_string();
+        let sql = match base {
+            "make_timestamp_ltz" => plain.replacen("make_timestamp_ltz", "make_timestamp", 1),
+            "make_timestamp_ntz" if called.starts_with("try_") => format!("{called}({plain})"),
+            _ => sql,
+        };
+        return Ok(call(context, "make_timestamp", join_kernel, values, result, base == "make_timestamp_ntz", sql));
     }
     let zone = if count == 7 { arguments.values.pop() } else { None };
+    let sql = match called.as_str() {
+        // Spark does not show the zone of this one.
+        "try_make_timestamp" if zone.is_some() => written(context, &arguments.values),
+        _ => sql,
+    };
     let last = arguments.values.pop().map(|v| seconds(&sql, 5, v, context)).transpose()?;
     let mut values = coerce::arguments(&sql, &[Accept::Integer; 5], arguments.values, context)?;
     values.extend(last);

@@ -5,6 +5,7 @@
 //! - [`vector`]: kernels on the integers behind these types.
 //! - The rest are families of functions.
 pub mod arithmetic;
+pub mod bucket;
 pub mod calendar;
 pub mod convert;
 pub mod current;
@@ -13,5 +14,7 @@ pub mod make;
 pub mod pattern;
 pub mod special;
 pub mod text;
+pub mod time_type;
 pub mod vector;
+pub mod windows;
 pub mod zone;

@@ -1,9 +1,9 @@
 //! Table functions without arguments: the keywords of SQL and the collations there are.
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, StringArray, new_empty_array};
 use arrow::buffer::OffsetBuffer;
-use firesteel_plan::{DataType, Result};
+use firesteel_plan::{DataType, Result, SparkError, StructField};
 
 use super::{GROUP, array_of, generator, row_fields};
 use crate::collation::{LOCALES, Parts};
@@ -87,6 +87,37 @@ fn build_collations(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Res
     build(context, arguments, "collations", collations, columns.collect())
 }
 
+fn no_rows(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
+    let columns: Vec<ArrayRef> = row_fields(args)?.iter().map(|field| new_empty_array(field.data_type())).collect();
+    table(args, &columns, 0)
+}
+
+/// No Python worker has written a log: none is run here.
+fn build_worker_logs(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
+    const ENABLED: &str = "spark.sql.pyspark.worker.logging.enabled";
+    if !context.eval.flag(ENABLED, false) {
+        let parameters = [("featureName", "Python Worker Logging"), ("configKey", ENABLED), ("configValue", "true")];
+        return Err(SparkError::new("FEATURE_NOT_ENABLED", parameters));
+    }
+    let text = |name: &str| StructField::new(name, DataType::STRING, true);
+    let frame = DataType::structure(vec![text("file"), text("line"), text("name"), text("code")]);
+    let exception = DataType::structure(vec![
+        text("class"),
+        text("msg"),
+        StructField::new("stacktrace", DataType::array(frame, true), true),
+    ]);
+    let columns = [
+        ("ts", DataType::Timestamp),
+        ("level", DataType::STRING),
+        ("msg", DataType::STRING),
+        ("context", DataType::map(DataType::STRING, DataType::STRING, true)),
+        ("exception", exception),
+        ("logger", DataType::STRING),
+    ];
+    let columns = columns.into_iter().map(|(name, data_type)| (name.to_string(), data_type, true)).collect();
+    build(context, arguments, "python_worker_logs", no_rows, columns)
+}
+
 pub static FUNCTIONS: &[Function] = &[
     Function::custom(
         "sql_keywords",
@@ -104,6 +135,15 @@ pub static FUNCTIONS: &[Function] = &[
         build_collations,
         "collations() - The collations of text, and what they tell apart.",
         &[("SELECT NAME FROM collations() WHERE NAME = 'UTF8_BINARY'", "UTF8_BINARY")],
+    )
+    .with_kind(FunctionKind::Generator),
+    Function::custom(
+        "python_worker_logs",
+        GROUP,
+        "4.1.0",
+        build_worker_logs,
+        "python_worker_logs() - What Python workers have logged.",
+        &[],
     )
     .with_kind(FunctionKind::Generator),
 ];

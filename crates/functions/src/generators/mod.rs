@@ -14,7 +14,7 @@ use crate::arrays::cast_to;
 use crate::fold::fold;
 use crate::mismatch::{self, sql_of};
 use crate::nested::{Gather, Lists, list_array, struct_array};
-use crate::registry::{Arguments, BuildContext, Built, Function, FunctionKind, Generator, wrong_num_args};
+use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind, Generator, wrong_num_args};
 use crate::scalar::{ScalarArgs, SparkScalar};
 use crate::typed::TypedExpr;
 use crate::types;
@@ -250,6 +250,17 @@ fn stack_rows(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 }
 
 pub static FUNCTIONS: &[Function] = &[
+    Function {
+        name: "range",
+        aliases: &[],
+        kind: FunctionKind::Table,
+        group: GROUP,
+        parameters: &[],
+        build: Build::Analyzer,
+        usage: "range(start[, end[, step[, numSlices]]]) / range(end) - The numbers from start up to, but not with, end.",
+        examples: &[("SELECT * FROM range(1)", "0")],
+        since: "2.0.0",
+    },
     Function::custom(
         "explode",
         GROUP,

@@ -5,7 +5,7 @@ use arrow::array::{ArrayRef, Float64Array, PrimitiveArray};
 use arrow::datatypes::{DurationMicrosecondType, Float64Type, IntervalYearMonthType};
 use firesteel_plan::{DataType, Result, SparkError};
 
-use super::entry;
+use super::{entry, strict};
 use crate::arithmetic::kernel::binary;
 use crate::cast::kernel::primitive;
 use crate::coerce::argument;
@@ -54,8 +54,24 @@ fn sign(value: f64) -> f64 {
     }
 }
 
+/// Beyond these, 1 does not count beside a square.
+const MUCH: f64 = 268_435_456.0;
+const LITTLE: f64 = 1.0 / MUCH;
+
 fn asinh(x: f64) -> f64 {
-    if x == f64::NEG_INFINITY { x } else { x.signum() * (x.abs() + (x * x + 1.0).sqrt()).ln() }
+    let size = x.abs();
+    if !x.is_finite() || size < LITTLE {
+        return x;
+    }
+    let square = x * x;
+    let result = if size > MUCH {
+        strict::ln(size) + std::f64::consts::LN_2
+    } else if size > 2.0 {
+        strict::ln(2.0 * size + 1.0 / ((square + 1.0).sqrt() + size))
+    } else {
+        strict::ln_1p(size + square / (1.0 + (1.0 + square).sqrt()))
+    };
+    result.copysign(x)
 }
 
 /// By the steps that Java's strict arithmetic prescribes, so that the last digit is Java's: x is reduced to a power of 2
@@ -107,16 +123,29 @@ fn cosh(x: f64) -> f64 {
 }
 
 fn acosh(x: f64) -> f64 {
-    (x + (x * x - 1.0).sqrt()).ln()
+    if x.is_nan() || x < 1.0 {
+        f64::NAN
+    } else if x >= MUCH {
+        strict::ln(x) + std::f64::consts::LN_2
+    } else if x > 2.0 {
+        strict::ln(2.0 * x - 1.0 / (x + (x * x - 1.0).sqrt()))
+    } else {
+        let t = x - 1.0;
+        strict::ln_1p(t + (2.0 * t + t * t).sqrt())
+    }
 }
 
 fn atanh(x: f64) -> f64 {
-    0.5 * (x.ln_1p() - (-x).ln_1p())
+    0.5 * (strict::ln_1p(x) - strict::ln_1p(-x))
 }
 
 /// Java's `Math.pow`: a base of 1 or -1 to an infinite or unknown power is NaN.
 fn power(base: f64, exponent: f64) -> f64 {
-    if exponent.is_nan() || base.abs() == 1.0 && exponent.is_infinite() { f64::NAN } else { base.powf(exponent) }
+    if exponent.is_nan() || base.abs() == 1.0 && exponent.is_infinite() {
+        f64::NAN
+    } else {
+        strict::pow(base, exponent)
+    }
 }
 
 macro_rules! double {
@@ -171,7 +200,7 @@ fn logarithm_to_base(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let result = binary::<Float64Type, Float64Type, Float64Type>(
         args,
         false,
-        |base, value| (value.ln() / base.ln(), base <= 0.0 || value <= 0.0),
+        |base, value| (strict::ln(value) / strict::ln(base), base <= 0.0 || value <= 0.0),
         |_, _| never(),
     )?;
     Ok(Arc::new(result))
@@ -201,7 +230,7 @@ fn log(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
         .collect::<Result<Vec<_>>>()?;
     let natural: crate::scalar::Kernel = |args| {
         let inner = ScalarArgs { values: &args.values[1..], ..*args };
-        map_optional(&inner, |v| if v <= 0.0 { None } else { Some(v.ln()) })
+        map_optional(&inner, |v| if v <= 0.0 { None } else { Some(strict::ln(v)) })
     };
     let kernel = if count == 1 { natural } else { logarithm_to_base };
     let call = SparkScalar::call("log", kernel, values, DataType::Double, true, context.eval);
@@ -272,7 +301,7 @@ pub static FUNCTIONS: &[Function] = &[
     double!("asinh", asinh, "asinh(expr) - The inverse hyperbolic sine.", "SELECT asinh(0)", "0.0"),
     double!("atan", f64::atan, "atan(expr) - The inverse tangent.", "SELECT atan(0)", "0.0"),
     double!("atanh", atanh, "atanh(expr) - The inverse hyperbolic tangent.", "SELECT atanh(0)", "0.0"),
-    double!("cbrt", f64::cbrt, "cbrt(expr) - The cube root.", "SELECT cbrt(27.0)", "3.0"),
+    double!("cbrt", strict::cbrt, "cbrt(expr) - The cube root.", "SELECT cbrt(27.0)", "3.0"),
     double!("cos", f64::cos, "cos(expr) - The cosine.", "SELECT cos(0)", "1.0"),
     double!("cosh", cosh, "cosh(expr) - The hyperbolic cosine.", "SELECT cosh(0)", "1.0"),
     double!("cot", |v| 1.0 / v.tan(), "cot(expr) - The cotangent.", "SELECT round(cot(1), 2)", "0.64"),
@@ -299,18 +328,26 @@ pub static FUNCTIONS: &[Function] = &[
     double!("sqrt", f64::sqrt, "sqrt(expr) - The square root.", "SELECT sqrt(4)", "2.0"),
     double!("tan", f64::tan, "tan(expr) - The tangent.", "SELECT tan(0)", "0.0"),
     double!("tanh", f64::tanh, "tanh(expr) - The hyperbolic tangent.", "SELECT tanh(0)", "0.0"),
-    logarithm!("ln", 0.0, plain, f64::ln, "ln(expr) - The natural logarithm.", "SELECT ln(1)", "0.0"),
-    logarithm!("log10", 0.0, upper, f64::log10, "log10(expr) - The logarithm to base 10.", "SELECT log10(10)", "1.0"),
+    logarithm!("ln", 0.0, plain, strict::ln, "ln(expr) - The natural logarithm.", "SELECT ln(1)", "0.0"),
+    logarithm!(
+        "log10",
+        0.0,
+        upper,
+        strict::log10,
+        "log10(expr) - The logarithm to base 10.",
+        "SELECT log10(10)",
+        "1.0"
+    ),
     logarithm!(
         "log2",
         0.0,
         upper,
-        |v| v.ln() / std::f64::consts::LN_2,
+        |v| strict::ln(v) / strict::ln(2.0),
         "log2(expr) - The logarithm to base 2.",
         "SELECT log2(2)",
         "1.0"
     ),
-    logarithm!("log1p", -1.0, upper, f64::ln_1p, "log1p(expr) - ln(1 + expr).", "SELECT log1p(0)", "0.0"),
+    logarithm!("log1p", -1.0, upper, strict::ln_1p, "log1p(expr) - ln(1 + expr).", "SELECT log1p(0)", "0.0"),
     entry(
         "rint",
         &[],

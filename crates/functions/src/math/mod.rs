@@ -6,6 +6,7 @@ pub mod doubles;
 pub mod integers;
 pub mod radix;
 pub mod rounding;
+pub mod strict;
 
 /// A scalar entry of the group of mathematical functions.
 pub(crate) const fn entry(

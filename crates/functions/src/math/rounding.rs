@@ -151,6 +151,10 @@ fn round_double(value: f64, digits: i32, mode: Rounding) -> f64 {
     if !value.is_finite() || digits >= 324 {
         return value;
     }
+    if value == 0.0 {
+        // A zero loses its sign.
+        return 0.0;
+    }
     // Whole numbers of moderate size need no digits.
     if digits >= 0 && value.fract() == 0.0 {
         return value;

@@ -192,8 +192,7 @@ fn build_like(context: &BuildContext<'_>, arguments: Arguments<'_>, lower: bool)
         return Err(SparkError::internal("LIKE without two sides"));
     };
     let sql = match (lower, escape) {
-        (true, '\\') => format!("ilike({}, {})", text.sql, pattern.sql),
-        (true, _) => format!("ilike({}, {}, {escape})", text.sql, pattern.sql),
+        (true, _) => format!("ilike({}, {})", text.sql, pattern.sql),
         (false, '\\') => format!("{} LIKE {}", text.sql, pattern.sql),
         (false, _) => format!("{} LIKE {} ESCAPE '{escape}'", text.sql, pattern.sql),
     };

@@ -6,9 +6,10 @@ use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::Accumulator;
-use firesteel_plan::Result;
+use firesteel_plan::{DataType, Result};
 
 use crate::aggregates::udaf::AggregateCall;
+use crate::collation::Collator;
 use crate::datetime::vector::as_longs;
 
 /// One value to put into a sketch.
@@ -42,10 +43,17 @@ impl<S> std::fmt::Debug for SketchAccumulator<S> {
     }
 }
 
-/// Gives each value that is not NULL to `visit`, with its row.
-pub(super) fn for_each(values: &ArrayRef, visit: &mut dyn FnMut(usize, Value<'_>)) -> Result<()> {
+/// Gives each value that is not NULL to `visit`, with its row. Strings that their collation takes for equal are one.
+pub(super) fn for_each(
+    values: &ArrayRef,
+    data_type: Option<&DataType>,
+    visit: &mut dyn FnMut(usize, Value<'_>),
+) -> Result<()> {
     match values.data_type() {
-        ArrowType::Utf8 => rows(values.as_string::<i32>().iter(), |row, v| visit(row, Value::Bytes(v.as_bytes()))),
+        ArrowType::Utf8 => {
+            let collator = data_type.map_or(Collator::BINARY, Collator::of);
+            rows(values.as_string::<i32>().iter(), |row, v| visit(row, Value::Bytes(&collator.key(v))));
+        }
         ArrowType::Binary => rows(values.as_binary::<i32>().iter(), |row, v| visit(row, Value::Bytes(v))),
         ArrowType::Float32 => {
             rows(values.as_primitive::<Float32Type>().iter(), |row, v| visit(row, Value::Double(f64::from(v))));
@@ -100,7 +108,7 @@ impl<S: Sketch> Accumulator for SketchAccumulator<S> {
         }
         self.seen |= values.null_count() < values.len();
         let sketch = &mut self.sketch;
-        for_each(values, &mut |_, value| sketch.update(value)).map_err(crate::external)
+        for_each(values, self.call.arg_types.first(), &mut |_, value| sketch.update(value)).map_err(crate::external)
     }
     fn evaluate(&mut self) -> DfResult<ScalarValue> {
         Ok(ScalarValue::Binary(Some(self.sketch.serialize())))

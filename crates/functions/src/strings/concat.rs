@@ -213,6 +213,14 @@ fn reverse_text(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     })
 }
 
+fn reverse_bytes(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
+    let input = view::binaries(args, 0)?;
+    rows::bytes(args.rows, |row, out| {
+        out.extend(input.get(row)?.iter().rev());
+        Some(())
+    })
+}
+
 fn reverse_array(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let array = args.array(0)?;
     let Some(list) = array.as_list_opt::<i32>() else {
@@ -229,10 +237,18 @@ fn reverse_array(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 
 fn build_reverse(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     arguments.expect(context.called_as, 1, 1)?;
-    let is_array = matches!(arguments.values.first().map(|a| &a.data_type), Some(DataType::Array(..)));
     let function = crate::registry::lookup("reverse").ok_or_else(|| SparkError::internal("reverse"))?;
-    let (accept, kernel): (&'static [Accept], crate::scalar::Kernel) =
-        if is_array { (&[Accept::Array], reverse_array) } else { (&[Accept::String], reverse_text) };
+    let (accept, kernel): (&'static [Accept], crate::scalar::Kernel) = match arguments.values.first() {
+        Some(TypedExpr { data_type: DataType::Array(..), .. }) => (&[Accept::Array], reverse_array),
+        Some(TypedExpr { data_type: DataType::Binary, .. }) => (&[Accept::Binary], reverse_bytes),
+        Some(value @ TypedExpr { data_type: DataType::Map(..) | DataType::Struct(_), .. }) => {
+            let required = "(\"STRING\" or \"BINARY\" or \"ARRAY\")".to_string();
+            let sql = format!("reverse({})", value.sql);
+            let error = crate::quote::unexpected_input_type(&sql, 0, required, &value.sql, &value.data_type);
+            return Err(error.with_origin(context.origin.as_ref()));
+        }
+        _ => (&[Accept::String], reverse_text),
+    };
     let signature = Signature { required: accept, ..Signature::new(&[], Returns::Argument(0), kernel) };
     signature.build(function, context, arguments).map(Built::Expr)
 }

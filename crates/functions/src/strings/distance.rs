@@ -114,7 +114,7 @@ pub static FUNCTIONS: &[Function] = &[
         "soundex",
         &[],
         &["str"],
-        Signature::new(&[Accept::String], Returns::Is(SimpleType::String), soundex),
+        Signature::new(&[Accept::ExactString], Returns::Is(SimpleType::String), soundex),
         "soundex(str) - Returns the Soundex code of a string.",
         &[("SELECT soundex('Miller');", "M460")],
         "1.5.0",

@@ -30,8 +30,9 @@ const NAMES: &[&str] = &["upperChar", "lowerChar", "digitChar", "otherChar"];
 
 fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     const MASK: Accept = Accept::String;
-    let signature =
-        Signature::new(&[Accept::String], Returns::Argument(0), mask).optional(&[MASK, MASK, MASK, MASK]).defaults(&[
+    let signature = Signature::new(&[Accept::ExactString], Returns::Argument(0), mask)
+        .optional(&[MASK, MASK, MASK, MASK])
+        .defaults(&[
             DefaultArgument::String("X"),
             DefaultArgument::String("x"),
             DefaultArgument::String("n"),

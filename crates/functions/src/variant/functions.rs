@@ -298,7 +298,7 @@ const fn entry(
     }
 }
 
-const PARSE: Signature = Signature::new(&[Accept::String], Returns::Is(SimpleType::Variant), parse_json);
+const PARSE: Signature = Signature::new(&[Accept::ExactString], Returns::Is(SimpleType::Variant), parse_json);
 const TEST: Signature = Signature::new(&[Accept::Variant], Returns::Is(SimpleType::Boolean), is_variant_null);
 
 pub static FUNCTIONS: &[Function] = &[

@@ -2,16 +2,16 @@
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
+use datafusion::functions::core::expr_fn::nullif;
 use datafusion::functions_window::{cume_dist, lead_lag, nth_value, ntile, rank, row_number};
-use datafusion::logical_expr::expr::{NullTreatment, WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{Cast, Expr, WindowFrame, WindowFunctionDefinition, WindowUDF};
+use datafusion::logical_expr::expr::{Case, NullTreatment, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::{Cast, Expr, WindowFrame, WindowFunctionDefinition, WindowUDF, lit};
 use firesteel_plan::{DataType, Result, SparkError};
 
 use crate::aggregates::call::constant;
 use crate::coerce;
 use crate::quote;
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
-use crate::signature::Accept;
 use crate::typed::TypedExpr;
 use crate::types;
 
@@ -118,36 +118,62 @@ fn build_lag_lead(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> R
             ],
         )));
     }
-    let offset = coerce::argument(&sql, 1, Accept::Integer, offset, context)?;
     let rows = match constant(&offset)? {
         ScalarValue::Int32(Some(rows)) => i64::from(rows),
-        _ => return Err(fail(quote::mismatch("UNEXPECTED_NULL", &sql, [("exprName", "offset".to_string())]))),
-    };
-    let mut nullable = true;
-    let filler = if default.data_type == DataType::Null {
-        None
-    } else {
-        let Some(value) = coerce::implicit_type(&default.data_type, Accept::Any, context.eval) else {
-            return Err(fail(SparkError::internal("no type for a default")));
-        };
-        let _ = value;
-        nullable = input.nullable || default.nullable;
-        Some(coerce::implicit(default, &input.data_type, context.eval, &context.origin)?)
-    };
-    let mut args = vec![input.expr, Expr::Literal(ScalarValue::Int64(Some(rows)), None)];
-    if let Some(filler) = filler {
-        if !filler.is_foldable() {
-            return Err(SparkError::unsupported(format!("{name} with a default that is not constant")));
+        // Spark makes a frame of the offset, and another type makes none.
+        _ if offset.data_type.is_string() => {
+            return Err(fail(SparkError::new("FAILED_FUNCTION_CALL", [("funcName", quote::sql_id(name))])));
         }
-        args.push(Expr::Literal(constant(&filler)?, None));
+        _ => return Err(fail(SparkError::new("_LEGACY_ERROR_TEMP_1035", [("prettyName", name)]))),
+    };
+    let function = || if lag { lead_lag::lag_udwf() } else { lead_lag::lead_udwf() };
+    let offset = Expr::Literal(ScalarValue::Int64(Some(rows)), None);
+    let data_type = input.data_type.clone();
+    if default.data_type == DataType::Null {
+        let args = vec![input.expr, offset];
+        return Ok(call(function(), args, ignore_nulls, data_type, false, true, sql, context));
     }
-    let function = if lag { lead_lag::lag_udwf() } else { lead_lag::lead_udwf() };
-    Ok(call(function, args, ignore_nulls, input.data_type, false, nullable, sql, context))
+    let nullable = input.nullable || default.nullable;
+    let fits = coerce::wider_type(&input.data_type, &default.data_type, context.eval).is_some();
+    if !fits {
+        let required = format!("({} or \"VOID\")", quote::sql_type(&input.data_type));
+        return Err(fail(quote::unexpected_input_type(&sql, 2, required, &default.sql, &default.data_type)));
+    }
+    let default = coerce::implicit(default, &input.data_type, context.eval, &context.origin)?;
+    if default.is_foldable() {
+        let args = vec![input.expr, offset, Expr::Literal(constant(&default)?, None)];
+        return Ok(call(function(), args, ignore_nulls, data_type, false, nullable, sql, context));
+    }
+    // The default is that of the current row where there is no row at the offset.
+    let exists = if ignore_nulls { input.expr.clone().is_not_null() } else { lit(true) };
+    let exists = if ignore_nulls { nullif(exists, lit(false)) } else { exists };
+    let windowed = |args: Vec<Expr>| match call(
+        function(),
+        args,
+        ignore_nulls,
+        data_type.clone(),
+        false,
+        true,
+        String::new(),
+        context,
+    ) {
+        Built::Expr(typed) => typed.expr,
+        Built::Generator(_) => lit(ScalarValue::Null),
+    };
+    let found = windowed(vec![exists, offset.clone(), lit(false)]);
+    let value = windowed(vec![input.expr, offset]);
+    let expr = Expr::Case(Case::new(None, vec![(Box::new(found), Box::new(value))], Some(Box::new(default.expr))));
+    Ok(Built::Expr(TypedExpr::new(expr, data_type, nullable, sql).with_origin(context.origin.clone())))
 }
 
 fn build_nth_value(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Result<Built> {
-    arguments.expect(context.called_as, 2, 2)?;
-    let ignore_nulls = arguments.ignore_nulls == Some(true);
+    arguments.expect(context.called_as, 2, 3)?;
+    let mut ignore_nulls = arguments.ignore_nulls == Some(true);
+    if arguments.values.len() == 3
+        && let Some(flag) = arguments.values.pop()
+    {
+        ignore_nulls = constant(&flag)? == ScalarValue::Boolean(Some(true));
+    }
     let (Some(offset), Some(input)) = (arguments.values.pop(), arguments.values.pop()) else {
         return Err(crate::registry::wrong_num_args("nth_value", 2, 2, 0));
     };

@@ -48,13 +48,51 @@ impl StructType {
     }
 }
 
+/// Where the collations of a field are kept: types without them can be read by everybody.
+const COLLATIONS: &str = "__COLLATIONS";
+
 fn field_json(field: &StructField) -> Value {
-    let metadata: Map<String, Value> = (field.metadata.iter())
+    let mut metadata: Map<String, Value> = (field.metadata.iter())
         .map(|(k, v)| (k.clone(), serde_json::from_str(v).unwrap_or_else(|_| json!(v))))
         .collect();
+    let mut collations = Map::new();
+    collect_collations(&field.name, &field.data_type, &mut collations);
+    if !collations.is_empty() {
+        metadata.insert(COLLATIONS.to_string(), Value::Object(collations));
+    }
     json!({
         "name": field.name, "type": field.data_type.json_value(), "nullable": field.nullable, "metadata": metadata
     })
+}
+
+/// The collations of a field by their place in it; fields of structs keep their own.
+fn collect_collations(path: &str, data_type: &DataType, found: &mut Map<String, Value>) {
+    match data_type {
+        DataType::String(Collation(Some(name))) => {
+            let provider = if name.starts_with("UTF8") { "spark" } else { "icu" };
+            found.insert(path.to_string(), json!(format!("{provider}.{name}")));
+        }
+        DataType::Array(element, _) => collect_collations(&format!("{path}.element"), element, found),
+        DataType::Map(key, value, _) => {
+            collect_collations(&format!("{path}.key"), key, found);
+            collect_collations(&format!("{path}.value"), value, found);
+        }
+        _ => {}
+    }
+}
+
+/// The type with the collations that [`collect_collations`] has found in it.
+fn with_collations(data_type: DataType, path: &str, collations: &Map<String, Value>) -> DataType {
+    let inner = |child: &DataType, place: &str| with_collations(child.clone(), &format!("{path}.{place}"), collations);
+    match &data_type {
+        DataType::String(_) => match collations.get(path).and_then(Value::as_str).and_then(|c| c.split_once('.')) {
+            Some((_, name)) => DataType::String(Collation(Some(name.into()))),
+            None => data_type,
+        },
+        DataType::Array(element, nullable) => DataType::array(inner(element, "element"), *nullable),
+        DataType::Map(key, value, nullable) => DataType::map(inner(key, "key"), inner(value, "value"), *nullable),
+        _ => data_type,
+    }
 }
 
 fn invalid(text: &str) -> SparkError {
@@ -83,9 +121,15 @@ fn field_from_json(value: &Value) -> Result<StructField> {
     let name = value.get("name").and_then(Value::as_str).ok_or_else(|| invalid("name"))?;
     let data_type = DataType::from_json_value(value.get("type").ok_or_else(|| invalid("type"))?)?;
     let nullable = value.get("nullable").and_then(Value::as_bool).unwrap_or(true);
-    let metadata: BTreeMap<_, _> = (value.get("metadata").and_then(Value::as_object))
-        .map(|m| m.iter().map(|(k, v)| (k.clone(), v.to_string())).collect())
-        .unwrap_or_default();
+    let metadata = value.get("metadata").and_then(Value::as_object);
+    let data_type = match metadata.and_then(|m| m.get(COLLATIONS)).and_then(Value::as_object) {
+        Some(collations) => with_collations(data_type, name, collations),
+        None => data_type,
+    };
+    let metadata: BTreeMap<_, _> = (metadata.into_iter().flatten())
+        .filter(|(key, _)| *key != COLLATIONS)
+        .map(|(k, v)| (k.clone(), v.to_string()))
+        .collect();
     Ok(StructField { name: name.into(), data_type, nullable, metadata })
 }
 
@@ -166,6 +210,7 @@ mod tests {
             StructField::new("a", DataType::array(inner, false), true),
             StructField::new("m", DataType::map(DataType::STRING, DataType::DAY_TIME, true), false),
             StructField::new("t", DataType::Time(3), false),
+            StructField::new("s", DataType::array(DataType::String(Collation(Some("UNICODE_CI".into()))), true), true),
         ]);
         assert_eq!(DataType::from_json(&whole.json())?, whole);
         Ok(())

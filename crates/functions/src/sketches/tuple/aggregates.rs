@@ -83,7 +83,7 @@ impl<S: Summary> Accumulator for TupleAccumulator<S> {
                 *seen = true;
             }
         };
-        for_each(keys, put).map_err(crate::external)
+        for_each(keys, self.call.arg_types.first(), put).map_err(crate::external)
     }
     fn evaluate(&mut self) -> DfResult<ScalarValue> {
         Ok(ScalarValue::Binary(Some(self.bytes())))

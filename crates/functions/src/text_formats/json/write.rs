@@ -19,6 +19,8 @@ pub struct JsonWriteOptions {
     pub ignore_null_fields: bool,
     pub pretty: bool,
     pub write_non_ascii_as_code_points: bool,
+    /// Fields and keys in the order of their names
+    pub sort_keys: bool,
 }
 
 impl JsonWriteOptions {
@@ -29,6 +31,7 @@ impl JsonWriteOptions {
             ignore_null_fields: options.flag("ignoreNullFields", ignore_nulls)?,
             pretty: options.flag("pretty", false)?,
             write_non_ascii_as_code_points: options.flag("writeNonAsciiCharacterAsCodePoint", false)?,
+            sort_keys: options.flag("sortKeys", false)?,
         })
     }
 }
@@ -78,6 +81,10 @@ impl JsonWriter {
     ) -> Result<()> {
         out.push('{');
         let mut first = true;
+        let mut children: Vec<_> = children.collect();
+        if self.options.sort_keys {
+            children.sort_by_key(|(name, ..)| *name);
+        }
         for (name, data_type, column) in children {
             if self.options.ignore_null_fields && column.is_null(row) {
                 continue;
@@ -137,10 +144,17 @@ impl JsonWriter {
                 let (keys, values) = (entries.column(0), entries.column(1));
                 out.push('{');
                 let mut first = true;
+                let mut names = Vec::with_capacity(entries.len());
                 for index in 0..entries.len() {
-                    self.separate(out, &mut first, depth);
                     let mut name = String::new();
                     self.plain_text(&mut name, key, keys, index)?;
+                    names.push((name, index));
+                }
+                if self.options.sort_keys {
+                    names.sort();
+                }
+                for (name, index) in names {
+                    self.separate(out, &mut first, depth);
                     self.key(out, &name);
                     self.value(out, value, values, index, depth + 1)?;
                 }
