@@ -50,10 +50,6 @@ impl FrequentItems {
         Self { lg_slots_max, slots: vec![None; 1 << LG_SLOTS_MIN], active: 0, offset: 0, stream_weight: 0 }
     }
 
-    pub fn lg_slots_max(&self) -> u32 {
-        self.lg_slots_max
-    }
-
     pub fn size(&self) -> usize {
         self.slots.capacity() * size_of::<Option<Slot>>()
             + self.slots.iter().flatten().map(|slot| slot.item.bytes.len()).sum::<usize>()
