@@ -1,5 +1,6 @@
 //! CASE, IF, coalesce and their kin. Branches are evaluated only for the rows that need them.
 use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::zip::zip;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::Case;
@@ -233,17 +234,15 @@ fn extreme_kernel(args: &ScalarArgs<'_>, greatest: bool) -> Result<ArrayRef> {
     }
     let order = Order::of(args.return_type)?;
     let mut best = args.array(0)?;
-    let mut keys = order.keys(&best)?;
     for index in 1..args.values.len() {
         let other = args.array(index)?;
-        let other_keys = order.keys(&other)?;
+        let (keys, other_keys) = (order.keys(&best)?, order.keys(&other)?);
         let better = |row: usize| {
             let wins = if greatest { other_keys.row(row) > keys.row(row) } else { other_keys.row(row) < keys.row(row) };
             other.is_valid(row) && (best.is_null(row) || wins)
         };
-        let mask: BooleanArray = (0..args.rows).map(|row| Some(better(row))).collect();
+        let mask = BooleanArray::new(BooleanBuffer::collect_bool(args.rows, better), None);
         best = zip(&mask, &other, &best).map_err(from_arrow)?;
-        keys = order.keys(&best)?;
     }
     Ok(best)
 }

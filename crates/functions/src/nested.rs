@@ -48,6 +48,9 @@ impl Lists {
     pub fn nulls(&self) -> Option<&NullBuffer> {
         self.nulls.as_ref()
     }
+    pub fn offsets(&self) -> &OffsetBuffer<i32> {
+        &self.offsets
+    }
     /// Positions of a row's elements in `values`; empty for NULL.
     pub fn range(&self, row: usize) -> Range<usize> {
         if self.is_null(row) {

@@ -1,7 +1,9 @@
 //! `collect_list`, `collect_set`, `listagg`, `mode`, `histogram_numeric`.
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, UInt32Array};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType as ArrowType, Float64Type};
 use arrow::row::{RowConverter, SortField};
@@ -12,6 +14,7 @@ use indexmap::IndexMap;
 use super::buffered::{self, list_result};
 use super::call::{AggregateBuilder, order_sql};
 use super::extremes::sort_indices;
+use super::grouped;
 use super::udaf::{AggregateCall, AggregateKernel};
 use super::wrappers::normalise_floats;
 use crate::java_hash;
@@ -21,16 +24,43 @@ use crate::scalar::{from_arrow, from_datafusion};
 use crate::signature::Accept;
 use crate::typed::TypedExpr;
 
-const LIST: AggregateKernel = buffered::kernel(|call| {
-    buffered::accumulator(call, !call.has_option("keep nulls"), |call, columns| {
-        list_result(call, Arc::clone(&columns[0]))
+const LIST: AggregateKernel = AggregateKernel {
+    groups: Some(|call| {
+        grouped::accumulator(call, skips_nulls(call), |call, columns, offsets| {
+            grouped::lists(call, Arc::clone(&columns[0]), offsets)
+        })
+    }),
+    ..buffered::kernel(|call| {
+        buffered::accumulator(call, skips_nulls(call), |call, columns| list_result(call, Arc::clone(&columns[0])))
     })
-});
-const SET: AggregateKernel = buffered::kernel(|call| {
-    buffered::accumulator(call, !call.has_option("keep nulls"), |call, columns| {
-        list_result(call, distinct(&columns[0])?)
+};
+const SET: AggregateKernel = AggregateKernel {
+    groups: Some(|call| grouped::accumulator(call, skips_nulls(call), distinct_lists)),
+    ..buffered::kernel(|call| {
+        buffered::accumulator(call, skips_nulls(call), |call, columns| list_result(call, distinct(&columns[0])?))
     })
-});
+};
+
+fn skips_nulls(call: &AggregateCall) -> bool {
+    !call.has_option("keep nulls")
+}
+
+/// [`distinct`] of each group.
+fn distinct_lists(call: &AggregateCall, columns: &[ArrayRef], offsets: &OffsetBuffer<i32>) -> Result<ArrayRef> {
+    let values = &columns[0];
+    let converter = RowConverter::new(vec![SortField::new(values.data_type().clone())]).map_err(from_arrow)?;
+    let rows = converter.convert_columns(&[normalise_floats(values)]).map_err(from_arrow)?;
+    let (mut firsts, mut lengths, mut seen) = (vec![], vec![], HashSet::new());
+    for range in offsets.windows(2) {
+        let before = firsts.len();
+        seen.clear();
+        firsts.extend((range[0] as u32..range[1] as u32).filter(|row| seen.insert(rows.row(*row as usize))));
+        lengths.push(firsts.len() - before);
+    }
+    let values = arrow::compute::take(values, &UInt32Array::from(firsts), None).map_err(from_arrow)?;
+    // No list is longer than the one that it came from, whose offsets fit.
+    grouped::lists(call, values, &OffsetBuffer::from_lengths(lengths))
+}
 
 /// Each value once, in order of first appearance.
 fn distinct(values: &ArrayRef) -> Result<ArrayRef> {
@@ -94,7 +124,12 @@ pub fn sort_options(option: &str) -> SortOptions {
     SortOptions { descending: option.starts_with("DESC"), nulls_first: option.ends_with("FIRST") }
 }
 
-const LISTAGG: AggregateKernel = buffered::kernel(|call| buffered::accumulator(call, true, join));
+const LISTAGG: AggregateKernel = AggregateKernel {
+    groups: Some(|call| {
+        grouped::accumulator(call, true, |call, columns, offsets| grouped::each(call, columns, offsets, join))
+    }),
+    ..buffered::kernel(|call| buffered::accumulator(call, true, join))
+};
 
 /// Argument 0 is the value, the rest are keys.
 fn join(call: &AggregateCall, columns: &[ArrayRef]) -> Result<ScalarValue> {
@@ -168,7 +203,12 @@ fn ordered_by_itself(value: &str, order: &[OrderBy]) -> bool {
     order.len() == 1 && order.iter().all(|k| k.expr.sql == value || inner(value).as_deref() == Some(&k.expr.sql))
 }
 
-const MODE: AggregateKernel = buffered::kernel(|call| buffered::accumulator(call, true, most_frequent));
+const MODE: AggregateKernel = AggregateKernel {
+    groups: Some(|call| {
+        grouped::accumulator(call, true, |call, columns, offsets| grouped::each(call, columns, offsets, most_frequent))
+    }),
+    ..buffered::kernel(|call| buffered::accumulator(call, true, most_frequent))
+};
 
 fn most_frequent(call: &AggregateCall, columns: &[ArrayRef]) -> Result<ScalarValue> {
     let values = &columns[0];

@@ -18,6 +18,7 @@ pub mod collect;
 pub mod counts;
 pub mod extremes;
 pub mod first_last;
+mod grouped;
 pub mod hll;
 pub mod linear;
 pub mod moments;

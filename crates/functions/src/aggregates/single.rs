@@ -4,6 +4,11 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
+/// Groups whose first result can be seen without taking it: a running frame asks for it at every row.
+pub trait Peek: GroupsAccumulator {
+    fn peek(&self) -> DfResult<ScalarValue>;
+}
+
 pub struct Single<G> {
     groups: G,
     zeros: Vec<usize>,
@@ -28,20 +33,15 @@ impl<G: GroupsAccumulator> Single<G> {
     }
 }
 
-impl<G: GroupsAccumulator + Sync> Accumulator for Single<G> {
+impl<G: Peek + Sync> Accumulator for Single<G> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> DfResult<()> {
         let rows = values.first().map_or(0, |v| v.len());
         self.indices(rows);
         self.groups.update_batch(values, &self.zeros[..rows], None, 1)
     }
     fn evaluate(&mut self) -> DfResult<ScalarValue> {
-        // A running frame is evaluated many times: the state is put back after it was taken.
         self.groups.update_batch_empty()?;
-        let state = self.groups.state(EmitTo::All)?;
-        self.groups.merge_batch(&state, &[0], 1)?;
-        let result = self.groups.evaluate(EmitTo::All)?;
-        self.groups.merge_batch(&state, &[0], 1)?;
-        ScalarValue::try_from_array(&result, 0)
+        self.groups.peek()
     }
     fn size(&self) -> usize {
         self.groups.size() + self.zeros.capacity() * size_of::<usize>()

@@ -8,12 +8,13 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, DurationMicrosecondType, Float64Type, Int64Type,
     IntervalYearMonthType,
 };
+use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use firesteel_plan::{DataType, Result, SparkError};
 
 use super::call::AggregateBuilder;
-use super::single::Single;
+use super::single::{Peek, Single};
 use super::udaf::{AggregateCall, AggregateKernel};
 use crate::coerce;
 use crate::interval::value::interval_overflow;
@@ -268,6 +269,19 @@ impl<S: Summing> SumGroups<S> {
         Ok(())
     }
 
+    /// The result of a group; `None` is NULL.
+    fn result(
+        &self,
+        sum: <S::Sum as ArrowPrimitiveType>::Native,
+        count: i64,
+    ) -> DfResult<Option<<S::Out as ArrowPrimitiveType>::Native>> {
+        let value = if count > 0 { S::finish(&self.shape, sum, count) } else { None };
+        if value.is_none() && count > 0 && self.overflow == Overflow::Fail {
+            return self.overflowed();
+        }
+        Ok(value)
+    }
+
     fn sum_type(&self) -> ArrowType {
         state_types(&self.call).swap_remove(0)
     }
@@ -324,10 +338,7 @@ impl<S: Summing> GroupsAccumulator for SumGroups<S> {
         let mut out = Vec::with_capacity(sums.len());
         let mut valid = Vec::with_capacity(sums.len());
         for (sum, count) in sums.into_iter().zip(counts) {
-            let value = if count > 0 { S::finish(&self.shape, sum, count) } else { None };
-            if value.is_none() && count > 0 && self.overflow == Overflow::Fail {
-                return self.overflowed();
-            }
+            let value = self.result(sum, count)?;
             valid.push(value.is_some());
             out.push(value.unwrap_or_default());
         }
@@ -377,6 +388,16 @@ impl<S: Summing> GroupsAccumulator for SumGroups<S> {
 
     fn size(&self) -> usize {
         self.sums.capacity() * size_of::<<S::Sum as ArrowPrimitiveType>::Native>() + self.counts.capacity() * 8
+    }
+}
+
+impl<S: Summing> Peek for SumGroups<S> {
+    fn peek(&self) -> DfResult<ScalarValue> {
+        let value = match (self.sums.first(), self.counts.first()) {
+            (Some(sum), Some(count)) => self.result(*sum, *count)?,
+            _ => None,
+        };
+        ScalarValue::new_primitive::<S::Out>(value, &self.call.return_arrow())
     }
 }
 

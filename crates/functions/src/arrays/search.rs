@@ -3,13 +3,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanBuilder, Int64Builder};
-use arrow::row::Rows;
 use firesteel_plan::{DataType, Result};
 
 use super::{GROUP, array_and_element, kernel_call, require_orderable, two_arrays};
 use crate::mismatch::{self, sql_of};
 use crate::nested::Lists;
-use crate::ordering::Order;
+use crate::ordering::{Keys, Order};
 use crate::registry::{Arguments, BuildContext, Built, Function};
 use crate::scalar::ScalarArgs;
 
@@ -27,7 +26,7 @@ fn build_contains(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resul
 }
 
 /// Keys of an array argument's elements and of a value argument.
-fn element_keys(args: &ScalarArgs<'_>, lists: &Lists, value: &ArrayRef) -> Result<(Rows, Rows)> {
+fn element_keys(args: &ScalarArgs<'_>, lists: &Lists, value: &ArrayRef) -> Result<(Keys, Keys)> {
     let order = Order::of(&args.arg_types[1])?;
     Ok((order.keys(&lists.values)?, order.keys(value)?))
 }

@@ -118,7 +118,7 @@ fn from_timestamp(array: &ArrayRef, from: &DataType, to: &DataType, caster: &Cas
         DataType::Boolean => Arc::new(BooleanArray::from_unary(primitive::<Micros>(array)?, |t| t != 0)),
         DataType::Decimal(..) => to_decimal::<Micros>(array, to, caster, |t| (i128::from(t), 6))?,
         _ => {
-            let text = |t: i64| format!("TIMESTAMP '{}'", datetime::format_timestamp_at(t, &caster.zone));
+            let text = |t: i64| format!("TIMESTAMP '{}'", datetime::format_timestamp_ntz(caster.zone.to_local(t)));
             to_number::<Micros>(array, from, to, caster, |t| t.div_euclid(MICROS_PER_SECOND), text)?
         }
     })

@@ -99,16 +99,14 @@ impl<'a> Writer<'a> {
                 }
             }
             DataType::Date => {
-                values!(Date32Type, |out: &mut String, v| out.push_str(&datetime::format_date(v)))
+                values!(Date32Type, |out: &mut String, v| datetime::push_date(out, i64::from(v)))
             }
             DataType::Timestamp => values!(TimestampMicrosecondType, move |out: &mut String, v| {
-                out.push_str(&datetime::format_timestamp_at(v, &zone))
+                datetime::push_timestamp(out, zone.to_local(v))
             }),
-            DataType::TimestampNtz => values!(TimestampMicrosecondType, |out: &mut String, v| {
-                out.push_str(&datetime::format_timestamp_ntz(v))
-            }),
+            DataType::TimestampNtz => values!(TimestampMicrosecondType, datetime::push_timestamp),
             DataType::Time(_) => {
-                values!(Time64NanosecondType, |out: &mut String, v| out.push_str(&datetime::format_time(v)))
+                values!(Time64NanosecondType, datetime::push_time)
             }
             DataType::YearMonthInterval(a, b) => values!(IntervalYearMonthType, move |out: &mut String, v| {
                 out.push_str(&interval::format_year_month(v, *a, *b))

@@ -184,7 +184,7 @@ fn timestampadd_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
             Unit::Micros(n) => count.checked_mul(n).and_then(|m| micros.checked_add(m)),
         };
         let shown = |micros: i64| match &zone {
-            Some(zone) => format!("TIMESTAMP '{}'", super::text::format_timestamp_at(micros, zone)),
+            Some(zone) => format!("TIMESTAMP '{}'", super::text::format_timestamp_ntz(zone.to_local(micros))),
             None => format!("TIMESTAMP_NTZ '{}'", super::text::format_timestamp_ntz(micros)),
         };
         moved.map(Some).ok_or_else(|| overflow(format!("add {count}L {} to {}", text.to_uppercase(), shown(micros))))

@@ -117,13 +117,14 @@ fn format_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     rows::try_text(args.rows, |row, out| {
         let (Some(value), Some(format)) = (values.get(row), formats.get(row)) else { return Ok(None) };
         let pattern = patterns.get(format)?;
-        let text = if time {
-            pattern.format(&Moment { days: 0, nanos_of_day: value, zone: None, has_date: false, has_time: true })
+        let written = if time {
+            let moment = Moment { days: 0, nanos_of_day: value, zone: None, has_date: false, has_time: true };
+            pattern.push(&moment, out)
         } else {
             let micros = if seconds { value.wrapping_mul(MICROS_PER_SECOND) } else { value };
-            pattern.format(&moment(zone.to_local(micros), Some((&zone, &args.context.time_zone_id, micros))))
+            pattern.push(&moment(zone.to_local(micros), Some((&zone, &args.context.time_zone_id, micros))), out)
         };
-        out.push_str(&text.map_err(|message| SparkError::new("INTERNAL_ERROR", [("message", message)]))?);
+        written.map_err(|message| SparkError::new("INTERNAL_ERROR", [("message", message)]))?;
         Ok(Some(()))
     })
 }

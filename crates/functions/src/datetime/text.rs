@@ -199,28 +199,55 @@ pub fn parse_time(text: &str) -> Option<i64> {
     parts.nanos_of_day()
 }
 
+/// Appends a number below 100 with two digits.
+fn push_two(out: &mut String, value: u32) {
+    out.push(char::from(b'0' + (value / 10 % 10) as u8));
+    out.push(char::from(b'0' + (value % 10) as u8));
+}
+
 /// Appends a year as Spark prints it: four digits, and a sign beyond.
 pub fn push_year(out: &mut String, year: i64) {
     let _ = match year {
-        0..=9999 => write!(out, "{year:04}"),
+        0..=9999 => {
+            push_two(out, (year / 100) as u32);
+            push_two(out, (year % 100) as u32);
+            Ok(())
+        }
         10_000.. => write!(out, "+{year}"),
         _ => write!(out, "-{:04}", year.unsigned_abs()),
     };
 }
 
-fn push_date(out: &mut String, days: i64) {
+/// Appends a day number as `2020-01-31`.
+pub fn push_date(out: &mut String, days: i64) {
     let date = civil_from_days(days);
     push_year(out, date.year);
-    let _ = write!(out, "-{:02}-{:02}", date.month, date.day);
+    out.push('-');
+    push_two(out, date.month);
+    out.push('-');
+    push_two(out, date.day);
 }
 
-fn push_time(out: &mut String, nanos_of_day: i64) {
+/// Appends nanoseconds since midnight as `12:30:00.5`.
+pub fn push_time(out: &mut String, nanos_of_day: i64) {
     let time = calendar::time_of_day(nanos_of_day.rem_euclid(NANOS_PER_DAY));
-    let _ = write!(out, "{:02}:{:02}:{:02}", time.hour, time.minute, time.second);
+    push_two(out, time.hour);
+    out.push(':');
+    push_two(out, time.minute);
+    out.push(':');
+    push_two(out, time.second);
     if time.nano != 0 {
         let fraction = format!("{:09}", i64::from(time.nano) % NANOS_PER_SECOND);
         let _ = write!(out, ".{}", fraction.trim_end_matches('0'));
     }
+}
+
+/// Appends wall-clock microseconds as `2020-01-31 12:30:00.5`.
+pub fn push_timestamp(out: &mut String, local_micros: i64) {
+    let (days, micros_of_day) = split_micros(local_micros);
+    push_date(out, days);
+    out.push(' ');
+    push_time(out, micros_of_day * 1000);
 }
 
 /// `2020-01-31`
@@ -232,21 +259,13 @@ pub fn format_date(days: i32) -> String {
 
 /// The wall-clock time in `zone`: `2020-01-31 12:30:00.5`
 pub fn format_timestamp(micros: i64, zone: &Tz) -> String {
-    format_timestamp_at(micros, &Zone::new(zone))
-}
-
-/// As [`format_timestamp`], for loops: the zone is prepared once.
-pub fn format_timestamp_at(micros: i64, zone: &Zone) -> String {
-    format_timestamp_ntz(zone.to_local(micros))
+    format_timestamp_ntz(Zone::new(zone).to_local(micros))
 }
 
 /// `2020-01-31 12:30:00.5`
 pub fn format_timestamp_ntz(micros: i64) -> String {
-    let (days, micros_of_day) = split_micros(micros);
     let mut out = String::with_capacity(26);
-    push_date(&mut out, days);
-    out.push(' ');
-    push_time(&mut out, micros_of_day * 1000);
+    push_timestamp(&mut out, micros);
     out
 }
 

@@ -98,12 +98,7 @@ fn element_rows(args: &ScalarArgs<'_>, position: bool) -> Result<ArrayRef> {
         columns.push(Arc::clone(&lists.values));
     }
     let values = struct_array(&row_fields(args)?, &columns, None, lists.values.len())?;
-    let mut out = Gather::new(vec![values], &ArrowType::Struct(row_fields(args)?), args.rows)?;
-    for row in 0..args.rows {
-        out.extend(0, lists.range(row));
-        if lists.is_null(row) { out.null_row()? } else { out.end_row()? }
-    }
-    out.finish(args.return_type)
+    list_array(args.return_type, lists.offsets().clone(), values, lists.nulls().cloned())
 }
 
 /// The fields of the structs that a generator's array holds.

@@ -30,7 +30,7 @@ fn get_json_object(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
                 &fresh
             }
         };
-        let json = parser.parse(text)?;
+        let (json, steps) = parser.parse_at(text, steps)?;
         evaluate(&json, steps, out)
     })
 }

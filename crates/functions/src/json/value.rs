@@ -1,4 +1,5 @@
 //! A JSON text as a tree, for functions that look into it.
+use super::path::Step;
 use crate::text_formats::json::{JsonOptions, Node, Tape};
 use crate::text_formats::{FormatOptions, FormatSession};
 
@@ -32,6 +33,32 @@ impl Parser {
             Ok(true) => Some(self.value(0, text)),
             _ => None,
         }
+    }
+
+    /// What the first steps of a path lead to, as far as names and positions go straight there, and the steps that are
+    /// left. Only that value is made.
+    pub fn parse_at<'s>(&mut self, text: &str, steps: &'s [Step]) -> Option<(Json, &'s [Step])> {
+        let Ok(true) = self.tape.parse(text, &self.options) else { return None };
+        let (mut at, mut rest) = (0, steps);
+        while let [step, after @ ..] = rest {
+            let next = match (step, self.tape.node(at)) {
+                (Step::Name(name), Node::Object { .. }) => {
+                    let mut named = self.tape.fields(at).filter(|(key, _)| self.tape.text(*key, text) == name);
+                    let found = named.next();
+                    // Which of several fields it is depends on what the rest of the path finds there.
+                    if named.next().is_some() {
+                        break;
+                    }
+                    found?.1
+                }
+                (Step::Index(index), Node::Array { .. }) if after.first() != Some(&Step::Items) => {
+                    self.tape.elements(at).nth(*index)?
+                }
+                _ => break,
+            };
+            (at, rest) = (next, after);
+        }
+        Some((self.value(at, text), rest))
     }
 
     /// A text that is one JSON value and nothing else.

@@ -6,12 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
-use arrow::row::OwnedRow;
 use datafusion::common::ScalarValue;
 use firesteel_plan::{DataType, Result, SparkError};
 
 use crate::nested::{Gather, RowEnds, conform, map_array};
-use crate::ordering::{Order, normalize};
+use crate::ordering::{Keys, Order, OwnedKey, normalize};
 use crate::scalar::ScalarArgs;
 use crate::types;
 
@@ -34,12 +33,12 @@ pub(crate) struct MapBuilder<'a> {
     args: &'a ScalarArgs<'a>,
     last_wins: bool,
     keys: Vec<ArrayRef>,
-    key_rows: Vec<arrow::row::Rows>,
+    key_rows: Vec<Keys>,
     values: Gather,
     key_picks: Gather,
     /// Picks of the row being built: key and value.
     entries: Vec<((usize, usize), (usize, usize))>,
-    seen: HashMap<OwnedRow, usize>,
+    seen: HashMap<OwnedKey, usize>,
     rows: RowEnds,
     total: usize,
 }

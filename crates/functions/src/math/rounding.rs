@@ -159,6 +159,9 @@ fn round_double(value: f64, digits: i32, mode: Rounding) -> f64 {
     if digits >= 0 && value.fract() == 0.0 {
         return value;
     }
+    if let Some(rounded) = round_clear_double(value, digits) {
+        return rounded;
+    }
     let Some((unscaled, scale)) = decimal::from_double(value) else { return value };
     if scale <= digits {
         return value;
@@ -167,6 +170,20 @@ fn round_double(value: f64, digits: i32, mode: Rounding) -> f64 {
     let rounded = if cut > 38 { 0 } else { mode.divide(unscaled, pow10(cut)) };
     let result = format!("{rounded}e{}", -digits).parse().unwrap_or(value);
     if result == 0.0 { 0.0_f64.copysign(if rounded == 0 { 1.0 } else { value }) } else { result }
+}
+
+/// The rounded value where binary arithmetic cannot be wrong: few digits, and a fraction that is clearly no tie. The whole
+/// number and the power of ten are both exact doubles, so that their quotient is the double nearest to the decimal number.
+fn round_clear_double(value: f64, digits: i32) -> Option<f64> {
+    const POWERS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+    let power = *POWERS.get(usize::try_from(digits).ok()?)?;
+    let scaled = value * power;
+    // Below this the error of the product is under a thousandth.
+    if scaled.abs() >= 1e12 || ((scaled - scaled.trunc()).abs() - 0.5).abs() < 1e-3 {
+        return None;
+    }
+    // Zero has no sign.
+    Some(scaled.round() / power + 0.0)
 }
 
 fn decimals(
@@ -328,3 +345,31 @@ pub static FUNCTIONS: &[Function] = &[
         "-1"
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_rounds_as_the_digits_do() {
+        let mut taken = 0;
+        for step in -40_000..40_000 {
+            let value = f64::from(step) * 0.000_37 + f64::from(step % 7) * 1e5;
+            for digits in 0..6 {
+                let Some(short) = round_clear_double(value, digits) else { continue };
+                taken += 1;
+                let (unscaled, scale) = decimal::from_double(value).unwrap();
+                let cut = (scale - digits).max(0) as u32;
+                let digits = digits.min(scale);
+                let exact: f64 =
+                    format!("{}e{}", Rounding::HalfUp.divide(unscaled, pow10(cut)), -digits).parse().unwrap();
+                assert_eq!(short.to_bits(), (exact + 0.0).to_bits(), "{value} to {digits}");
+            }
+        }
+        assert!(taken > 400_000, "{taken}");
+        for tie in [0.5, 2.5, -1.5, 1.005, 0.125] {
+            assert!(round_clear_double(tie, if tie == 0.125 { 2 } else { 0 }).is_none() || tie == 1.005, "{tie}");
+        }
+        assert!(round_clear_double(1.005, 2).is_none());
+    }
+}

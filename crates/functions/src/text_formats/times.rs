@@ -117,7 +117,7 @@ impl TimeFormats {
             None => out.push_str(&format_date(days)),
             Some(pattern) => {
                 let micros = i64::from(days).saturating_mul(MICROS_PER_DAY);
-                out.push_str(&pattern.format(&moment(micros, None)).map_err(cannot_format)?);
+                pattern.push(&moment(micros, None), out).map_err(cannot_format)?;
             }
         }
         Ok(())
@@ -128,7 +128,7 @@ impl TimeFormats {
         if let Some(pattern) = &self.timestamp {
             let zone = Some((&self.prepared, self.zone_id.as_str(), micros));
             let moment = moment(self.prepared.to_local(micros), zone);
-            out.push_str(&pattern.format(&moment).map_err(cannot_format)?);
+            pattern.push(&moment, out).map_err(cannot_format)?;
             return Ok(());
         }
         push_iso(out, self.prepared.to_local(micros));
@@ -143,7 +143,7 @@ impl TimeFormats {
     pub fn push_timestamp_ntz(&self, out: &mut String, micros: i64) -> Result<()> {
         match &self.timestamp_ntz {
             None => push_iso(out, micros),
-            Some(pattern) => out.push_str(&pattern.format(&moment(micros, None)).map_err(cannot_format)?),
+            Some(pattern) => pattern.push(&moment(micros, None), out).map_err(cannot_format)?,
         }
         Ok(())
     }
@@ -151,7 +151,7 @@ impl TimeFormats {
     pub fn push_time(&self, out: &mut String, nanos: i64) -> Result<()> {
         match &self.time {
             None => out.push_str(&crate::datetime::text::format_time(nanos)),
-            Some(pattern) => out.push_str(&pattern.format(&moment(nanos / 1000, None)).map_err(cannot_format)?),
+            Some(pattern) => pattern.push(&moment(nanos / 1000, None), out).map_err(cannot_format)?,
         }
         Ok(())
     }

@@ -42,10 +42,12 @@ impl Moment<'_> {
         if if is_time { !self.has_time } else { !self.has_date } {
             return Err(format!("Unsupported field: {}", java_name(field)));
         }
+        if is_time { Ok(self.time(field)) } else { Ok(self.date(field)) }
+    }
+
+    fn date(&self, field: Field) -> i64 {
         let date = civil_from_days(self.days);
-        let time = time_of_day(self.nanos_of_day);
-        let hour = i64::from(time.hour);
-        Ok(match field {
+        match field {
             Field::Era => i64::from(date.year > 0),
             Field::Year => date.year,
             Field::YearOfEra => {
@@ -61,6 +63,14 @@ impl Moment<'_> {
             Field::DayOfYear => i64::from(day_of_year(self.days)),
             Field::DayOfWeek => i64::from(iso_day_of_week(self.days)),
             Field::AlignedDay => i64::from((date.day - 1) % 7 + 1),
+            _ => 0,
+        }
+    }
+
+    fn time(&self, field: Field) -> i64 {
+        let time = time_of_day(self.nanos_of_day);
+        let hour = i64::from(time.hour);
+        match field {
             Field::AmPm => hour / 12,
             Field::HourOfDay => hour,
             Field::ClockHourOfDay => {
@@ -82,7 +92,8 @@ impl Moment<'_> {
             Field::Second => i64::from(time.second),
             Field::Nano => i64::from(time.nano),
             Field::Milli => i64::from(time.nano / 1_000_000),
-        })
+            _ => 0,
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //!  text of the pattern ──compile──▶ Pattern(items) ──format──▶ text
-//!                                        └──────────parse───▶ fields ──resolve──▶ days, nanoseconds, zone
+//!                                        ├──────────parse───▶ fields ──resolve──▶ days, nanoseconds, zone
+//!                                        └─fixed: both at once, for the patterns that are simple enough
 //! ```
 mod compile;
+mod fixed;
 mod format;
 mod names;
 mod parse;
@@ -93,6 +95,7 @@ enum Item {
 pub struct Pattern {
     items: Vec<Item>,
     style: Style,
+    fixed: Option<fixed::Fixed>,
 }
 
 /// The formatter that a pattern is meant for.
@@ -153,12 +156,18 @@ impl Pattern {
             true => compile::invalid(text),
             false => error,
         });
-        compiled.map(|items| Self { items, style: Style::New })
+        compiled.map(|items| Self::compiled(items, Style::New))
+    }
+
+    fn compiled(items: Vec<Item>, style: Style) -> Self {
+        // The old formatters take more than the exact text, and other values.
+        let fixed = if style == Style::New { fixed::Fixed::of(&items) } else { None };
+        Self { items, style, fixed }
     }
 
     fn of_style(text: &str, parsing: bool, style: Style) -> Result<Self> {
         match compile::compile(text, parsing, style) {
-            Ok(items) => Ok(Self { items, style }),
+            Ok(items) => Ok(Self::compiled(items, style)),
             Err(_) if style == Style::New && compile::is_simple_date_format(text) => Err(SparkError::new(
                 "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION",
                 [
@@ -173,12 +182,23 @@ impl Pattern {
 
     pub fn format(&self, moment: &Moment<'_>) -> Result<String, String> {
         let mut out = String::new();
-        format::items(&self.items, moment, &mut out)?;
+        self.push(moment, &mut out)?;
         Ok(out)
+    }
+
+    /// As [`Self::format`], appended to `out`.
+    pub fn push(&self, moment: &Moment<'_>, out: &mut String) -> Result<(), String> {
+        match self.fixed.as_ref().and_then(|fixed| fixed.format(moment, out)) {
+            Some(()) => Ok(()),
+            None => format::items(&self.items, moment, out),
+        }
     }
 
     /// Errors with Java's message.
     pub fn parse(&self, text: &str) -> Result<Parsed, String> {
+        if let Some(parsed) = self.fixed.as_ref().and_then(|fixed| fixed.parse(text)) {
+            return Ok(parsed);
+        }
         let old = self.style != Style::New;
         let parsed = parse::parse(&self.items, text, old).and_then(|fields| resolve::resolve(text, fields, self.style));
         parsed.map_err(|message| if old { format!("Unparseable date: \"{text}\"") } else { message })
