@@ -221,6 +221,7 @@ impl<S: Summing> SumGroups<S> {
         Self { call: Arc::clone(call), overflow, shape, sums: vec![], counts: vec![], kind: PhantomData }
     }
 
+    #[cold]
     fn overflowed<T>(&self) -> DfResult<T> {
         self.call.fail(match &self.call.return_type {
             DataType::Long => SparkError::new(
@@ -249,7 +250,7 @@ impl<S: Summing> SumGroups<S> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, group: usize, value: <S::Sum as ArrowPrimitiveType>::Native, count: i64) -> DfResult<()> {
         if self.counts[group] == OVERFLOWED {
             return Ok(());

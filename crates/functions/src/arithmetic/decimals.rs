@@ -82,15 +82,25 @@ pub fn arithmetic(args: &ScalarArgs<'_>, operator: Operator, mode: Mode) -> Resu
         Some(value) => (value, false),
         None => (0, true),
     };
-    let result = binary::<Decimal128Type, Decimal128Type, Decimal128Type>(
-        args,
-        strict,
-        |a, b| match fast(operator, a, b, types) {
-            Some(value) => (value, false),
-            None => slow(a, b),
-        },
-        error,
-    )?;
+    let checked = |a: i128, b: i128| match fast(operator, a, b, types) {
+        Some(value) => (value, false),
+        None => slow(a, b),
+    };
+    let result = match operator {
+        // The product of two numbers of 64 bits has at most 38 digits.
+        Operator::Multiply if types.precision == 38 && types.scale == types.left_scale + types.right_scale => {
+            binary::<Decimal128Type, Decimal128Type, Decimal128Type>(
+                args,
+                strict,
+                |a, b| match (i64::try_from(a), i64::try_from(b)) {
+                    (Ok(a), Ok(b)) => (i128::from(a) * i128::from(b), false),
+                    _ => checked(a, b),
+                },
+                error,
+            )
+        }
+        _ => binary::<Decimal128Type, Decimal128Type, Decimal128Type>(args, strict, checked, error),
+    }?;
     with_decimal_type(result, types.precision, types.scale)
 }
 
