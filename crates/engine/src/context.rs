@@ -294,11 +294,12 @@ impl AnalyzerContext for StatementContext {
         if !self.sees_temporary {
             return Ok(None);
         }
-        let found = self.scopes.get(name).or_else(|| self.session.variables.get(name));
-        Ok(found.map(|variable| {
+        let local = self.scopes.get(name).map(|variable| variable.typed(name));
+        let found = local.or_else(|| self.session.variables.get(name).map(|variable| variable.reference()));
+        if found.is_some() {
             self.temporary_uses.note(TemporaryKind::Variable, name);
-            variable.typed(name)
-        }))
+        }
+        Ok(found)
     }
 
     fn cached_remote(&self, relation_id: &str) -> Result<TableSource> {

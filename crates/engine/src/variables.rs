@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use firesteel_functions::TypedExpr;
+use firesteel_functions::cast::value_text;
 use firesteel_plan::identifier::quoted_name;
 use firesteel_plan::{DataType, SparkError};
 use parking_lot::RwLock;
@@ -23,6 +24,17 @@ impl Variable {
     pub fn typed(&self, name: &[String]) -> TypedExpr {
         let shown = name.last().cloned().unwrap_or_else(|| self.name.clone());
         TypedExpr::literal(self.value.clone(), self.data_type.clone(), shown).with_nullable(true)
+    }
+
+    /// A session variable, shown as Spark shows one inside an expression: with its value.
+    pub fn reference(&self) -> TypedExpr {
+        let value = match &self.value {
+            null if null.is_null() => format!("CAST(NULL AS {})", self.data_type.sql()),
+            ScalarValue::Boolean(Some(flag)) => flag.to_string(),
+            ScalarValue::Date32(_) => format!("DATE '{}'", self.value),
+            other => other.to_array().map(|array| value_text(&array, 0, &self.data_type)).unwrap_or_default(),
+        };
+        self.typed(&[format!("variablereference(system.session.{}={value})", self.name)])
     }
 }
 

@@ -5,8 +5,8 @@
 //! ```
 use std::sync::{Arc, LazyLock};
 
-use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{
     Aggregate, Expr as DfExpr, ExprSchemable, GroupingSet, LogicalPlan, Operator, Subquery, binary_expr, lit,
@@ -236,10 +236,12 @@ impl AggregateParts {
     /// `grouping(c)` and `grouping_id(…)` from DataFusion's grouping id, whose highest bit is the first group.
     fn grouping_value(&self, name: &str, arguments: &[DfExpr]) -> Result<DfExpr> {
         let Some(_) = &self.sets else { return Err(SparkError::of("UNSUPPORTED_GROUPING_EXPRESSION")) };
-        let count = self.groups.len();
+        let order = self.grouped();
         let id = datafusion::logical_expr::cast(self.grouping_column(), arrow::datatypes::DataType::Int64);
         let bit = |index: usize| {
-            let shifted = binary_expr(id.clone(), Operator::BitwiseShiftRight, lit((count - 1 - index) as i64));
+            // A key that no set has is never grouped by.
+            let Some(place) = order.iter().position(|grouped| *grouped == index) else { return lit(1_i64) };
+            let shifted = binary_expr(id.clone(), Operator::BitwiseShiftRight, lit((order.len() - 1 - place) as i64));
             binary_expr(shifted, Operator::BitwiseAnd, lit(1_i64))
         };
         let position = |argument: &DfExpr| {
@@ -257,12 +259,9 @@ impl AggregateParts {
             };
             return Ok(datafusion::logical_expr::cast(bit(position(argument)?), arrow::datatypes::DataType::Int8));
         }
-        if arguments.is_empty() {
-            let mask = (1_i64 << count.min(62)) - 1;
-            return Ok(binary_expr(id.clone(), Operator::BitwiseAnd, lit(mask)));
-        }
         let is_group = |(argument, group): (&DfExpr, &Group)| canonical::same(&group.typed.expr, argument);
-        if arguments.len() != count || !arguments.iter().zip(&self.groups).all(is_group) {
+        let names_all = arguments.len() == self.groups.len() && arguments.iter().zip(&self.groups).all(is_group);
+        if !arguments.is_empty() && !names_all {
             let list = |texts: Vec<String>| texts.join(",");
             return Err(SparkError::new(
                 "GROUPING_ID_COLUMN_MISMATCH",
@@ -273,15 +272,26 @@ impl AggregateParts {
             ));
         }
         let mut value: Option<DfExpr> = None;
-        for (place, argument) in arguments.iter().enumerate() {
-            let weight = lit((arguments.len() - 1 - place) as i64);
-            let part = binary_expr(bit(position(argument)?), Operator::BitwiseShiftLeft, weight);
+        for index in 0..self.groups.len() {
+            let weight = lit((self.groups.len() - 1 - index) as i64);
+            let part = binary_expr(bit(index), Operator::BitwiseShiftLeft, weight);
             value = Some(match value {
                 Some(sum) => binary_expr(sum, Operator::BitwiseOr, part),
                 None => part,
             });
         }
-        value.ok_or_else(|| SparkError::internal("grouping_id without arguments"))
+        Ok(value.unwrap_or_else(|| lit(0_i64)))
+    }
+
+    /// The groups that some grouping set has, in the order of the bits of DataFusion's grouping id.
+    fn grouped(&self) -> Vec<usize> {
+        let mut order = vec![];
+        for index in self.sets.iter().flatten().flatten() {
+            if !order.contains(index) {
+                order.push(*index);
+            }
+        }
+        order
     }
 
     /// The aggregate, its windows, and the projection of the select list and of `extra` columns.
@@ -322,13 +332,32 @@ impl AggregateParts {
         if counted || group_exprs.is_empty() && functions.is_empty() {
             functions.push(datafusion::functions_aggregate::expr_fn::count(lit(1_i64)).alias(&count));
         }
+        let ungrouped = self.ungrouped_nulls(&plan)?;
         let aggregate = Aggregate::try_new(Arc::new(plan), group_exprs, functions);
-        let aggregate = aggregate.map(LogicalPlan::Aggregate).map_err(from_datafusion)?;
+        let mut aggregate = aggregate.map(LogicalPlan::Aggregate).map_err(from_datafusion)?;
         if counted {
-            filter_plan(aggregate, DfExpr::Column(Column::from_name(count)).gt(lit(0_i64)))
-        } else {
-            Ok(aggregate)
+            aggregate = filter_plan(aggregate, DfExpr::Column(Column::from_name(count)).gt(lit(0_i64)))?;
         }
+        if ungrouped.is_empty() {
+            return Ok(aggregate);
+        }
+        let names = aggregate.schema().fields().iter().map(|f| DfExpr::Column(Column::from_name(f.name())));
+        let columns = names.chain(ungrouped).collect();
+        project(aggregate, columns)
+    }
+
+    /// Keys before GROUPING SETS that no set has: NULL in every row.
+    fn ungrouped_nulls(&self, input: &LogicalPlan) -> Result<Vec<DfExpr>> {
+        let Some(_) = &self.sets else { return Ok(vec![]) };
+        let grouped = self.grouped();
+        let unused = self.groups.iter().enumerate().filter(|(index, _)| !grouped.contains(index));
+        unused
+            .map(|(_, group)| {
+                let field = input.schema().field_with_unqualified_name(&group.id).map_err(from_datafusion)?;
+                let null = ScalarValue::try_from(field.data_type()).map_err(from_datafusion)?;
+                Ok(DfExpr::Literal(null, None).alias(&group.id))
+            })
+            .collect()
     }
 }
 

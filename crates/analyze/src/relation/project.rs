@@ -63,6 +63,10 @@ impl Analyzer<'_> {
     fn condition_above(&self, input: Resolved, scope: &Scope, condition: &Expr) -> Result<(Resolved, TypedExpr)> {
         let resolve = || Ok(vec![self.condition(condition, scope, "filter")?]);
         let typed = self.settled(&input, scope, |typed| typed, resolve)?;
+        if let Some(refused) = typed.iter().find(|t| scope.precedence == Precedence::Below && t.has_window()) {
+            return Err(SparkError::new("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", [("clauseName", "HAVING")])
+                .with_origin(refused.origin.as_ref()));
+        }
         let (input, mut rewritten) = self.over_aggregate(input, typed, scope)?;
         let condition = rewritten.pop().ok_or_else(|| SparkError::internal("no condition"))?;
         Ok((input, condition))

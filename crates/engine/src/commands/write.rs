@@ -377,8 +377,10 @@ pub fn store_assign(
         } else {
             &analyzed.output[position]
         };
-        let stored = assigned(attribute.typed(), &field.data_type.as_nullable(), &name, &field.name, &st.context.eval)?;
-        columns.push((stored, field.clone()));
+        // Files may hold NULL in any field.
+        let field = firesteel_plan::StructField { data_type: field.data_type.as_nullable(), ..field.clone() };
+        let stored = assigned(attribute.typed(), &field.data_type, &name, &field.name, &st.context.eval)?;
+        columns.push((stored, field));
     }
     project(analyzed, columns)
 }
