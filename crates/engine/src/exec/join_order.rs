@@ -4,6 +4,7 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
@@ -19,10 +20,8 @@ pub struct KeepCrossOrder;
 impl PhysicalOptimizerRule for KeepCrossOrder {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let limit = config.optimizer.hash_join_single_partition_threshold;
-        let turned = plan.transform_up(|node| {
-            let turned = turned_cross_join(&node, limit);
-            Ok(turned.map_or(Transformed::no(node), Transformed::yes))
-        });
+        let turned = plan
+            .transform_up(|node| Ok(turned_cross_join(&node, limit)?.map_or(Transformed::no(node), Transformed::yes)));
         turned.data()
     }
 
@@ -41,14 +40,27 @@ fn is_small(side: &Arc<dyn ExecutionPlan>, limit_bytes: usize) -> bool {
 }
 
 /// A cross join whose sides were exchanged, below the projection that puts its columns back in order.
-fn turned_cross_join(node: &Arc<dyn ExecutionPlan>, limit_bytes: usize) -> Option<Arc<dyn ExecutionPlan>> {
-    let projection = node.downcast_ref::<ProjectionExec>()?;
-    let join = projection.input().downcast_ref::<CrossJoinExec>()?;
+fn turned_cross_join(node: &Arc<dyn ExecutionPlan>, limit_bytes: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(projection) = node.downcast_ref::<ProjectionExec>() else { return Ok(None) };
+    let Some(join) = projection.input().downcast_ref::<CrossJoinExec>() else { return Ok(None) };
     let (first, second) = (join.left(), join.right());
     let (held, all) = (first.schema().fields().len(), join.schema().fields().len());
-    let index = |expr: &Arc<dyn datafusion::physical_expr::PhysicalExpr>| Some(expr.downcast_ref::<Column>()?.index());
-    let order: Vec<usize> = projection.expr().iter().map(|p| index(&p.expr)).collect::<Option<_>>()?;
-    let is_exchanged = order.iter().copied().eq((held..all).chain(0..held));
-    (is_exchanged && is_small(second, limit_bytes))
-        .then(|| Arc::new(CrossJoinExec::new(Arc::clone(second), Arc::clone(first))) as Arc<dyn ExecutionPlan>)
+    let index = |expr: &Arc<dyn PhysicalExpr>| Some(expr.downcast_ref::<Column>()?.index());
+    let order: Option<Vec<usize>> = projection.expr().iter().map(|p| index(&p.expr)).collect();
+    let is_exchanged = order.is_some_and(|order| order.into_iter().eq((held..all).chain(0..held)));
+    if !is_exchanged || !is_small(second, limit_bytes) {
+        return Ok(None);
+    }
+    let turned: Arc<dyn ExecutionPlan> = Arc::new(CrossJoinExec::new(Arc::clone(second), Arc::clone(first)));
+    let schema = turned.schema();
+    let names = schema.fields().iter().map(|field| field.name());
+    if names.clone().eq(projection.expr().iter().map(|p| &p.alias)) {
+        return Ok(Some(turned));
+    }
+    // The projection also gave names.
+    let columns = names.zip(projection.expr()).enumerate().map(|(index, (name, given))| {
+        (Arc::new(Column::new(name, index)) as Arc<dyn PhysicalExpr>, given.alias.clone())
+    });
+    let columns: Vec<_> = columns.collect();
+    Ok(Some(Arc::new(ProjectionExec::try_new(columns, turned)?)))
 }

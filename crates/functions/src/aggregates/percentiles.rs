@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType as ArrowType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType as ArrowType, Float64Type, Int64Type, IntervalYearMonthType};
 use datafusion::common::ScalarValue;
 use firesteel_plan::{DataType, Result, SparkError};
 
@@ -93,8 +93,11 @@ fn exact(call: &AggregateCall, columns: &[ArrayRef]) -> Result<ScalarValue> {
 
 /// The doubles that a percentile is computed with.
 pub(super) fn as_doubles(values: &ArrayRef) -> Result<ArrayRef> {
+    // Arrow has no cast for months.
+    if let Some(months) = values.as_primitive_opt::<IntervalYearMonthType>() {
+        return Ok(Arc::new(months.unary::<_, Float64Type>(f64::from)));
+    }
     let plain = match values.data_type() {
-        ArrowType::Interval(_) => arrow::compute::cast(values, &ArrowType::Int32),
         ArrowType::Duration(_) | ArrowType::Timestamp(..) | ArrowType::Time64(_) => {
             arrow::compute::cast(values, &ArrowType::Int64)
         }
