@@ -8,7 +8,7 @@ BINARY := $(CARGO_TARGET_DIR)/debug/firesteel
 PYTEST := cd tests && FIRESTEEL_BINARY=$(BINARY) $(PYTHON) -m pytest
 PROTOC_PATH := $(CACHE)/bin
 
-.PHONY: help build run test lint unit end-to-end ratchet bench conformance dist clean
+.PHONY: help build run test lint unit end-to-end ratchet bench bench-functions conformance dist clean
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -36,6 +36,9 @@ ratchet: build java $(VENV)/.complete ## Add newly passing cases to tests/ratche
 bench: build java $(VENV)/.complete ## TPC-H beside Spark, Sail, DuckDB and Polars; writes bench/README.md
 	$(PYTHON) -m pip install --quiet -r bench/requirements.txt
 	$(PYTHON) bench/tpch.py --binary $(BINARY)
+
+bench-functions: build java $(VENV)/.complete ## A query per family of functions beside DuckDB and Spark; writes bench/functions.md
+	$(PYTHON) bench/functions.py --binary $(BINARY)
 
 conformance: ## Write docs/conformance.md from tests/ratchet
 	python3 tests/conformance.py

@@ -3,6 +3,7 @@
 Both speak Spark Connect, so one client (and one piece of code) asks both. A server is stopped by its process id; ports
 are picked by the system.
 """
+import atexit
 import json
 import os
 import pathlib
@@ -139,5 +140,7 @@ def connect(remote):
     from pyspark.sql.connect.session import SparkSession
 
     session = SparkSession.builder.remote(remote).create()
+    # A client asks its server for a last favour when the process ends, and asks again for minutes where a test has killed it.
+    atexit.unregister(session.client._on_exit)
     session.conf.set("spark.sql.session.timeZone", "UTC")
     return session

@@ -82,6 +82,7 @@ const BOOLEAN: &str = "java.lang.Boolean";
 const UUID: &str = "java.util.UUID";
 const URL_DECODER: &str = "java.net.URLDecoder";
 const URL_ENCODER: &str = "java.net.URLEncoder";
+const PREDEF: &str = "scala.Predef";
 
 macro_rules! method {
     ($class:expr, $name:literal, [$($kind:ident $value:ident),*], $result:ident, $body:expr) => {
@@ -101,6 +102,8 @@ macro_rules! method {
 }
 
 static METHODS: &[Method] = &[
+    // A method without a result answers Java's `null`, which has a text.
+    method!(PREDEF, "require", [Boolean met], Text, met.then(|| "null".to_string())),
     method!(MATH, "abs", [Int a], Int, Some(a.wrapping_abs())),
     method!(MATH, "abs", [Long a], Long, Some(a.wrapping_abs())),
     method!(MATH, "abs", [Float a], Float, Some(a.abs())),

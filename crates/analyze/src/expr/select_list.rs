@@ -8,6 +8,7 @@ use firesteel_plan::{DataType, Expr, ExprKind, Result, SparkError};
 use super::Scope;
 use super::function::plain_column;
 use crate::analyzer::Analyzer;
+use crate::relation::time_window::is_time_window;
 use crate::scope::Attribute;
 
 /// One item of a select list: a value with its name, or a generator.
@@ -83,12 +84,13 @@ impl Analyzer<'_> {
 
     /// The column's own attribute where `typed` is just a column; else a new one with Spark's name for it.
     pub(crate) fn named(&self, typed: TypedExpr, item: &Expr, scope: &Scope) -> SelectValue {
-        // A call is a value of its own, even where it answers a column as it is (`+a`).
+        // A call is a value of its own, even where it answers a column as it is (`+a`); but for a window of time.
         let is_call = matches!(item.kind.as_ref(), ExprKind::Function(_));
-        let same = plain_column(&typed.expr).filter(|_| !is_call).and_then(|id| {
+        let same = plain_column(&typed.expr).and_then(|id| {
             let below = scope.below.iter().flat_map(|b| b.output.iter().chain(&b.hidden));
             scope.output.iter().chain(&scope.hidden).chain(below).find(|a| a.id == id)
         });
+        let same = same.filter(|attribute| !is_call || is_time_window(attribute));
         if let Some(attribute) = same {
             let mut attribute = attribute.clone();
             // Spark answers the name as it was written.

@@ -40,6 +40,11 @@ struct Wanted {
     overlaps: bool,
 }
 
+/// Whether a column is a window of time that rows were grouped into.
+pub(crate) fn is_time_window(attribute: &Attribute) -> bool {
+    [OF_TIME, OF_SESSION].iter().any(|mark| attribute.metadata.contains_key(*mark))
+}
+
 impl Analyzer<'_> {
     /// The input with a column for the window that `expressions` call for, if any does.
     pub(crate) fn with_time_window(&self, input: Resolved, expressions: &[&Expr]) -> Result<Resolved> {
@@ -142,7 +147,7 @@ impl Analyzer<'_> {
         let window = self.expression(argument, scope)?;
         let is_window = plain_column(&window.expr).is_some_and(|id| {
             let columns = scope.output.iter().chain(&scope.hidden);
-            columns.filter(|a| a.id == id).any(|a| [OF_TIME, OF_SESSION].iter().any(|m| a.metadata.contains_key(*m)))
+            columns.filter(|a| a.id == id).any(is_time_window)
         });
         if matches!(window.data_type, DataType::Struct(_)) && !is_window {
             let shown = format!("window_time({})", window.sql);

@@ -153,7 +153,7 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
         ("(\"INTEGRAL\" or \"STRING\" or \"BINARY\")", counted),
         ("\"DOUBLE\"", |t| *t == DataType::Double),
         ("\"DOUBLE\"", |t| *t == DataType::Double),
-        ("\"INT\"", |t| *t == DataType::Integer),
+        ("(\"INT\" or \"BIGINT\")", |t| matches!(t, DataType::Integer | DataType::Long)),
     ];
     // Nothing is cast.
     for (index, (required, fits)) in fits.into_iter().enumerate() {
@@ -197,7 +197,12 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
     if width * depth > COUNTERS_MAX as f64 {
         return Err(SparkError::unsupported(format!("a count_min_sketch of more than {COUNTERS_MAX} counters")));
     }
-    let seed = wanted.pop().unwrap_or(ScalarValue::Int32(Some(0)));
+    // Of a long seed the lower half counts.
+    let seed = match wanted.pop() {
+        Some(ScalarValue::Int64(Some(seed))) => ScalarValue::Int32(Some(seed as i32)),
+        Some(seed) => seed,
+        None => ScalarValue::Int32(Some(0)),
+    };
     let constants = vec![ScalarValue::Int32(Some(depth as i32)), ScalarValue::Int32(Some(width as i32)), seed];
     let mut values = builder.take_values();
     values.truncate(1);

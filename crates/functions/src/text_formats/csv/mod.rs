@@ -2,6 +2,7 @@
 mod convert;
 mod header;
 mod infer;
+mod nested;
 mod options;
 mod tokenizer;
 mod write;

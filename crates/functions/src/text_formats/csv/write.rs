@@ -1,6 +1,7 @@
 //! Rows as CSV text.
 use std::fmt::Write;
 
+use super::nested::push_value;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
     Date32Type, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
@@ -101,7 +102,7 @@ impl CsvWriter {
             }
             let mut value = std::mem::take(&mut self.value);
             value.clear();
-            plain_text(&self.options.times, self.options.binary, &mut value, data_type, column, row)?;
+            push_value(&self.options, &mut value, data_type, column, row)?;
             self.push_text(out, &value);
             self.value = value;
         }
