@@ -63,6 +63,8 @@ def test_doctests(name, firesteel, los_angeles, monkeypatch):
         if example.examples:
             # Some examples unset it, which would leave the zone of the server's machine.
             spark.conf.set("spark.sql.session.timeZone", "America/Los_Angeles")
+            # Spark's own test runs switch it on, and the examples are written for them.
+            spark.conf.set("spark.sql.timeType.enabled", "true")
             why = attempt(example, spark)
             if why:
                 failed[example.name] = why[:600]

@@ -51,7 +51,7 @@ async fn save(rows: RecordBatch, request: impl FnOnce(StructType) -> WriteReques
     let frame = context.read_batch(rows).unwrap();
     let schema = from_arrow_fields(frame.schema().as_arrow().fields()).unwrap();
     let plan = frame.create_physical_plan().await.unwrap();
-    write(plan, context.task_ctx(), request(schema)).await
+    write(plan, context.task_ctx(), request(schema), std::future::pending()).await
 }
 
 fn request(format: &str, path: String, schema: StructType) -> WriteRequest {

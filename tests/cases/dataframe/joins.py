@@ -116,12 +116,13 @@ def times(spark, rows, name):
     return spark.createDataFrame(data, f"t TIMESTAMP, k STRING, {name} INT")
 
 
-def as_of(direction="backward", **options):
+def as_of(direction="backward", tolerance=None, **options):
+    # An expression can be made only once there is a session.
     def run(spark):
         trades = times(spark, [(1, "a", 1), (5, "a", 2), (10, "b", 3), (20, "a", 4)], "trade")
         quotes = times(spark, [(0, "a", 10), (5, "a", 20), (12, "b", 30), (30, "a", 40)], "quote")
         joined = trades._joinAsOf(
-            quotes, leftAsOfColumn=trades.t, rightAsOfColumn=quotes.t, on="k", how="left", direction=direction, **options
+            quotes, leftAsOfColumn=trades.t, rightAsOfColumn=quotes.t, on="k", how="left", direction=direction, **options, **({"tolerance": F.expr(tolerance)} if tolerance else {})
         )
         return joined.select("k", "trade", "quote")
 
@@ -132,7 +133,7 @@ case_as_of_backward = as_of()
 case_as_of_forward = as_of("forward")
 case_as_of_nearest = as_of("nearest")
 case_as_of_not_exact = as_of(allowExactMatches=False)
-case_as_of_tolerance = as_of(tolerance=F.expr("INTERVAL 3 MINUTES"))
+case_as_of_tolerance = as_of(tolerance="INTERVAL 3 MINUTES")
 case_as_of_unknown_direction = as_of("sideways")
 
 

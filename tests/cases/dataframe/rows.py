@@ -231,10 +231,6 @@ def case_checkpoint(spark):
     return spark.range(4).localCheckpoint().where("id > 1")
 
 
-def case_pandas_on_spark(spark):
-    return spark.range(4).pandas_api().shape
-
-
 def case_exists(spark):
     frame = spark.range(3)
     return people(spark).where(frame.where(F.col("id") > F.col("age").outer()).exists())

@@ -305,7 +305,7 @@ fn order_of(plan: &LogicalPlan) -> Vec<datafusion::logical_expr::SortExpr> {
             let order = order_of(&projection.input);
             let names = names_of(plan);
             let kept = |c: &&Column| projection.expr.contains(&column(&c.name)) && names.contains(&c.name);
-            if order.iter().all(|s| s.expr.column_refs().iter().all(|c| kept(c))) { order } else { vec![] }
+            if order.iter().all(|s| s.expr.column_refs().iter().all(&kept)) { order } else { vec![] }
         }
         _ => vec![],
     }

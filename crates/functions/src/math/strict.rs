@@ -74,7 +74,7 @@ pub fn ln(x: f64) -> f64 {
 }
 
 pub fn log10(x: f64) -> f64 {
-    const PER_LN10: f64 = 0.434_294_481_903_251_8;
+    const PER_LN10: f64 = std::f64::consts::LOG10_E;
     const LOG2_HIGH: f64 = 0.301_029_995_663_611_77;
     const LOG2_LOW: f64 = 3.694_239_077_158_931e-13;
     if x.is_nan() || x <= 0.0 || x.is_infinite() {
@@ -196,7 +196,7 @@ fn exp2_of(z_high: f64, z_low: f64, sign: f64) -> f64 {
         -1.653_390_220_546_525_2e-06,
         4.138_136_797_057_238_5e-08,
     ];
-    const LG2: f64 = 0.693_147_180_559_945_3;
+    const LG2: f64 = std::f64::consts::LN_2;
     const LG2_HIGH: f64 = 0.693_147_182_464_599_6;
     const LG2_LOW: f64 = -1.904_654_299_957_768e-09;
     let z = z_low + z_high;

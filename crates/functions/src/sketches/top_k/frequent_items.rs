@@ -215,7 +215,7 @@ mod tests {
             sketch.add(item(7), 3);
             sketch.add(item(1000 + round), 1);
         }
-        let (first, count) = sketch.frequent()[0].clone();
+        let (first, count) = sketch.frequent()[0];
         assert!(first.hash_code == 7 && (3000..3400).contains(&count), "{count}");
     }
 }

@@ -131,7 +131,7 @@ impl ItemType {
                     _ => long(item).map(i128::from),
                 };
                 let values: Decimal128Array = items.iter().map(unscaled).collect();
-                let typed = values.with_precision_and_scale(*precision as u8, *scale as i8);
+                let typed = values.with_precision_and_scale(*precision, *scale);
                 Arc::new(typed.map_err(from_arrow)?)
             }
             other if other.is_string() => {
@@ -206,9 +206,9 @@ impl ItemType {
         let hash_code = match (&self.data_type, self.form) {
             (DataType::Decimal(_, scale), Form::WideDecimal) => {
                 let value = i128::try_from(num_bigint::BigInt::from_signed_bytes_be(bytes)).unwrap_or_default();
-                java_hash::decimal(value, *scale as i8)
+                java_hash::decimal(value, *scale)
             }
-            (DataType::Decimal(_, scale), _) => java_hash::decimal(little_endian(bytes).into(), *scale as i8),
+            (DataType::Decimal(_, scale), _) => java_hash::decimal(little_endian(bytes).into(), *scale),
             (DataType::Float, _) => java_hash::float(f32::from_bits(little_endian(bytes) as u32)),
             (DataType::Boolean, _) => java_hash::boolean(bytes == [1]),
             (_, Form::Double) => java_hash::double(bytes.try_into().map_or(0.0, f64::from_le_bytes)),

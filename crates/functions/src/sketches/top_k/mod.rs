@@ -1,8 +1,8 @@
 //! The most frequent items of a group: `approx_top_k`, and the family that keeps its sketches.
 //!
 //! - [`frequent_items`]: the sketch; [`items`]: how values of each type are its items.
-//! - [`aggregates`]: `approx_top_k`, `approx_top_k_accumulate`, `approx_top_k_combine`
-//! - [`estimate`]: `approx_top_k_estimate`
+//! - [`aggregates`] has `approx_top_k`, `approx_top_k_accumulate`, `approx_top_k_combine`.
+//! - [`estimate`] has `approx_top_k_estimate`.
 //!
 //! A *state* is what `accumulate` and `combine` give: `STRUCT<sketch, maxItemsTracked, itemDataType, itemDataTypeDDL>`.
 //! The sketch is followed by the number of NULLs, which are an item too.
