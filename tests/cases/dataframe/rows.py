@@ -227,10 +227,6 @@ def case_persist(spark):
     return [answer, str(frame.storageLevel)]
 
 
-def case_checkpoint(spark):
-    return spark.range(4).localCheckpoint().where("id > 1")
-
-
 def case_exists(spark):
     frame = spark.range(3)
     return people(spark).where(frame.where(F.col("id") > F.col("age").outer()).exists())

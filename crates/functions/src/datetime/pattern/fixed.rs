@@ -124,7 +124,7 @@ mod tests {
             "20200101",
             "",
         ];
-        for text in ["yyyy-MM-dd HH:mm:ss", "yyyy-MM-dd", "dd/MM/yyyy", "HH:mm", "uuuu-MM"] {
+        for text in ["yyyy-MM-dd HH:mm:ss", "yyyy-MM-dd", "dd/MM/yyyy", "HH:mm", "yyyy-MM"] {
             let short = Pattern::new(text, true, Policy::Corrected).unwrap();
             assert!(short.fixed.is_some(), "{text}");
             let general = Pattern { fixed: None, ..short.clone() };
