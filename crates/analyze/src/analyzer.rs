@@ -80,8 +80,8 @@ pub(crate) enum CteBinding {
     Query(Arc<Cte>),
     /// Under analysis itself: no use of it can be resolved here.
     Open,
-    /// The recursive reference inside a recursive CTE.
-    Recursive {
+    /// The recursive reference inside a recursive CTE, or what random numbers make: every use has the same ones.
+    Plan {
         plan: LogicalPlan,
         output: Vec<Attribute>,
     },

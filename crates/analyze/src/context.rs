@@ -143,6 +143,8 @@ pub struct SqlFunction {
     pub name: Vec<String>,
     pub parameters: Vec<SqlFunctionParameter>,
     pub body: SqlFunctionBody,
+    /// Declared as `READS SQL DATA`
+    pub reads_data: bool,
     /// The context its body is analyzed in.
     pub context: Arc<dyn AnalyzerContext>,
 }

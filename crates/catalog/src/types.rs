@@ -78,6 +78,9 @@ pub struct Table {
     pub schema: StructType,
     /// `parquet`, `csv`, …; `None` for views.
     pub provider: Option<String>,
+    /// The class of Hive's that reads its rows, where the table was made in one of Hive's formats (`STORED AS`).
+    #[serde(default)]
+    pub serde_library: Option<String>,
     /// URL of the data.
     pub location: Option<String>,
     /// OPTIONS of the data source.
@@ -108,6 +111,7 @@ impl Table {
             kind,
             schema,
             provider: None,
+            serde_library: None,
             location: None,
             options: BTreeMap::new(),
             partition_columns: vec![],

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use firesteel_analyze::context::{AnalyzedQuery, SourceColumns, ViewColumns, ViewTypes};
+use firesteel_analyze::default_collation::DEFAULT_COLLATION;
 use firesteel_analyze::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction, TableSource};
 use firesteel_catalog::{Partition, SESSION_CATALOG, SchemaBinding, Table, TableId, View};
 use firesteel_functions::{EvalContext, TypedExpr};
@@ -62,6 +63,8 @@ impl StatementContext {
     /// The same statement, inside the text of a view or function.
     pub fn nested(&self, namespace: Namespace, conf: &BTreeMap<String, String>, sees_temporary: bool) -> Self {
         let mut merged = (*self.eval.conf).clone();
+        // Of the text itself, not of what uses it.
+        merged.remove(DEFAULT_COLLATION);
         merged.extend(conf.iter().map(|(k, v)| (k.clone(), v.clone())));
         let mut eval = crate::session::eval_of_conf(Arc::new(merged), &namespace, &self.eval.current_user);
         eval.now_micros = self.eval.now_micros;

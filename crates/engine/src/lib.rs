@@ -44,6 +44,7 @@ pub mod jobs;
 mod literal;
 mod memory;
 mod names;
+mod push_down;
 mod rows;
 mod run;
 mod runtime;

@@ -67,6 +67,16 @@ impl Rows {
         Self::new(&columns)
     }
 
+    /// What the columns mean, as their metadata.
+    pub fn commented(mut self, comments: &[&str]) -> Self {
+        let mut fields = self.schema.fields.to_vec();
+        for (field, comment) in fields.iter_mut().zip(comments) {
+            field.metadata.insert("comment".into(), serde_json::Value::from(*comment).to_string());
+        }
+        self.schema = StructType::new(fields);
+        self
+    }
+
     pub fn push(&mut self, row: Vec<Cell>) {
         self.rows.push(row);
     }

@@ -9,6 +9,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
@@ -19,6 +20,7 @@ use crate::exec::{
     BuildBudget, FollowJoinHints, GatherInOrder, KeepCrossOrder, LimitBuilds, LimitRecursion, RecursionLimits,
     RemoveProvenNotNull,
 };
+use crate::push_down::PushDownFilters;
 use crate::session::Session;
 use firesteel_conf::parse::bytes as parse_bytes;
 
@@ -69,11 +71,16 @@ pub fn of_session(session: &Session, failures: usize) -> SessionState {
         }
         rules.push(rule);
     }
+    let logical = Optimizer::new().rules.into_iter().map(|rule| match rule.name() {
+        "push_down_filter" => Arc::new(PushDownFilters::default()),
+        _ => rule,
+    });
     SessionStateBuilder::new_with_default_features()
         .with_session_id(session.session_id().to_string())
         .with_config(config(session))
         .with_runtime_env(Arc::clone(&session.engine.shared.runtime))
         .with_analyzer_rules(vec![])
+        .with_optimizer_rules(logical.collect())
         .with_physical_optimizer_rules(rules)
         .with_query_planner(Arc::new(Planner))
         .build()

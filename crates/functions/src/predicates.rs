@@ -87,7 +87,11 @@ fn in_list(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built
     let sql = format!("({} IN ({}))", values[0].sql, shown.join(", "));
     let types: Vec<DataType> = values.iter().map(|v| v.data_type.clone()).collect();
     if types.windows(2).any(|pair| pair[0] != pair[1]) {
-        let Some(common) = wider_type_of(&types, context.eval) else { return Err(different(&sql, &types, context)) };
+        let common = wider_type_of(&types, context.eval);
+        // Structs of the same types are compared by position, whatever their fields are called.
+        let alike = || types.windows(2).all(|pair| pair[0].same_shape(&pair[1]));
+        let common = common.or_else(|| alike().then(|| types[0].as_nullable()));
+        let Some(common) = common else { return Err(different(&sql, &types, context)) };
         values =
             values.into_iter().map(|v| implicit(v, &common, context.eval, &context.origin)).collect::<Result<_>>()?;
     }

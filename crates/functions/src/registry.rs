@@ -200,7 +200,10 @@ impl Function {
         let types: Vec<DataType> = arguments.values.iter().map(|value| value.data_type.clone()).collect();
         let built = match &self.build {
             Build::Signature(signature) => signature.build(self, context, arguments).map(Built::Expr),
-            Build::Custom(build) => build(context, arguments),
+            Build::Custom(build) => {
+                let values = crate::coerce::collations::unify_side_by_side(self.name, arguments.values, context)?;
+                build(context, Arguments { values, ..arguments })
+            }
             Build::Analyzer => {
                 return Err(SparkError::internal(format!("{} is resolved by the analyzer", self.name)));
             }

@@ -204,15 +204,21 @@ impl DataType {
     }
     /// Equal but for nested nullability and field metadata (Spark's `sameType` with case-sensitive names).
     pub fn same_type(&self, other: &Self) -> bool {
+        self.equal_where(other, &|left, right| left == right)
+    }
+    /// As [`Self::same_type`], whatever the fields of structs are called (Spark's `equalsStructurally`).
+    pub fn same_shape(&self, other: &Self) -> bool {
+        self.equal_where(other, &|_, _| true)
+    }
+    fn equal_where(&self, other: &Self, names: &dyn Fn(&str, &str) -> bool) -> bool {
         match (self, other) {
-            (Self::Array(a, _), Self::Array(b, _)) => a.same_type(b),
-            (Self::Map(a, b, _), Self::Map(c, d, _)) => a.same_type(c) && b.same_type(d),
+            (Self::Array(a, _), Self::Array(b, _)) => a.equal_where(b, names),
+            (Self::Map(a, b, _), Self::Map(c, d, _)) => a.equal_where(c, names) && b.equal_where(d, names),
             (Self::Struct(a), Self::Struct(b)) => {
-                a.fields.len() == b.fields.len()
-                    && a.fields
-                        .iter()
-                        .zip(b.fields.iter())
-                        .all(|(x, y)| x.name == y.name && x.data_type.same_type(&y.data_type))
+                let equal = |(x, y): (&StructField, &StructField)| {
+                    names(&x.name, &y.name) && x.data_type.equal_where(&y.data_type, names)
+                };
+                a.fields.len() == b.fields.len() && a.fields.iter().zip(b.fields.iter()).all(equal)
             }
             (a, b) => a == b,
         }

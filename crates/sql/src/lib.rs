@@ -62,6 +62,7 @@ pub use interval_text::{CalendarInterval, IntervalError, parse_interval_text};
 pub use options::ParseOptions;
 pub use split::{ScriptStatement, parse_script, split_statements};
 pub use token::keywords;
+pub use types::collation_of;
 
 use parser::Parser;
 use token::Kind;

@@ -275,7 +275,7 @@ impl Parser<'_> {
 }
 
 /// The collation of a name; UTF8_BINARY is the default one.
-fn collation_of(name: &str) -> Collation {
+pub fn collation_of(name: &str) -> Collation {
     let canonical = match name.to_ascii_uppercase() {
         upper if upper == "UTF8_BINARY" => return Collation(None),
         upper if upper.starts_with("UTF8_") => upper,

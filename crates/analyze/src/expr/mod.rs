@@ -18,6 +18,7 @@ use firesteel_plan::expression::EvalMode;
 use firesteel_plan::{DataType, Expr, ExprKind, Result, SparkError};
 
 use crate::analyzer::Analyzer;
+use crate::default_collation::{of_cast, of_literal};
 use crate::scope::{Attribute, Resolved, TimeWindow};
 
 pub(crate) use function::{is_routine, plain_column};
@@ -121,14 +122,14 @@ impl Analyzer<'_> {
 
     fn expression_kind(&self, expr: &Expr, scope: &Scope) -> Result<TypedExpr> {
         match expr.kind.as_ref() {
-            ExprKind::Literal(value) => literal::typed(value, &self.eval),
+            ExprKind::Literal(value) => Ok(of_literal(literal::typed(value, &self.eval)?, &self.eval)),
             ExprKind::Attribute { name, plan_id, is_metadata_column } => {
                 self.attribute(name, *plan_id, *is_metadata_column, scope)
             }
             ExprKind::Function(call) => self.scalar_call(call, expr, scope),
             ExprKind::Alias { child, .. } => self.expression(child, scope),
             ExprKind::WithText { child, text } => Ok(self.expression(child, scope)?.with_sql(text.clone())),
-            ExprKind::Cast { child, to, mode } => self.cast_to(child, to, *mode, scope),
+            ExprKind::Cast { child, to, mode } => self.cast_to(child, &of_cast(to, &self.eval), *mode, scope),
             ExprKind::CastToText { child, to, mode } => {
                 let to = firesteel_sql::parse_data_type(to, &self.parse_options())?;
                 self.cast_to(child, &to, *mode, scope)

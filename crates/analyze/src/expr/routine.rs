@@ -20,6 +20,9 @@ impl Analyzer<'_> {
             return Err(SparkError::new("CYCLIC_FUNCTION_REFERENCE", [("path", path.join(" -> "))]));
         }
         drop(path);
+        if function.reads_data {
+            self.reads_data.set(true);
+        }
         Ok(nested)
     }
 

@@ -1,10 +1,13 @@
 //! Sort orders.
+use std::sync::Arc;
+
 use datafusion::logical_expr::SortExpr;
-use firesteel_functions::TypedExpr;
+use firesteel_functions::{EvalContext, TypedExpr};
 use firesteel_plan::{NullOrdering, Result, SortDirection, SortOrder, SparkError};
 
 use super::{Scope, quoted_sql};
 use crate::analyzer::Analyzer;
+use crate::keys::sort_key;
 
 /// One ORDER BY element.
 #[derive(Debug, Clone)]
@@ -15,8 +18,8 @@ pub(crate) struct ResolvedSort {
 }
 
 impl ResolvedSort {
-    pub fn to_datafusion(&self) -> SortExpr {
-        SortExpr::new(self.typed.expr.clone(), self.ascending, self.nulls_first)
+    pub fn to_datafusion(&self, eval: &Arc<EvalContext>) -> SortExpr {
+        SortExpr::new(sort_key(&self.typed, eval), self.ascending, self.nulls_first)
     }
 
     /// `a ASC NULLS FIRST`

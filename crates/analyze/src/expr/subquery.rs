@@ -5,15 +5,17 @@ use std::sync::Arc;
 use datafusion::common::Spans;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
-use datafusion::logical_expr::{Expr as DfExpr, LogicalPlanBuilder, Subquery};
+use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, Subquery};
 use firesteel_functions::cast::{CastMode, cast};
 use firesteel_functions::comparison::comparable;
 use firesteel_functions::{EvalContext, ScalarArgs, SparkScalar, TypedExpr, coerce};
-use firesteel_plan::{DataType, Expr, ExprKind, Relation, Result, SparkError};
+use firesteel_plan::{DataType, Expr, ExprKind, JoinType, Relation, Result, SparkError};
 
 use super::{Scope, quoted_sql};
 use crate::analyzer::Analyzer;
 use crate::from_datafusion;
+use crate::relation::join::join_plan;
+use crate::relation::leaf::one_row_plan;
 use crate::scope::Resolved;
 
 impl Analyzer<'_> {
@@ -54,7 +56,10 @@ impl Analyzer<'_> {
                 [("number", resolved.output.len().to_string())],
             ));
         };
-        let (data_type, subquery) = (column.data_type.clone(), as_subquery(resolved.plan));
+        let (data_type, mut subquery) = (column.data_type.clone(), as_subquery(resolved.plan));
+        if subquery.outer_ref_columns.is_empty() && !answers_always(&subquery.subquery) {
+            subquery = as_subquery(with_null_row(subquery.subquery.as_ref().clone())?);
+        }
         let sql = format!("scalarsubquery({})", outer_names(&subquery, scope));
         Ok(TypedExpr::new(DfExpr::ScalarSubquery(subquery), data_type, true, sql))
     }
@@ -252,4 +257,23 @@ pub(crate) fn refuse_outer_references<'e>(expressions: impl IntoIterator<Item = 
         .with_origin(refused.origin.as_ref())),
         None => Ok(()),
     }
+}
+
+/// Whether the plan has a row whatever its input.
+fn answers_always(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => answers_always(&projection.input),
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
+        _ => false,
+    }
+}
+
+/// The plan with a row of NULLs where it has none: DataFusion takes a scalar subquery for NULL only where its column may
+/// be.
+fn with_null_row(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if plan.schema().fields().iter().all(|field| field.is_nullable()) {
+        return Ok(plan);
+    }
+    join_plan(one_row_plan(), plan, JoinType::LeftOuter, None)
 }

@@ -14,6 +14,7 @@ use super::literal::evaluate;
 use super::{ResolvedSort, Scope, quoted_sql};
 use crate::analyzer::Analyzer;
 use crate::from_datafusion;
+use crate::keys::partition_key;
 
 /// A window specification over resolved expressions.
 struct ResolvedWindow {
@@ -54,8 +55,8 @@ impl Analyzer<'_> {
         }
         let (frame, frame_sql) = self.frame(&window, &required, scope)?;
         let sql = format!("{} OVER ({})", typed.sql, window_sql(&window, &frame_sql));
-        let partition_by: Vec<_> = window.partition_by.iter().map(|p| p.expr.clone()).collect();
-        let order_by: Vec<_> = window.order_by.iter().map(ResolvedSort::to_datafusion).collect();
+        let partition_by: Vec<_> = window.partition_by.iter().map(|p| partition_key(p, &self.eval)).collect();
+        let order_by: Vec<_> = window.order_by.iter().map(|o| o.to_datafusion(&self.eval)).collect();
         // Only the outermost function gets the window: its arguments may hold aggregates and finished windows.
         let expr = typed.expr.clone().transform_down(|node| {
             let windowed = match node {

@@ -1,5 +1,6 @@
 //! Columns that depend on the partition and the row's place in it: partition ids, row ids, random numbers.
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field};
@@ -58,6 +59,14 @@ pub fn plan(input: LogicalPlan, columns: Vec<(Function, String)>) -> LogicalPlan
     Node::plan(PartitionColumns { columns }, input)
 }
 
+/// Whether the node itself makes random numbers.
+pub fn is_random(plan: &LogicalPlan) -> bool {
+    let draws = |(function, _): &(Function, String)| {
+        !matches!(function, Function::PartitionId | Function::RowId | Function::RowIndex)
+    };
+    Node::<PartitionColumns>::operator_of(plan).is_some_and(|operator| operator.columns.iter().any(draws))
+}
+
 impl Operator for PartitionColumns {
     const NAME: &'static str = "PartitionColumns";
 
@@ -72,6 +81,25 @@ impl Operator for PartitionColumns {
     }
 }
 
+/// The columns in a recursive query: every level draws random numbers of its own.
+#[derive(Debug)]
+struct InRecursion {
+    columns: PartitionColumns,
+    level: Arc<AtomicU64>,
+}
+
+impl PartitionFunction for InRecursion {
+    fn apply(
+        &self,
+        partition: usize,
+        rows: SendableRecordBatchStream,
+        _: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let levels_before = self.level.load(Ordering::Relaxed).saturating_sub(1);
+        self.columns.extend(partition, rows, levels_before as i64)
+    }
+}
+
 impl PartitionFunction for PartitionColumns {
     fn apply(
         &self,
@@ -79,8 +107,24 @@ impl PartitionFunction for PartitionColumns {
         rows: SendableRecordBatchStream,
         _: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        self.extend(partition, rows, 0)
+    }
+
+    fn in_recursion(&self, level: &Arc<AtomicU64>) -> Option<Arc<dyn PartitionFunction>> {
+        Some(Arc::new(InRecursion { columns: self.clone(), level: Arc::clone(level) }))
+    }
+}
+
+impl PartitionColumns {
+    /// Appends the columns; `shift` is added to every seed.
+    fn extend(
+        &self,
+        partition: usize,
+        rows: SendableRecordBatchStream,
+        shift: i64,
+    ) -> Result<SendableRecordBatchStream> {
         let schema = extended_schema(&rows.schema(), &self.added_fields());
-        let mut sources: Vec<Source> = self.columns.iter().map(|(f, _)| Source::new(*f, partition)).collect();
+        let mut sources: Vec<Source> = self.columns.iter().map(|(f, _)| Source::new(*f, partition, shift)).collect();
         let target = Arc::clone(&schema);
         let extended = rows.map(move |batch| {
             let batch = batch?;
@@ -102,14 +146,15 @@ struct Source {
 }
 
 impl Source {
-    fn new(function: Function, partition: usize) -> Self {
+    fn new(function: Function, partition: usize, shift: i64) -> Self {
         let partition = partition as i64;
         let seed = match function {
             Function::Uniform { seed } | Function::Normal { seed } | Function::Sample { seed } => seed,
             Function::Text { seed, .. } | Function::Uuid { seed } => seed,
             _ => 0,
         }
-        .wrapping_add(partition);
+        .wrapping_add(partition)
+        .wrapping_add(shift);
         let twister = matches!(function, Function::Uuid { .. }).then(|| Box::new(MersenneTwister::new(seed)));
         Self { function, partition, rows: 0, random: XorShiftRandom::new(seed), twister }
     }

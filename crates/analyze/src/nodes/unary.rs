@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -60,6 +61,16 @@ pub struct Node<O: Operator> {
 impl<O: Operator> Node<O> {
     pub fn plan(operator: O, input: LogicalPlan) -> LogicalPlan {
         LogicalPlan::Extension(Extension { node: Arc::new(Self::new(operator, input)) })
+    }
+
+    /// The operator that a plan node is, if it is one of these.
+    pub fn operator_of(plan: &LogicalPlan) -> Option<&O> {
+        match plan {
+            LogicalPlan::Extension(extension) => {
+                extension.node.as_any().downcast_ref::<Self>().map(|node| &node.operator)
+            }
+            _ => None,
+        }
     }
 
     fn new(operator: O, input: LogicalPlan) -> Self {
@@ -140,6 +151,11 @@ pub trait PartitionFunction: Debug + Send + Sync {
         rows: SendableRecordBatchStream,
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream>;
+
+    /// The function inside a recursive query, where that differs. `level` counts from 1.
+    fn in_recursion(&self, _level: &Arc<AtomicU64>) -> Option<Arc<dyn PartitionFunction>> {
+        None
+    }
 }
 
 /// Runs a [`PartitionFunction`] over every partition of its input.
@@ -171,6 +187,11 @@ impl PartitionExec {
             properties,
             metrics: ExecutionPlanMetricsSet::new(),
         }
+    }
+
+    /// The operator inside a recursive query, where that differs. `level` counts from 1.
+    pub fn in_recursion(&self, level: &Arc<AtomicU64>) -> Option<Self> {
+        Some(Self { function: self.function.in_recursion(level)?, ..self.clone() })
     }
 
     /// All rows come in one partition.

@@ -23,6 +23,7 @@ use crate::expr::{
     Scope, SelectItem, SelectValue, as_subquery, is_correlated, is_of_outer_row, is_routine, refuse_outer_references,
 };
 use crate::from_datafusion;
+use crate::keys::Keys;
 use crate::scope::{Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
 use crate::unnest::{is_subquery, plan_any};
 
@@ -296,7 +297,7 @@ impl AggregateParts {
 
     /// The aggregate, its windows, and the projection of the select list and of `extra` columns.
     fn build(&self, analyzer: &Analyzer<'_>, extra: &[Attribute]) -> Result<(LogicalPlan, Vec<Attribute>)> {
-        let aggregate = self.aggregate_plan()?;
+        let aggregate = self.aggregate_plan(&analyzer.eval)?;
         let (expressions, mut attributes): (Vec<_>, Vec<_>) =
             self.outputs.iter().cloned().chain(extra.iter().map(|a| (a.column(), a.clone()))).unzip();
         let (plan, expressions) = analyzer.windows_below(aggregate, expressions)?;
@@ -304,45 +305,63 @@ impl AggregateParts {
         Ok((project(plan, expressions)?, attributes))
     }
 
-    fn aggregate_plan(&self) -> Result<LogicalPlan> {
+    fn aggregate_plan(&self, eval: &Arc<EvalContext>) -> Result<LogicalPlan> {
         let groups = self.groups.iter().map(|g| g.typed.expr.clone());
         let functions = self.functions.iter().map(|(f, _)| f.clone());
         let (mut plan, rewritten) =
             super::partition::partition_below(self.input.plan.clone(), groups.chain(functions).collect())?;
         let (groups, functions) = rewritten.split_at(self.groups.len());
+        let grouped = self.grouped();
+        let mut keys = Keys::default();
+        if self.sets.is_some() {
+            // Each grouping column becomes a column of its own: it is nulled in some sets, while aggregate functions
+            // still see the input's.
+            let columns = self.input.output.iter().chain(&self.input.hidden).map(Attribute::column);
+            let values = groups.iter().zip(&self.groups).map(|(e, g)| e.clone().alias(&g.id));
+            plan = project(plan, columns.chain(values).collect())?;
+            for group in grouped.iter().map(|index| &self.groups[*index]) {
+                let value = TypedExpr { expr: DfExpr::Column(Column::from_name(&group.id)), ..group.typed.clone() };
+                keys.push(value, &group.id, eval);
+            }
+        } else {
+            for (expr, group) in groups.iter().zip(&self.groups) {
+                keys.push(TypedExpr { expr: expr.clone(), ..group.typed.clone() }, &group.id, eval);
+            }
+        }
         let group_exprs = match &self.sets {
-            None => groups.iter().zip(&self.groups).map(|(e, g)| named(e, &g.id)).collect(),
+            None => keys.groups.clone(),
             Some(sets) => {
-                // Each grouping column becomes a column of its own: it is nulled in some sets, while aggregate
-                // functions still see the input's.
-                let mut columns: Vec<DfExpr> =
-                    self.input.output.iter().chain(&self.input.hidden).map(Attribute::column).collect();
-                columns.extend(groups.iter().zip(&self.groups).map(|(e, g)| e.clone().alias(&g.id)));
-                plan = project(plan, columns)?;
-                let column = |index: &usize| DfExpr::Column(Column::from_name(&self.groups[*index].id));
+                plan = with_keys(plan, &keys.groups)?;
+                let place = |index: &usize| grouped.iter().position(|g| g == index).unwrap_or_default();
+                let column = |index: &usize| DfExpr::Column(Column::from_name(column_name(&keys.groups[place(index)])));
                 let sets = sets.iter().map(|set| set.iter().map(column).collect()).collect();
                 vec![DfExpr::GroupingSet(GroupingSet::GroupingSets(sets))]
             }
         };
         let mut functions: Vec<DfExpr> =
             functions.iter().zip(&self.functions).map(|(f, (_, id))| f.clone().alias(id)).collect();
+        let own = functions.len();
+        functions.append(&mut keys.functions);
         // Spark's grouping sets copy rows, so that even the empty set has no row without one.
         let counted = self.sets.as_ref().is_some_and(|sets| sets.len() > 1 && sets.iter().any(Vec::is_empty));
         let count = fresh_id("_a");
         if counted || group_exprs.is_empty() && functions.is_empty() {
             functions.push(datafusion::functions_aggregate::expr_fn::count(lit(1_i64)).alias(&count));
         }
+        let is_keyed = functions.len() > own + usize::from(counted);
         let ungrouped = self.ungrouped_nulls(&plan)?;
         let aggregate = Aggregate::try_new(Arc::new(plan), group_exprs, functions);
         let mut aggregate = aggregate.map(LogicalPlan::Aggregate).map_err(from_datafusion)?;
         if counted {
             aggregate = filter_plan(aggregate, DfExpr::Column(Column::from_name(count)).gt(lit(0_i64)))?;
         }
-        if ungrouped.is_empty() {
+        if ungrouped.is_empty() && !is_keyed {
             return Ok(aggregate);
         }
-        let names = aggregate.schema().fields().iter().map(|f| DfExpr::Column(Column::from_name(f.name())));
-        let columns = names.chain(ungrouped).collect();
+        let known = |name: &String| self.groups.iter().any(|group| group.id == *name);
+        let fields = aggregate.schema().fields().iter().map(|f| f.name()).filter(|name| !known(name));
+        let columns = fields.map(|name| DfExpr::Column(Column::from_name(name)));
+        let columns = columns.chain(keys.columns).chain(ungrouped).collect();
         project(aggregate, columns)
     }
 
@@ -361,11 +380,25 @@ impl AggregateParts {
     }
 }
 
-fn named(expr: &DfExpr, id: &str) -> DfExpr {
+/// The name of a column, or of what an alias makes.
+fn column_name(expr: &DfExpr) -> &str {
     match expr {
-        DfExpr::Column(column) if column.name == id => expr.clone(),
-        _ => expr.clone().alias(id),
+        DfExpr::Alias(alias) => &alias.name,
+        DfExpr::Column(column) => &column.name,
+        _ => "",
     }
+}
+
+/// The plan with the keys that are no columns of it yet; one that has a column's name takes its place.
+fn with_keys(plan: LogicalPlan, keys: &[DfExpr]) -> Result<LogicalPlan> {
+    let new: Vec<&DfExpr> = keys.iter().filter(|key| matches!(key, DfExpr::Alias(_))).collect();
+    if new.is_empty() {
+        return Ok(plan);
+    }
+    let replaced = |name: &String| new.iter().any(|key| column_name(key) == name.as_str());
+    let fields = plan.schema().fields().iter().map(|f| f.name()).filter(|name| !replaced(name));
+    let kept: Vec<_> = fields.map(|name| DfExpr::Column(Column::from_name(name))).collect();
+    project(plan, kept.into_iter().chain(new.into_iter().cloned()).collect())
 }
 
 /// Rebuilds the aggregate below `input` so that `expressions` can be computed on it.

@@ -126,7 +126,7 @@ impl Analyzer<'_> {
         let sorts: Vec<_> = order
             .iter()
             .map(|o| ResolvedSort { typed: o.expr.clone(), ascending: o.ascending, nulls_first: o.nulls_first })
-            .map(|s| s.to_datafusion())
+            .map(|s| s.to_datafusion(&self.eval))
             .collect();
         let rank = fresh_id("_rank");
         let plan = super::setop::row_number(joined.plan.clone(), &rank, vec![row.column()], sorts)?;
@@ -152,7 +152,8 @@ impl Analyzer<'_> {
     fn ordered_rows(&self, relation: &Relation) -> Result<(Resolved, Attribute)> {
         let (mut side, row_id) = self.numbered(relation)?;
         let number = Attribute::new("_number", DataType::Long, false);
-        let order = vec![ResolvedSort { typed: row_id.typed(), ascending: true, nulls_first: true }.to_datafusion()];
+        let order =
+            vec![ResolvedSort { typed: row_id.typed(), ascending: true, nulls_first: true }.to_datafusion(&self.eval)];
         let raw = fresh_id("_number");
         let plan = super::setop::row_number(side.plan.clone(), &raw, vec![], order)?;
         let column = datafusion::logical_expr::Expr::Column(datafusion::common::Column::from_name(raw));

@@ -11,6 +11,7 @@ use firesteel_plan::{Expr, Plan, Relation, RelationKind, Result, SetOpType, Spar
 
 use crate::analyzer::{Analyzer, CteBinding, CteEntry};
 use crate::from_datafusion;
+use crate::nodes::partition_columns;
 use crate::scope::{Attribute, Resolved, fresh_id, project};
 
 impl Analyzer<'_> {
@@ -86,7 +87,7 @@ impl Analyzer<'_> {
         let Some((index, entry)) = found else { return Ok(None) };
         entry.used.set(true);
         let resolved = match &entry.binding {
-            CteBinding::Recursive { plan, output } => Resolved::new(plan.clone(), output.clone()).renewed()?,
+            CteBinding::Plan { plan, output } => Resolved::new(plan.clone(), output.clone()).renewed()?,
             CteBinding::Query(cte) => {
                 // A CTE sees those before it (and itself, when recursive), not those after.
                 let visible = entry.visible_ctes.min(self.ctes.borrow().len());
@@ -100,7 +101,14 @@ impl Analyzer<'_> {
                 *self.windows.borrow_mut() = windows;
                 self.outer.borrow_mut().extend(inner_scopes);
                 self.ctes.borrow_mut().extend(hidden);
-                resolved?
+                let resolved = resolved?;
+                if is_random(&resolved.plan)? {
+                    let resolved = resolved.sealed()?;
+                    self.bind(index, CteBinding::Plan { plan: resolved.plan.clone(), output: resolved.output.clone() });
+                    resolved
+                } else {
+                    resolved
+                }
             }
             // Its own name where no recursion is possible: before the union, or without one.
             CteBinding::Open => return Err(SparkError::of("INVALID_RECURSIVE_CTE")),
@@ -141,7 +149,7 @@ impl Analyzer<'_> {
         let static_plan = project(anchor.plan.clone(), columns)?;
         let entry = CteEntry {
             name: cte.name.clone(),
-            binding: CteBinding::Recursive { plan: work_table(&id, &static_plan, &output)?, output: output.clone() },
+            binding: CteBinding::Plan { plan: work_table(&id, &static_plan, &output)?, output: output.clone() },
             visible_ctes: 0,
             visible_scopes: 0,
             used: Default::default(),
@@ -310,6 +318,16 @@ fn check_places(plan: &LogicalPlan, id: &str) -> Result<()> {
         check_places(input, id)?;
     }
     Ok(())
+}
+
+/// Whether another run of the plan could give other rows.
+fn is_random(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    let visited = plan.apply_with_subqueries(|node| {
+        found |= partition_columns::is_random(node) || node.expressions().iter().any(|e| e.is_volatile());
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    visited.map(|_| found).map_err(from_datafusion)
 }
 
 /// Whether the work table is scanned in the plan or its subqueries.

@@ -175,7 +175,7 @@ impl Analyzer<'_> {
         let projected = self.project_values(input.clone(), vec![value])?;
         let distinct = self.distinct_resolved(projected.sealed()?)?;
         let order = crate::expr::ResolvedSort { typed: attribute.typed(), ascending: true, nulls_first: true };
-        let plan = super::sort::sort_plan(distinct.plan.clone(), &[order], true)?;
+        let plan = super::sort::sort_plan(distinct.plan.clone(), &[order], true, &self.eval)?;
         let plan = super::unary::limit_plan(plan, 0, Some(max as i64 + 1));
         let query = AnalyzedQuery { plan, schema: distinct.schema() };
         let mut values = vec![];
@@ -275,7 +275,7 @@ pub(super) fn transpose(analyzer: &Analyzer<'_>, input: Resolved, key: TypedExpr
         values.push(SelectValue { typed, attribute: Attribute::new(&attribute.name, common.clone(), true) });
     }
     let order = crate::expr::ResolvedSort { typed: key, ascending: true, nulls_first: true };
-    let sorted = super::sort::sort_plan(filtered.plan.clone(), &[order], true)?;
+    let sorted = super::sort::sort_plan(filtered.plan.clone(), &[order], true, &analyzer.eval)?;
     let projected = analyzer.project_values(filtered.with_plan(sorted), values)?;
     let plan = super::unary::limit_plan(projected.plan.clone(), 0, Some(max as i64 + 1));
     let batches = analyzer.collected(AnalyzedQuery { plan, schema: projected.schema() })?;

@@ -53,19 +53,25 @@ impl Analyzer<'_> {
     pub(crate) fn filter_resolved(&self, input: Resolved, condition: &Expr) -> Result<Resolved> {
         let input = self.with_time_window(input, &[condition])?;
         let scope = self.scope_with_below(&input);
-        let (input, condition) = self.condition_above(input, &scope, condition)?;
+        let (input, condition) = self.condition_above(input, &scope, condition, None)?;
         let over_aggregate = self.outer.borrow().last().is_some_and(|around| around.over_aggregate);
         refuse_in_where(&condition, over_aggregate)?;
         self.filter_typed(input, condition.expr)
     }
 
-    /// A condition that may use what is below the input, where that is a projection or an aggregate.
-    fn condition_above(&self, input: Resolved, scope: &Scope, condition: &Expr) -> Result<(Resolved, TypedExpr)> {
+    /// A condition that may use what is below the input, where that is a projection or an aggregate. `windowless` is the
+    /// clause, if it takes no window functions.
+    fn condition_above(
+        &self,
+        input: Resolved,
+        scope: &Scope,
+        condition: &Expr,
+        windowless: Option<&str>,
+    ) -> Result<(Resolved, TypedExpr)> {
         let resolve = || Ok(vec![self.condition(condition, scope, "filter")?]);
         let typed = self.settled(&input, scope, |typed| typed, resolve)?;
-        if let Some(refused) = typed.iter().find(|t| scope.precedence == Precedence::Below && t.has_window()) {
-            return Err(SparkError::new("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", [("clauseName", "HAVING")])
-                .with_origin(refused.origin.as_ref()));
+        if let Some(clause) = windowless {
+            typed.iter().try_for_each(|typed| refuse_window(typed, clause))?;
         }
         let (input, mut rewritten) = self.over_aggregate(input, typed, scope)?;
         let condition = rewritten.pop().ok_or_else(|| SparkError::internal("no condition"))?;
@@ -117,8 +123,7 @@ impl Analyzer<'_> {
         let precedence = if is_aggregate { Precedence::Below } else { Precedence::Input };
         let scope = Scope { precedence, ..self.scope_with_below(&input) };
         let carried = input.hidden.len();
-        let (mut input, condition) = self.condition_above(input, &scope, condition)?;
-        refuse_window(&condition, "HAVING")?;
+        let (mut input, condition) = self.condition_above(input, &scope, condition, Some("HAVING"))?;
         if condition.has_aggregate() {
             return Err(SparkError::new("MISSING_GROUP_BY", [("expression", quoted_sql(&condition))]));
         }
@@ -133,7 +138,7 @@ impl Analyzer<'_> {
     pub(super) fn qualify(&self, input: &Relation, condition: &Expr) -> Result<Resolved> {
         let input = self.relation(input)?;
         let scope = self.scope_with_below(&input);
-        let (input, condition) = self.condition_above(input, &scope, condition)?;
+        let (input, condition) = self.condition_above(input, &scope, condition, None)?;
         let (plan, mut expressions) = self.windows_below(input.plan.clone(), vec![condition.expr])?;
         let condition = expressions.pop().ok_or_else(|| SparkError::internal("no condition"))?;
         let plan = filter_plan(plan, condition)?;
@@ -248,7 +253,8 @@ fn refuse_in_where(condition: &TypedExpr, over_aggregate: bool) -> Result<()> {
 
 fn refuse_window(condition: &TypedExpr, clause: &str) -> Result<()> {
     if condition.has_window() {
-        return Err(SparkError::new("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", [("clauseName", clause)]));
+        return Err(SparkError::new("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", [("clauseName", clause)])
+            .with_origin(condition.origin.as_ref()));
     }
     Ok(())
 }

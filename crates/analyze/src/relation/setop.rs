@@ -2,13 +2,14 @@
 use std::sync::Arc;
 
 use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::{Distinct, Expr as DfExpr, LogicalPlan, Union, WindowFunctionDefinition};
+use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Union, WindowFunctionDefinition};
 use firesteel_functions::cast::{CastMode, cast};
-use firesteel_functions::{TypedExpr, coerce};
+use firesteel_functions::{EvalContext, TypedExpr, coerce};
 use firesteel_plan::{DataType, JoinType, Relation, Result, SetOpType, SparkError};
 
 use super::join::join_plan;
 use crate::analyzer::Analyzer;
+use crate::keys;
 use crate::scope::{Attribute, Resolved, fresh_id, project};
 
 impl Analyzer<'_> {
@@ -122,7 +123,7 @@ impl Analyzer<'_> {
         };
         let union = Union::try_new_with_loose_types(vec![side(left)?, side(right)?]);
         let plan = LogicalPlan::Union(union.map_err(crate::from_datafusion)?);
-        let plan = if all { plan } else { LogicalPlan::Distinct(Distinct::All(Arc::new(plan))) };
+        let plan = if all { plan } else { keys::distinct(plan, &output, &self.eval)? };
         Ok((plan, output))
     }
 
@@ -149,12 +150,12 @@ impl Analyzer<'_> {
         }
         let (mut left_plan, mut right_plan) = (left.plan.clone(), right.plan.clone());
         if all {
-            let (numbered_left, left_number) = number_equals(left_plan, &left.output)?;
-            let (numbered_right, right_number) = number_equals(right_plan, &right.output)?;
+            let (numbered_left, left_number) = number_equals(left_plan, &left.output, &self.eval)?;
+            let (numbered_right, right_number) = number_equals(right_plan, &right.output, &self.eval)?;
             (left_plan, right_plan) = (numbered_left, numbered_right);
             add(self.builtin("==", vec![left_number, right_number])?)?;
         } else {
-            left_plan = LogicalPlan::Distinct(Distinct::All(Arc::new(left_plan)));
+            left_plan = keys::distinct(left_plan, &left.output, &self.eval)?;
         }
         let plan = join_plan(left_plan, right_plan, join_type, condition.map(|c| c.expr))?;
         let columns = left.output.iter().map(Attribute::column).collect();
@@ -305,9 +306,14 @@ fn select(side: Resolved, columns: Vec<(TypedExpr, Attribute)>) -> Result<Resolv
 }
 
 /// Adds `row_number() OVER (PARTITION BY all columns)`.
-fn number_equals(plan: LogicalPlan, columns: &[Attribute]) -> Result<(LogicalPlan, TypedExpr)> {
+fn number_equals(
+    plan: LogicalPlan,
+    columns: &[Attribute],
+    eval: &Arc<EvalContext>,
+) -> Result<(LogicalPlan, TypedExpr)> {
     let id = fresh_id("_n");
-    let plan = row_number(plan, &id, columns.iter().map(Attribute::column).collect(), vec![])?;
+    let keys = columns.iter().map(|column| keys::partition_key(&column.typed(), eval)).collect();
+    let plan = row_number(plan, &id, keys, vec![])?;
     let column = datafusion::logical_expr::cast(
         DfExpr::Column(datafusion::common::Column::from_name(&id)),
         arrow::datatypes::DataType::Int64,

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, Sort};
-use firesteel_functions::TypedExpr;
+use firesteel_functions::{EvalContext, TypedExpr};
 use firesteel_plan::relation::SortAllOrder;
 use firesteel_plan::{ExprKind, Literal, Relation, Result, SortOrder, SparkError};
 
@@ -37,7 +37,7 @@ impl Analyzer<'_> {
         for ((order, typed), expr) in orders.iter_mut().zip(rewritten).zip(expressions) {
             order.typed = TypedExpr { expr, ..typed };
         }
-        let plan = sort_plan(plan, &orders, is_global)?;
+        let plan = sort_plan(plan, &orders, is_global, &self.eval)?;
         Ok(input.closed(plan))
     }
 
@@ -87,7 +87,7 @@ impl Analyzer<'_> {
             };
             orders.push(self.sort_by(attribute.typed(), &element)?);
         }
-        let plan = sort_plan(input.plan.clone(), &orders, true)?;
+        let plan = sort_plan(input.plan.clone(), &orders, true, &self.eval)?;
         Ok(input.closed(plan))
     }
 }
@@ -114,8 +114,13 @@ fn refuse_subqueries(orders: &[TypedExpr]) -> Result<()> {
     refused("UNSUPPORTED_CORRELATED_SCALAR_SUBQUERY", &|e| matches!(e, DfExpr::ScalarSubquery(_)) && is_correlated(e))
 }
 
-pub(crate) fn sort_plan(plan: LogicalPlan, orders: &[ResolvedSort], is_global: bool) -> Result<LogicalPlan> {
-    let expr: Vec<_> = orders.iter().map(ResolvedSort::to_datafusion).collect();
+pub(crate) fn sort_plan(
+    plan: LogicalPlan,
+    orders: &[ResolvedSort],
+    is_global: bool,
+    eval: &Arc<EvalContext>,
+) -> Result<LogicalPlan> {
+    let expr: Vec<_> = orders.iter().map(|order| order.to_datafusion(eval)).collect();
     if expr.is_empty() {
         return Ok(plan);
     }

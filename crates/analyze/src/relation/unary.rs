@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{Distinct, Limit, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Limit, LogicalPlan, LogicalPlanBuilder, lit};
 use firesteel_functions::TypedExpr;
 use firesteel_functions::cast::{CastMode, cast};
 use firesteel_plan::relation::SampleMethod;
@@ -12,6 +12,7 @@ use super::setop::has_map;
 use crate::analyzer::{Analyzer, ObservedMetrics};
 use crate::expr::{Scope, SelectItem, quoted_sql};
 use crate::from_datafusion;
+use crate::keys::{Keys, distinct};
 use crate::nodes::{exchange, observe, partition_columns, poisson, tail};
 use crate::scope::{Attribute, Resolved, fresh_id, project};
 
@@ -86,7 +87,8 @@ impl Analyzer<'_> {
             let plan = limit_plan(input.plan.clone(), 0, Some(1));
             return Ok(input.closed(plan));
         }
-        let plan = LogicalPlan::Distinct(Distinct::All(Arc::new(input.plan.clone())));
+        let input = input.sealed()?;
+        let plan = distinct(input.plan.clone(), &input.output, &self.eval)?;
         Ok(input.closed(plan))
     }
 
@@ -108,11 +110,13 @@ impl Analyzer<'_> {
             keys.extend(found);
         }
         let is_key = |a: &Attribute| keys.iter().any(|k| k.id == a.id);
+        let mut grouped = Keys::default();
         let mut values = vec![];
         let mut output = vec![];
         for attribute in &input.output {
             if is_key(attribute) {
-                output.push(attribute.column());
+                grouped.push(attribute.typed(), &attribute.id, &self.eval);
+                output.extend(grouped.columns.last().cloned());
                 continue;
             }
             let first = self.builtin("first", vec![attribute.typed()])?;
@@ -122,9 +126,9 @@ impl Analyzer<'_> {
                 datafusion::logical_expr::Expr::Column(datafusion::common::Column::from_name(id)).alias(&attribute.id),
             );
         }
-        let groups: Vec<_> = keys.iter().map(Attribute::column).collect();
+        values.extend(grouped.functions);
         let plan = LogicalPlanBuilder::from(input.plan.clone())
-            .aggregate(groups, values)
+            .aggregate(grouped.groups, values)
             .and_then(|b| b.build())
             .map_err(from_datafusion)?;
         let plan = project(plan, output)?;
@@ -175,7 +179,7 @@ impl Analyzer<'_> {
                     ascending: true,
                     nulls_first: true,
                 }));
-                exchange::Kind::Range(orders.iter().map(|o| o.to_datafusion()).collect(), count)
+                exchange::Kind::Range(orders.iter().map(|o| o.to_datafusion(&self.eval)).collect(), count)
             }
         };
         let plan = exchange::plan(input.plan.clone(), kind);

@@ -1,4 +1,5 @@
 //! ALTER TABLE.
+use firesteel_analyze::default_collation;
 use firesteel_catalog::{Table, TableKind};
 use firesteel_plan::identifier::quote_identifier;
 use firesteel_plan::statement::{AlterTable, ColumnChange, ColumnPosition, NewColumn};
@@ -182,7 +183,7 @@ fn add_columns(table: &mut Table, columns: Vec<NewColumn>) -> Result<()> {
         if !column.definition.nullable {
             return Err(unsupported_operation(&table.id, "ADD COLUMN with v1 tables cannot specify NOT NULL"));
         }
-        let mut field = field_of(&column.definition);
+        let mut field = collated(table, &field_of(&column.definition));
         field.name = name;
         if let Some(text) = &column.default_text {
             field.metadata.insert(DEFAULT_KEY.into(), json_text(text));
@@ -192,6 +193,14 @@ fn add_columns(table: &mut Table, columns: Vec<NewColumn>) -> Result<()> {
     }
     table.schema = StructType::new(fields);
     Ok(())
+}
+
+/// A new column: plain strings have the table's default collation.
+pub fn collated(table: &Table, field: &StructField) -> StructField {
+    match &table.collation {
+        Some(name) => default_collation::field(field, &firesteel_sql::collation_of(name)),
+        None => field.clone(),
+    }
 }
 
 fn find_column(table: &Table, column: &[String]) -> Result<usize> {

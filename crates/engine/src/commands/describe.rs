@@ -37,6 +37,7 @@ fn describe_rows() -> Rows {
         ("data_type", DataType::STRING, false),
         ("comment", DataType::STRING, true),
     ])
+    .commented(&["name of the column", "data type of the column", "comment of the column"])
 }
 
 fn column_rows(schema: &StructType) -> Rows {
@@ -247,7 +248,7 @@ pub fn information(st: &Statement, table: &Table) -> Vec<(String, String)> {
     add("Created By", table.created_by.clone());
     add("Type", table.kind.name().into());
     if let Some(provider) = &table.provider {
-        add("Provider", provider.clone());
+        add("Provider", if super::hive::is_hive_format(table) { "hive".into() } else { provider.clone() });
     }
     for (key, value) in bucket_information(table) {
         add(&key, value);
@@ -276,6 +277,9 @@ pub fn information(st: &Statement, table: &Table) -> Vec<(String, String)> {
     }
     if let Some(location) = &table.location {
         add("Location", location.clone());
+    }
+    for (key, value) in super::hive::information(table) {
+        add(key, value);
     }
     if !table.options.is_empty() {
         add("Storage Properties", bracketed(&table.options));
@@ -464,7 +468,8 @@ fn without_table<'c>(column: &'c [String], table: &[String]) -> &'c [String] {
 async fn namespace_of(st: &Statement, name: TableName, extended: bool) -> Answer {
     let name = st.database(&name).await?;
     let database = namespace::existing(st, &name).await?;
-    let mut rows = Rows::texts(&["info_name", "info_value"]);
+    let mut rows = Rows::new(&[("info_name", DataType::STRING, false), ("info_value", DataType::STRING, true)])
+        .commented(&["name of the namespace info", "value of the namespace info"]);
     rows.push(vec!["Catalog Name".into(), firesteel_catalog::SESSION_CATALOG.into()]);
     rows.push(vec!["Namespace Name".into(), database.name.into()]);
     rows.push(vec!["Comment".into(), database.comment.unwrap_or_default().into()]);

@@ -33,7 +33,8 @@ pub fn lookup(context: &StatementContext, name: &[String]) -> Result<Option<SqlF
     };
     let found = context.block_on(context.session.engine.shared.catalog.get_function(&database, function))?;
     let Some(found) = found else { return Ok(None) };
-    let Some(definition) = definition_of(context, &found)? else { return Ok(None) };
+    let Some(mut definition) = definition_of(context, &found)? else { return Ok(None) };
+    definition.data_access.clone_from(&found.data_access);
     let namespace = Namespace {
         catalog: found.current_catalog.clone(),
         database: found.current_namespace.last().cloned().unwrap_or_else(|| found.database.clone()),
@@ -83,7 +84,9 @@ fn resolved(definition: &SqlFunctionDefinition, name: Vec<String>, context: Stat
             SqlFunctionBody::Scalar { expr: expr.clone(), returns: scalar_type(returns) }
         }
     };
-    Ok(SqlFunction { name, parameters, body, context: Arc::new(context) })
+    let access = definition.data_access.as_deref().unwrap_or_default();
+    let reads_data = access.to_uppercase().starts_with("READS");
+    Ok(SqlFunction { name, parameters, body, reads_data, context: Arc::new(context) })
 }
 
 fn scalar_type(returns: &FunctionReturns) -> Option<DataType> {

@@ -1,4 +1,4 @@
-//! INSERT in all forms, LOAD DATA, and the row-level statements that file tables refuse.
+//! INSERT in all forms, and the row-level statements that file tables refuse.
 use std::collections::BTreeSet;
 
 use firesteel_catalog::{Table, TableId};
@@ -6,7 +6,7 @@ use firesteel_lake::{Conf, SourceOptions, WriteRequest};
 use firesteel_plan::command::{MergeIntoTable, SaveMode};
 use firesteel_plan::identifier::quote_identifier;
 use firesteel_plan::statement::{Insert, InsertDirectory, PartitionValues};
-use firesteel_plan::{Expr, ExprKind, Relation, RelationKind, Result, SparkError, StructField, TableName};
+use firesteel_plan::{Expr, ExprKind, Relation, RelationKind, Result, SparkError, StructField};
 
 use super::partition::literal_text;
 use super::write;
@@ -288,23 +288,6 @@ pub async fn insert_directory(st: &Statement, insert: InsertDirectory) -> Answer
     let request = request_of_path(st, &format, &path, &analyzed.schema, true, &insert.options);
     write::write_files(st, &analyzed, request).await?;
     Ok(Execution::empty())
-}
-
-/// Moves or copies files of the table's own format into the table.
-pub async fn load_data(
-    st: &Statement,
-    path: String,
-    overwrite: bool,
-    table: TableName,
-    partition: Option<PartitionValues>,
-) -> Answer {
-    let table = st.existing_non_view(&table, "LOAD DATA").await?;
-    if table.provider.as_deref().is_some_and(|p| firesteel_lake::short_name(p) != "hive") {
-        return Err(SparkError::new("_LEGACY_ERROR_TEMP_1261", [("tableIdentWithDB", quote_id(&table.id))])
-            .with_message(format!("LOAD DATA is not supported for datasource tables: {}", quote_id(&table.id))));
-    }
-    let _ = (path, overwrite, partition);
-    Err(SparkError::unsupported("LOAD DATA into Hive tables"))
 }
 
 /// UPDATE and DELETE: what Spark says of tables that are plain files.

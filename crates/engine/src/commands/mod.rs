@@ -3,7 +3,9 @@
 //! | file | statements |
 //! |---|---|
 //! | [`write`] | `df.write`, `df.writeTo`, CTAS's rows |
+//! | [`hive`] | `STORED AS` |
 //! | [`insert`] | INSERT in all forms |
+//! | [`load`] | LOAD DATA |
 //! | [`table`] | CREATE, DROP, TRUNCATE TABLE, ANALYZE, COMMENT |
 //! | [`alter`], [`partition`] | ALTER TABLE |
 //! | [`namespace`] | databases |
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use firesteel_analyze::AnalyzedPlan;
+use firesteel_analyze::default_collation::DEFAULT_COLLATION;
 use firesteel_catalog::{Catalog, Table, TableId};
 use firesteel_plan::{
     Command, DataType, Expr, Plan, Relation, RelationKind, Result, SparkError, StructType, TableName,
@@ -37,7 +40,9 @@ mod cache;
 mod create_text;
 mod describe;
 pub mod function;
+mod hive;
 mod insert;
+mod load;
 mod namespace;
 mod partition;
 mod script;
@@ -89,6 +94,14 @@ impl Statement {
     /// The same statement seeing what the session has become (after SET, USE …), for the next one of a script.
     pub fn refreshed(&self) -> Self {
         let context = StatementContext::new(self.session(), self.context.cancel.clone(), self.context.scopes.clone());
+        Self { context, ..self.clone() }
+    }
+
+    /// The same statement where plain strings have a collation of their own (`DEFAULT COLLATION`).
+    pub fn with_default_collation(&self, collation: Option<&str>) -> Self {
+        let Some(collation) = collation else { return self.clone() };
+        let conf = std::collections::BTreeMap::from([(DEFAULT_COLLATION.to_string(), collation.to_string())]);
+        let context = self.context.nested(self.context.namespace.clone(), &conf, true);
         Self { context, ..self.clone() }
     }
 

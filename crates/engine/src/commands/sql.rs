@@ -4,8 +4,8 @@ use firesteel_plan::statement::SqlStatement as S;
 use firesteel_plan::{Plan, Result, SparkError};
 
 use super::{
-    Answer, Statement, alter, cache, create_text, describe, function, insert, namespace, script, settings, show, table,
-    variable, view,
+    Answer, Statement, alter, cache, create_text, describe, function, insert, load, namespace, script, settings, show,
+    table, variable, view,
 };
 use crate::execution::Execution;
 use crate::rows::Rows;
@@ -40,8 +40,8 @@ pub async fn run(st: &Statement, statement: S) -> Answer {
         S::Update { table, .. } => Err(insert::not_row_level(st, &table, "UPDATE TABLE").await),
         S::Delete { table, .. } => Err(insert::not_row_level(st, &table, "DELETE").await),
         S::Merge(merge) => insert::merge(st, *merge).await,
-        S::LoadData { path, is_local: _, overwrite, table, partition } => {
-            insert::load_data(st, path, overwrite, table, partition).await
+        S::LoadData { path, is_local, overwrite, table, partition } => {
+            load::load_data(st, load::LoadData { path, is_local, overwrite, table, partition }).await
         }
 
         S::CreateNamespace { name, if_not_exists, comment, location, properties, collation } => {

@@ -8,7 +8,7 @@ use firesteel_plan::command::ColumnDefinition;
 use firesteel_plan::identifier::quote_identifier;
 use firesteel_plan::relation::CatalogCall;
 use firesteel_plan::statement::{
-    AnalyzeColumns, CommentTarget, CreateMode, CreateTable, CreateTableLike, HiveFormat, PartitionValues,
+    AnalyzeColumns, CommentTarget, CreateMode, CreateTable, CreateTableLike, PartitionValues,
 };
 use firesteel_plan::{
     DataType, Relation, RelationKind, Result, SparkError, StructField, StructType, TableName,
@@ -16,9 +16,10 @@ use firesteel_plan::{
 };
 use firesteel_storage::Location;
 
+use super::alter::collated;
 use super::insert::DEFAULT_KEY;
 use super::write::{check_format, create_with_rows, partition_name, partitions_last};
-use super::{Answer, Statement, namespace};
+use super::{Answer, Statement, hive, namespace};
 use crate::execution::Execution;
 use crate::names::{Resolved, quote_id};
 
@@ -84,20 +85,6 @@ pub async fn is_empty_place(st: &Statement, location: &str) -> Result<bool> {
     }
 }
 
-/// The data source of Hive's `STORED AS`.
-fn hive_provider(hive: &HiveFormat) -> Result<String> {
-    match hive.stored_as.as_deref().map(str::to_lowercase).as_deref() {
-        Some("parquet") => Ok("parquet".into()),
-        Some("orc") => Ok("orc".into()),
-        Some("avro") => Ok("avro".into()),
-        Some("textfile") | None if hive.serde.is_none() && hive.row_format.is_empty() => Ok("text".into()),
-        _ => Err(SparkError::new(
-            "NOT_SUPPORTED_COMMAND_WITHOUT_HIVE_SUPPORT",
-            [("cmd", "CREATE Hive TABLE (AS SELECT)")],
-        )),
-    }
-}
-
 fn default_provider(st: &Statement) -> String {
     st.context.eval.get("spark.sql.sources.default").unwrap_or("parquet").to_string()
 }
@@ -137,25 +124,25 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
         }
         _ => {}
     }
-    let provider = match (&create.provider, &create.hive) {
-        (Some(provider), _) => provider.clone(),
-        (None, Some(hive)) => hive_provider(hive)?,
-        (None, None) => default_provider(st),
-    };
+    let hive = create.hive.as_ref().filter(|_| create.provider.is_none());
+    let provider = create.provider.clone().unwrap_or_else(|| default_provider(st));
     check_format(&provider)?;
     refuse_unkept(&create, &id)?;
     let mut table = definition(st, &create, id)?;
     table.provider = Some(provider);
     if let Some(query) = &create.query {
+        let st = &st.with_default_collation(create.collation.as_deref());
         let analyzed = st.analyze(query).await?;
         let schema = declared_schema(&analyzed.schema);
         check_columns(&schema)?;
         table.schema = partitions_last(&schema, &table.partition_columns)?;
+        hive.map(|hive| hive::apply(&mut table, hive)).transpose()?;
         check_bucket(&table)?;
         create_with_rows(st, table, &analyzed, None, create.mode == CreateMode::CreateIfNotExists).await?;
         return Ok(Execution::empty());
     }
     check_columns(&table.schema)?;
+    hive.map(|hive| hive::apply(&mut table, hive)).transpose()?;
     if table.schema.fields.is_empty() {
         infer_schema(st, &mut table).await?;
     }
@@ -192,6 +179,7 @@ fn definition(st: &Statement, create: &CreateTable, id: TableId) -> Result<Table
     table.comment = create.comment.clone();
     table.properties = create.properties.clone();
     table.collation = create.collation.clone();
+    table.schema = StructType::new(table.schema.fields.iter().map(|field| collated(&table, field)).collect());
     table.owner = st.user();
     Ok(table)
 }
@@ -320,6 +308,7 @@ pub async fn create_like(st: &Statement, create: CreateTableLike) -> Answer {
             let old = st.catalog().get_table(&source).await?.ok_or_else(|| crate::names::table_not_found(&parts))?;
             let mut table = Table::new(id.clone(), TableKind::Managed, old.schema.clone());
             table.provider = old.provider.clone();
+            table.serde_library = old.serde_library.clone();
             table.partition_columns = old.partition_columns.clone();
             table.bucket_spec = old.bucket_spec.clone();
             if create.provider.is_none() {
@@ -334,8 +323,11 @@ pub async fn create_like(st: &Statement, create: CreateTableLike) -> Answer {
         }
         return Err(firesteel_catalog::errors::table_already_exists(&id));
     }
-    let hive = create.hive.as_ref().map(hive_provider).transpose()?;
-    table.provider = Some(create.provider.or(hive).or(table.provider).unwrap_or_else(|| default_provider(st)));
+    if create.provider.is_some() {
+        table.serde_library = None;
+    }
+    table.provider = Some(create.provider.or(table.provider).unwrap_or_else(|| default_provider(st)));
+    create.hive.as_ref().map(|hive| hive::apply(&mut table, hive)).transpose()?;
     check_format(table.provider.as_deref().unwrap_or_default())?;
     if let Some(location) = create.location {
         table.location = Some(Location::parse(&location)?.to_string());

@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use firesteel_analyze::default_collation::DEFAULT_COLLATION;
 use firesteel_analyze::{AnalyzedPlan, FileScanRequest, declared_schema};
 use firesteel_catalog::{SchemaBinding, Table, TableId, TableKind, View};
 use firesteel_plan::command::ColumnDefinition;
@@ -18,8 +19,13 @@ use crate::temporary::TemporaryUses;
 use crate::views::{TempView, ViewDefinition, Views};
 
 /// Configuration that a view's text is analyzed under, whatever the session says later.
-const CAPTURED: &[&str] =
-    &["spark.sql.ansi.enabled", "spark.sql.caseSensitive", "spark.sql.session.timeZone", "spark.sql.timestampType"];
+const CAPTURED: &[&str] = &[
+    "spark.sql.ansi.enabled",
+    "spark.sql.caseSensitive",
+    "spark.sql.session.timeZone",
+    "spark.sql.timestampType",
+    DEFAULT_COLLATION,
+];
 
 pub(super) fn captured(st: &Statement) -> BTreeMap<String, String> {
     CAPTURED.iter().filter_map(|key| Some((key.to_string(), st.context.eval.get(key)?.to_string()))).collect()
@@ -115,6 +121,7 @@ pub async fn create(st: &Statement, create: CreateView) -> Answer {
     if !create.is_temporary && !create.is_global && exists_already(st, &parts, &create).await? {
         return Ok(Execution::empty());
     }
+    let st = &st.with_default_collation(create.collation.as_deref());
     let (analyzed, uses) = analyze_text(st, &create.query).await?;
     let schema = view_schema(&parts, &analyzed, &create.columns)?;
     if create.is_temporary || create.is_global {
@@ -277,9 +284,21 @@ fn expect_view(id: &TableId, operation: &str) -> SparkError {
     )
 }
 
+/// The default collation that a view was made with.
+async fn default_collation(st: &Statement, view: &Resolved) -> Result<Option<String>> {
+    Ok(match view {
+        Resolved::Temp(view) | Resolved::Global(view) => match &view.definition {
+            ViewDefinition::Sql { conf, .. } => conf.get(DEFAULT_COLLATION).cloned(),
+            _ => None,
+        },
+        Resolved::Table(id) => st.catalog().get_table(id).await?.and_then(|table| table.collation),
+    })
+}
+
 pub async fn alter_as(st: &Statement, name: TableName, query: Relation, text: String) -> Answer {
-    let (analyzed, uses) = analyze_text(st, &query).await?;
     let (parts, resolved) = st.resolve(&name).await?;
+    let st = &st.with_default_collation(default_collation(st, &resolved).await?.as_deref());
+    let (analyzed, uses) = analyze_text(st, &query).await?;
     let is_global = matches!(resolved, Resolved::Global(_));
     match resolved {
         Resolved::Temp(view) | Resolved::Global(view) => {

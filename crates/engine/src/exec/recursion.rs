@@ -9,14 +9,20 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, Tr
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
+use firesteel_analyze::nodes::unary::PartitionExec;
 use firesteel_functions::external;
 use firesteel_plan::SparkError;
 use futures::TryStreamExt;
+
+use super::gather::GatherExec;
 
 /// How far a recursive query may go; `None` is no limit.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +42,7 @@ enum Term {
 /// What both terms of one query have counted.
 #[derive(Debug, Default)]
 struct Progress {
-    levels: AtomicU64,
+    levels: Arc<AtomicU64>,
     rows: AtomicU64,
 }
 
@@ -123,32 +129,68 @@ impl ExecutionPlan for RecursionGuardExec {
 pub struct LimitRecursion(pub RecursionLimits);
 
 impl LimitRecursion {
-    fn guard(&self, query: &RecursiveQueryExec) -> Vec<Arc<dyn ExecutionPlan>> {
-        let progress = Arc::new(Progress::default());
-        let own = firesteel_analyze::max_recursion(query.name());
-        let levels = own.map_or(self.0.levels, |levels| u64::try_from(levels).ok());
-        let limits = RecursionLimits { levels, ..self.0 };
-        [(query.static_term(), Term::Anchor), (query.recursive_term(), Term::Recursive)]
-            .into_iter()
-            .map(|(input, term)| {
-                let (input, progress) = (Arc::clone(input), Arc::clone(&progress));
-                Arc::new(RecursionGuardExec { input, term, limits, progress }) as Arc<dyn ExecutionPlan>
-            })
-            .collect()
+    /// Guards the recursive queries in a plan. `is_limited`: what is above wants only so many of its rows.
+    fn guarded(&self, plan: &Arc<dyn ExecutionPlan>, is_limited: bool) -> Result<Arc<dyn ExecutionPlan>> {
+        let below = limits(plan.as_ref()) || (is_limited && passes_limit(plan.as_ref()));
+        let children = plan.children().into_iter().map(|child| self.guarded(child, below));
+        let mut children = children.collect::<Result<Vec<_>>>()?;
+        if let Some(query) = plan.downcast_ref::<RecursiveQueryExec>() {
+            children = self.terms(query.name(), children, is_limited)?;
+        } else if children.iter().zip(plan.children()).all(|(new, old)| Arc::ptr_eq(new, old)) {
+            return Ok(Arc::clone(plan));
+        }
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        Arc::clone(plan).replace_children(children, options)
     }
+
+    fn terms(
+        &self,
+        name: &str,
+        terms: Vec<Arc<dyn ExecutionPlan>>,
+        is_limited: bool,
+    ) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+        let progress = Arc::new(Progress::default());
+        let own = firesteel_analyze::max_recursion(name);
+        let levels = own.map_or(self.0.levels, |levels| u64::try_from(levels).ok());
+        let rows = self.0.rows.filter(|_| !is_limited);
+        let limits = RecursionLimits { levels, rows };
+        let guard = |(input, term)| {
+            let progress = Arc::clone(&progress);
+            let input = if term == Term::Recursive { with_levels(input, &progress.levels)? } else { input };
+            Ok(Arc::new(RecursionGuardExec { input, term, limits, progress }) as Arc<dyn ExecutionPlan>)
+        };
+        terms.into_iter().zip([Term::Anchor, Term::Recursive]).map(guard).collect()
+    }
+}
+
+/// Random numbers know the level that they are drawn in.
+fn with_levels(plan: Arc<dyn ExecutionPlan>, level: &Arc<AtomicU64>) -> Result<Arc<dyn ExecutionPlan>> {
+    let at_level = |node: Arc<dyn ExecutionPlan>| match node.downcast_ref::<PartitionExec>() {
+        Some(exec) => Ok(match exec.in_recursion(level) {
+            Some(exec) => Transformed::yes(Arc::new(exec) as Arc<dyn ExecutionPlan>),
+            None => Transformed::no(node),
+        }),
+        None => Ok(Transformed::no(node)),
+    };
+    plan.transform_up(at_level).data()
+}
+
+/// Whether the operator stops its input once it has enough rows.
+fn limits(plan: &dyn ExecutionPlan) -> bool {
+    let gathers = plan.downcast_ref::<GatherExec>().is_some_and(|gather| gather.fetch_rows().is_some());
+    gathers
+        || (plan.fetch().is_some()
+            && (passes_limit(plan) || plan.is::<GlobalLimitExec>() || plan.is::<LocalLimitExec>()))
+}
+
+/// Whether the operator needs as many rows as it gives.
+fn passes_limit(plan: &dyn ExecutionPlan) -> bool {
+    plan.is::<ProjectionExec>() || plan.is::<CoalescePartitionsExec>() || plan.is::<GatherExec>()
 }
 
 impl PhysicalOptimizerRule for LimitRecursion {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| match node.downcast_ref::<RecursiveQueryExec>() {
-            Some(query) => {
-                let terms = self.guard(query);
-                let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-                Ok(Transformed::yes(node.replace_children(terms, options)?))
-            }
-            None => Ok(Transformed::no(node)),
-        })
-        .data()
+        self.guarded(&plan, false)
     }
 
     fn name(&self) -> &str {

@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 
 use super::buffered::{self, list_result};
 use super::call::{AggregateBuilder, order_sql};
+use super::entry;
 use super::extremes::sort_indices;
 use super::grouped;
 use super::udaf::{AggregateCall, AggregateKernel};
@@ -399,22 +400,6 @@ fn build_histogram(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resu
     values.truncate(1);
     builder.set_values(values);
     builder.finish("histogram_numeric", HISTOGRAM, DataType::array(row, true), true, vec![], vec![bins])
-}
-
-macro_rules! entry {
-    ($name:literal, $aliases:expr, $build:expr, $usage:literal, $sql:literal, $result:literal, $since:literal) => {
-        Function {
-            name: $name,
-            aliases: $aliases,
-            kind: FunctionKind::Aggregate,
-            group: "agg_funcs",
-            parameters: &[],
-            build: Build::Custom($build),
-            usage: $usage,
-            examples: &[($sql, $result)],
-            since: $since,
-        }
-    };
 }
 
 pub static FUNCTIONS: &[Function] = &[

@@ -13,6 +13,7 @@ use firesteel_plan::{DataType, Result};
 
 use super::buffered;
 use super::call::{AggregateBuilder, list_type};
+use super::entry;
 use super::udaf::{AggregateCall, AggregateKernel};
 use super::wrappers::normalise_floats;
 use crate::quote;
@@ -225,22 +226,6 @@ pub fn sort_indices(keys: &[(ArrayRef, SortOptions)]) -> Result<arrow::array::UI
     let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
     order.sort_by(|a, b| rows.row(*a as usize).cmp(&rows.row(*b as usize)));
     Ok(order.into())
-}
-
-macro_rules! entry {
-    ($name:literal, $aliases:expr, $build:expr, $usage:literal, $sql:literal, $result:literal, $since:literal) => {
-        Function {
-            name: $name,
-            aliases: $aliases,
-            kind: FunctionKind::Aggregate,
-            group: "agg_funcs",
-            parameters: &[],
-            build: Build::Custom($build),
-            usage: $usage,
-            examples: &[($sql, $result)],
-            since: $since,
-        }
-    };
 }
 
 pub static FUNCTIONS: &[Function] = &[

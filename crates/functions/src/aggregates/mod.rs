@@ -32,3 +32,21 @@ pub mod udaf;
 pub mod variant_schema;
 pub mod vectors;
 pub mod wrappers;
+
+/// An entry of the table of functions, for those whose arguments have no names.
+macro_rules! entry {
+    ($name:literal, $aliases:expr, $build:expr, $usage:literal, $sql:literal, $result:literal, $since:literal) => {
+        Function {
+            name: $name,
+            aliases: $aliases,
+            kind: FunctionKind::Aggregate,
+            group: "agg_funcs",
+            parameters: &[],
+            build: Build::Custom($build),
+            usage: $usage,
+            examples: &[($sql, $result)],
+            since: $since,
+        }
+    };
+}
+use entry;

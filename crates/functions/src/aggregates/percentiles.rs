@@ -9,6 +9,7 @@ use firesteel_plan::{DataType, Result, SparkError};
 
 use super::buffered::{self, list_result};
 use super::call::AggregateBuilder;
+use super::entry;
 use super::extremes::sort_indices;
 use super::udaf::{AggregateCall, AggregateKernel};
 use crate::coerce;
@@ -269,22 +270,6 @@ fn build_median(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<
     let (value, element) = exact_type(&builder, 0, &value)?;
     builder.set_values(vec![value]);
     builder.finish("median", EXACT, element, true, vec![], vec![ScalarValue::Float64(Some(0.5))])
-}
-
-macro_rules! entry {
-    ($name:literal, $aliases:expr, $build:expr, $usage:literal, $sql:literal, $result:literal, $since:literal) => {
-        Function {
-            name: $name,
-            aliases: $aliases,
-            kind: FunctionKind::Aggregate,
-            group: "agg_funcs",
-            parameters: &[],
-            build: Build::Custom($build),
-            usage: $usage,
-            examples: &[($sql, $result)],
-            since: $since,
-        }
-    };
 }
 
 pub static FUNCTIONS: &[Function] = &[

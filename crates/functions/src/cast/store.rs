@@ -92,20 +92,31 @@ pub fn pad(value: TypedExpr, length: u32, context: &Arc<EvalContext>) -> TypedEx
     with_limit("pad", value, pad_kernel, length, context)
 }
 
-fn pad_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
+/// Writes each text by the call's limit, which is a number of characters.
+fn by_limit(args: &ScalarArgs<'_>, write: impl Fn(&str, usize, &mut StringBuilder) -> Result<()>) -> Result<ArrayRef> {
     let limit: usize = args.option(0).parse().map_err(|_| SparkError::internal("a length without a number"))?;
     let input = args.array(0)?;
     let strings = input.as_string_opt::<i32>().ok_or_else(|| SparkError::internal("strings were expected"))?;
     let mut out = StringBuilder::with_capacity(strings.len(), strings.values().len());
     for text in strings.iter() {
-        let Some(text) = text else {
-            out.append_null();
-            continue;
-        };
-        let missing = limit.saturating_sub(text.chars().count());
-        out.append_value(format!("{text}{}", " ".repeat(missing)));
+        match text {
+            Some(text) => write(text, limit, &mut out)?,
+            None => out.append_null(),
+        }
     }
     Ok(Arc::new(out.finish()))
+}
+
+fn append_padded(text: &str, length: usize, out: &mut StringBuilder) {
+    let missing = length.saturating_sub(text.chars().count());
+    out.append_value(format!("{text}{}", " ".repeat(missing)));
+}
+
+fn pad_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
+    by_limit(args, |text, limit, out| {
+        append_padded(text, limit, out);
+        Ok(())
+    })
 }
 
 fn char_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
@@ -118,26 +129,16 @@ fn varchar_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 
 /// Blanks beyond the limit are cut off; other characters are an error.
 fn fit(args: &ScalarArgs<'_>, pad: bool) -> Result<ArrayRef> {
-    let limit: usize = args.option(0).parse().map_err(|_| SparkError::internal("a length without a number"))?;
-    let input = args.array(0)?;
-    let strings = input.as_string_opt::<i32>().ok_or_else(|| SparkError::internal("strings were expected"))?;
-    let mut out = StringBuilder::with_capacity(strings.len(), strings.values().len());
-    for text in strings.iter() {
-        let Some(text) = text else {
-            out.append_null();
-            continue;
-        };
-        let length = text.chars().count();
-        if length <= limit {
-            let missing = if pad { limit - length } else { 0 };
-            out.append_value(format!("{text}{}", " ".repeat(missing)));
-            continue;
+    by_limit(args, |text, limit, out| {
+        if text.chars().count() <= limit {
+            append_padded(text, if pad { limit } else { 0 }, out);
+            return Ok(());
         }
         let cut = text.char_indices().nth(limit).map_or(text.len(), |(at, _)| at);
         if !text[cut..].bytes().all(|b| b == b' ') {
             return Err(SparkError::new("EXCEED_LIMIT_LENGTH", [("limit", limit.to_string())]));
         }
         out.append_value(&text[..cut]);
-    }
-    Ok(Arc::new(out.finish()))
+        Ok(())
+    })
 }

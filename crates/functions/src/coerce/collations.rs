@@ -5,6 +5,8 @@
 //! | explicit | what `COLLATE` made |
 //! | implicit | columns, casts to a collation, and what is computed from them |
 //! | default | constants: they take the collation of the others |
+use std::sync::Arc;
+
 use firesteel_plan::data_type::Collation;
 use firesteel_plan::{DataType, Result, SparkError};
 
@@ -37,6 +39,23 @@ const SEARCH: &[&str] = &[
     "trim",
 ];
 
+/// Functions that are built by hand and put strings side by side.
+const SIDE_BY_SIDE: &[&str] = &["array", "coalesce", "greatest", "if", "in", "least", "when"];
+
+/// Functions of arrays in which an element, another array or a separator takes the collation of the elements.
+const OF_ARRAYS: &[&str] = &[
+    "array_append",
+    "array_contains",
+    "array_except",
+    "array_intersect",
+    "array_join",
+    "array_position",
+    "array_prepend",
+    "array_remove",
+    "array_union",
+    "arrays_overlap",
+];
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Strength {
     Default,
@@ -47,7 +66,9 @@ enum Strength {
 fn strength(value: &TypedExpr) -> Strength {
     if value.sql.starts_with("collate(") {
         Strength::Explicit
-    } else if value.is_foldable() && collation(value).is_none_or(|c| c.is_default()) {
+    } else if value.as_string_literal().is_some()
+        || value.is_foldable() && collation(value).is_none_or(|c| c.is_default())
+    {
         Strength::Default
     } else {
         Strength::Implicit
@@ -56,24 +77,45 @@ fn strength(value: &TypedExpr) -> Strength {
 
 fn collation(value: &TypedExpr) -> Option<Collation> {
     match &value.data_type {
+        DataType::Array(element, _) => collation_of(element),
+        other => collation_of(other),
+    }
+}
+
+fn collation_of(data_type: &DataType) -> Option<Collation> {
+    match data_type {
         DataType::String(collation) => Some(collation.clone()),
         DataType::Char(_) | DataType::Varchar(_) => Some(Collation(None)),
         _ => None,
     }
 }
 
+/// As [`unify`], for functions that are not built from a signature.
+pub fn unify_side_by_side(name: &str, values: Vec<TypedExpr>, context: &BuildContext<'_>) -> Result<Vec<TypedExpr>> {
+    // A function that stands for another one shows its arguments as they were written.
+    let is_alias = !context.called_as.eq_ignore_ascii_case(name);
+    if is_alias || !SIDE_BY_SIDE.contains(&name) && !OF_ARRAYS.contains(&name) {
+        return Ok(values);
+    }
+    let written: Vec<&str> = values.iter().map(|value| value.sql.as_str()).collect();
+    let sql = format!("{name}({})", written.join(", "));
+    unify(name, &sql, values, context)
+}
+
 /// Gives the strings among the arguments of `name` one collation. `sql` is the call's text for errors.
 pub fn unify(name: &str, sql: &str, values: Vec<TypedExpr>, context: &BuildContext<'_>) -> Result<Vec<TypedExpr>> {
-    let collated = |v: &TypedExpr| matches!(&v.data_type, DataType::String(c) if !c.is_default());
+    let takes_part = |value: &TypedExpr| OF_ARRAYS.contains(&name) || !matches!(value.data_type, DataType::Array(..));
+    let collated = |value: &TypedExpr| takes_part(value) && collation(value).is_some_and(|c| !c.is_default());
     if !values.iter().any(collated) {
         return Ok(values);
     }
-    let to = shared(name, sql, &values).map_err(|error| error.with_origin(context.origin.as_ref()))?;
+    let parts = values.iter().filter(|value| takes_part(value));
+    let to = shared(name, sql, parts).map_err(|error| error.with_origin(context.origin.as_ref()))?;
     let to = DataType::String(to);
     if SEARCH.contains(&name) {
         check_searchable(sql, &values, &to, context)?;
     }
-    Ok(values.into_iter().map(|value| recollate(value, &to)).collect())
+    Ok(values.into_iter().map(|value| if takes_part(&value) { recollate(value, &to) } else { value }).collect())
 }
 
 /// The same for the two sides of an operator.
@@ -90,8 +132,8 @@ pub fn unify_pair(
     }
 }
 
-fn shared(name: &str, sql: &str, values: &[TypedExpr]) -> Result<Collation> {
-    let found: Vec<(Strength, Collation)> = values.iter().filter_map(|v| Some((strength(v), collation(v)?))).collect();
+fn shared<'a>(name: &str, sql: &str, values: impl Iterator<Item = &'a TypedExpr>) -> Result<Collation> {
+    let found: Vec<(Strength, Collation)> = values.filter_map(|v| Some((strength(v), collation(v)?))).collect();
     let strongest = found.iter().map(|(strength, _)| *strength).max().unwrap_or(Strength::Default);
     let mut different: Vec<Collation> = vec![];
     for (strength, collation) in found {
@@ -125,6 +167,10 @@ fn check_searchable(sql: &str, values: &[TypedExpr], to: &DataType, context: &Bu
 
 /// The same value by another collation, which a constant shows.
 fn recollate(value: TypedExpr, to: &DataType) -> TypedExpr {
+    let to = match &value.data_type {
+        DataType::Array(_, contains_null) => &DataType::Array(Arc::new(to.clone()), *contains_null),
+        _ => to,
+    };
     if collation(&value).is_none() || value.data_type == *to {
         return value;
     }

@@ -78,6 +78,9 @@ fn build_date_add(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> R
     let date = coerce::argument(&sql, 0, Accept::Date, date, context)?;
     let days = match &days.data_type {
         DataType::Byte | DataType::Short | DataType::Integer => days,
+        given if given.is_string() && context.eval.ansi => {
+            coerce::implicit(days, &DataType::Integer, context.eval, &context.origin)?
+        }
         given if *given == DataType::Null || (given.is_string() && days.is_foldable()) => {
             constant_days(&sql, days, context)?
         }

@@ -10,6 +10,7 @@ use firesteel_plan::{DataType, Result};
 
 use super::lambda::{LambdaArgs, LambdaCall};
 use super::{GROUP, call_text, in_order, lambda_sql, typed_array, value_of};
+use crate::coerce;
 use crate::mismatch;
 use crate::nested::{Gather, Lists, conform};
 use crate::registry::{Arguments, BuildContext, Built, Function, ResolvedLambda, wrong_num_args};
@@ -26,7 +27,13 @@ fn build_aggregate(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Resu
     let sql = call_text(context, &[&array.sql, &zero.sql, "lambdafunction"]);
     let array = typed_array(&sql, 0, array)?;
     let state = (zero.data_type.clone(), true);
-    let (merge, merge_given) = merge.resolve(&[state.clone(), (array.element.clone(), array.contains_null)], 2)?;
+    let (mut merge, merge_given) = merge.resolve(&[state.clone(), (array.element.clone(), array.contains_null)], 2)?;
+    if merge.body.data_type.same_shape(&zero.data_type) && !merge.body.data_type.same_type(&zero.data_type) {
+        // The state's fields are called as in the first one.
+        let sql = merge.body.sql.clone();
+        merge.body =
+            coerce::implicit(merge.body, &zero.data_type.as_nullable(), context.eval, &context.origin)?.with_sql(sql);
+    }
     let state =
         if merge.body.data_type.same_type(&zero.data_type) { (merge.body.data_type.clone(), true) } else { state };
     let (finish, finish_given) = match parts.next() {

@@ -137,18 +137,7 @@ fn build_to_csv(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<
             return unsupported(&values[0].data_type);
         }
         DataType::Struct(_) => {}
-        other => {
-            return Err(SparkError::new(
-                "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
-                [
-                    ("sqlExpr", format!("\"{sql}\"")),
-                    ("paramIndex", "first".to_string()),
-                    ("requiredType", "\"STRUCT\"".to_string()),
-                    ("inputSql", format!("\"{}\"", values[0].sql)),
-                    ("inputType", format!("\"{}\"", other.sql())),
-                ],
-            ));
-        }
+        _ => return Err(crate::mismatch::unexpected_input(&sql, 0, &values[0], "\"STRUCT\"")),
     }
     let options = arguments::options(values.get(1))?;
     CsvWriteOptions::new(&options, FormatSession::of(context.eval))?;

@@ -154,13 +154,16 @@ fn from_entries(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 fn build_concat(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     let values = arguments.values;
     let sql = sql_of(context, &values);
+    let all_maps = values.iter().all(|v| matches!(v.data_type, DataType::Map(..) | DataType::Null));
     let fail = || {
         let types: Vec<_> = values.iter().map(|v| sql_type(&v.data_type)).collect();
-        let parameters =
-            [("functionName", "`map_concat`".to_string()), ("dataType", format!("[{}]", types.join(", ")))];
-        mismatch::mismatch("MAP_CONCAT_DIFF_TYPES", &sql, parameters)
+        let parameters = |list: String| [("functionName", "`map_concat`".to_string()), ("dataType", list)];
+        if all_maps {
+            return mismatch::mismatch("DATA_DIFF_TYPES", &sql, parameters(format!("({})", types.join(" or "))));
+        }
+        mismatch::mismatch("MAP_CONCAT_DIFF_TYPES", &sql, parameters(format!("[{}]", types.join(", "))))
     };
-    if !values.iter().all(|v| matches!(v.data_type, DataType::Map(..) | DataType::Null)) {
+    if !all_maps {
         return Err(fail());
     }
     let common = match common_type(context, values.iter()).ok_or_else(fail)? {

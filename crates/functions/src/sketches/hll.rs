@@ -11,6 +11,7 @@ use firesteel_plan::{DataType, Result, SparkError};
 
 use super::accumulate::{Sketch, SketchAccumulator, Value};
 use super::arguments::{Size, defaulted, require_binary, scalar_arguments};
+use super::entry;
 use crate::aggregates::call::{AggregateBuilder, constant};
 use crate::aggregates::udaf::{AggregateCall, AggregateKernel};
 use crate::coerce;
@@ -202,22 +203,6 @@ fn build_union(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Resu
     Ok(Built::Expr(call.origin(context.origin.clone()).build().with_sql(sql)))
 }
 
-macro_rules! entry {
-    ($name:literal, $kind:ident, $group:literal, $build:expr, $usage:literal, $sql:literal, $result:literal) => {
-        Function {
-            name: $name,
-            aliases: &[],
-            kind: FunctionKind::$kind,
-            group: $group,
-            parameters: &[],
-            build: Build::Custom($build),
-            usage: $usage,
-            examples: &[($sql, $result)],
-            since: "3.5.0",
-        }
-    };
-}
-
 pub static FUNCTIONS: &[Function] = &[
     entry!(
         "hll_sketch_agg",
@@ -226,7 +211,8 @@ pub static FUNCTIONS: &[Function] = &[
         build_agg,
         "hll_sketch_agg(expr[, lgConfigK]) - A HyperLogLog sketch of the values of a group.",
         "SELECT hll_sketch_estimate(hll_sketch_agg(col, 12)) FROM VALUES (1), (1), (2), (2), (3) tab(col)",
-        "3"
+        "3",
+        "3.5.0"
     ),
     entry!(
         "hll_union_agg",
@@ -235,7 +221,8 @@ pub static FUNCTIONS: &[Function] = &[
         build_union_agg,
         "hll_union_agg(expr[, allowDifferentLgConfigK]) - The union of the sketches of a group.",
         "SELECT hll_sketch_estimate(hll_union_agg(s, true)) FROM (SELECT hll_sketch_agg(col) AS s FROM VALUES (1) tab(col))",
-        "1"
+        "1",
+        "3.5.0"
     ),
     entry!(
         "hll_union",
@@ -244,7 +231,8 @@ pub static FUNCTIONS: &[Function] = &[
         build_union,
         "hll_union(first, second[, allowDifferentLgConfigK]) - The union of two sketches.",
         "SELECT hll_sketch_estimate(hll_union(hll_sketch_agg(a), hll_sketch_agg(b))) FROM VALUES (1, 4), (2, 5) tab(a, b)",
-        "4"
+        "4",
+        "3.5.0"
     ),
     entry!(
         "hll_sketch_estimate",
@@ -253,6 +241,7 @@ pub static FUNCTIONS: &[Function] = &[
         build_estimate,
         "hll_sketch_estimate(expr) - The estimated number of different values in a sketch.",
         "SELECT hll_sketch_estimate(hll_sketch_agg(col)) FROM VALUES (1), (1), (2) tab(col)",
-        "2"
+        "2",
+        "3.5.0"
     ),
 ];

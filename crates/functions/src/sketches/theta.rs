@@ -13,6 +13,7 @@ use firesteel_plan::{DataType, Result, SparkError};
 
 use super::accumulate::{Sketch, SketchAccumulator, Value};
 use super::arguments::{Size, defaulted, require_binary, scalar_arguments};
+use super::entry;
 use crate::aggregates::call::AggregateBuilder;
 use crate::aggregates::udaf::{AggregateCall, AggregateKernel};
 use crate::quote;
@@ -258,22 +259,6 @@ fn build_scalar(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Res
     Ok(Built::Expr(call.origin(context.origin.clone()).build().with_sql(sql)))
 }
 
-macro_rules! entry {
-    ($name:literal, $kind:ident, $group:literal, $build:expr, $usage:literal, $sql:literal, $result:literal) => {
-        Function {
-            name: $name,
-            aliases: &[],
-            kind: FunctionKind::$kind,
-            group: $group,
-            parameters: &[],
-            build: Build::Custom($build),
-            usage: $usage,
-            examples: &[($sql, $result)],
-            since: "4.1.0",
-        }
-    };
-}
-
 pub static FUNCTIONS: &[Function] = &[
     entry!(
         "theta_sketch_agg",
@@ -282,7 +267,8 @@ pub static FUNCTIONS: &[Function] = &[
         build_agg,
         "theta_sketch_agg(expr[, lgNomEntries]) - A Theta sketch of the values of a group.",
         "SELECT theta_sketch_estimate(theta_sketch_agg(col, 12)) FROM VALUES (1), (1), (2), (2), (3) tab(col)",
-        "3"
+        "3",
+        "4.1.0"
     ),
     entry!(
         "theta_union_agg",
@@ -291,7 +277,8 @@ pub static FUNCTIONS: &[Function] = &[
         build_agg,
         "theta_union_agg(expr[, lgNomEntries]) - The union of the sketches of a group.",
         "SELECT theta_sketch_estimate(theta_union_agg(s)) FROM (SELECT theta_sketch_agg(col) AS s FROM VALUES (1), (2) tab(col))",
-        "2"
+        "2",
+        "4.1.0"
     ),
     entry!(
         "theta_intersection_agg",
@@ -300,7 +287,8 @@ pub static FUNCTIONS: &[Function] = &[
         build_agg,
         "theta_intersection_agg(expr) - What the sketches of a group have in common.",
         "SELECT theta_sketch_estimate(theta_intersection_agg(s)) FROM (SELECT theta_sketch_agg(col) AS s FROM VALUES (1) tab(col))",
-        "1"
+        "1",
+        "4.1.0"
     ),
     entry!(
         "theta_sketch_estimate",
@@ -309,7 +297,8 @@ pub static FUNCTIONS: &[Function] = &[
         build_scalar,
         "theta_sketch_estimate(expr) - The estimated number of different values in a sketch.",
         "SELECT theta_sketch_estimate(theta_sketch_agg(col)) FROM VALUES (1), (1), (2) tab(col)",
-        "2"
+        "2",
+        "4.1.0"
     ),
     entry!(
         "theta_union",
@@ -318,7 +307,8 @@ pub static FUNCTIONS: &[Function] = &[
         build_scalar,
         "theta_union(first, second[, lgNomEntries]) - The union of two sketches.",
         "SELECT theta_sketch_estimate(theta_union(theta_sketch_agg(a), theta_sketch_agg(b))) FROM VALUES (1, 4), (2, 5), (3, 6) tab(a, b)",
-        "6"
+        "6",
+        "4.1.0"
     ),
     entry!(
         "theta_intersection",
@@ -327,7 +317,8 @@ pub static FUNCTIONS: &[Function] = &[
         build_scalar,
         "theta_intersection(first, second) - What two sketches have in common.",
         "SELECT theta_sketch_estimate(theta_intersection(theta_sketch_agg(a), theta_sketch_agg(b))) FROM VALUES (5, 4), (1, 4), (2, 5) tab(a, b)",
-        "1"
+        "1",
+        "4.1.0"
     ),
     entry!(
         "theta_difference",
@@ -336,6 +327,7 @@ pub static FUNCTIONS: &[Function] = &[
         build_scalar,
         "theta_difference(first, second) - What the first sketch has and the second has not.",
         "SELECT theta_sketch_estimate(theta_difference(theta_sketch_agg(a), theta_sketch_agg(b))) FROM VALUES (5, 4), (1, 4), (2, 5) tab(a, b)",
-        "2"
+        "2",
+        "4.1.0"
     ),
 ];

@@ -1,0 +1,11 @@
+-- LIMIT above a recursive query lifts the limit of its rows.
+SET spark.sql.cteRecursionRowLimit = 50;
+WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM (SELECT * FROM t LIMIT 60);
+WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT n + 1 FROM t LIMIT 60;
+WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT n FROM t WHERE n > 1 LIMIT 60;
+WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT n FROM t ORDER BY n LIMIT 60;
+WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 60) SELECT n FROM t;
+RESET spark.sql.cteRecursionRowLimit;
+-- Every level draws random numbers of its own.
+WITH RECURSIVE r(n, v) AS (SELECT 0, rand(82374) UNION ALL SELECT n + 1, rand(237685) FROM r WHERE n < 4) SELECT * FROM r ORDER BY n;
+WITH RECURSIVE r(n, v) AS (SELECT 0, uuid(1) UNION ALL SELECT n + 1, uuid(2) FROM r WHERE n < 3) SELECT * FROM r ORDER BY n;
