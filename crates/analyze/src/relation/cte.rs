@@ -181,6 +181,8 @@ impl Analyzer<'_> {
         let recursive_term = project(recursive.plan.clone(), columns)?;
         let query = RecursiveQuery::try_new(id, Arc::new(static_plan), Arc::new(recursive_term), false)
             .map_err(from_datafusion)?;
+        let nullable = anchor.output.iter().zip(&recursive.output).map(|(a, r)| a.nullable || r.nullable);
+        let output = output.into_iter().zip(nullable).map(|(a, nullable)| Attribute { nullable, ..a }).collect();
         Resolved::new(LogicalPlan::RecursiveQuery(query), output).renewed().map(Some)
     }
 

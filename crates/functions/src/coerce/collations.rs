@@ -63,12 +63,11 @@ enum Strength {
     Explicit,
 }
 
+/// A constant that was given a collation shows as `'text' collate NAME`; it is as weak as before.
 fn strength(value: &TypedExpr) -> Strength {
     if value.sql.starts_with("collate(") {
         Strength::Explicit
-    } else if value.as_string_literal().is_some()
-        || value.is_foldable() && collation(value).is_none_or(|c| c.is_default())
-    {
+    } else if value.sql.starts_with('\'') || value.is_foldable() && collation(value).is_none_or(|c| c.is_default()) {
         Strength::Default
     } else {
         Strength::Implicit
