@@ -57,7 +57,7 @@ pub trait AnalyzerContext: Send + Sync {
         options: &BTreeMap<String, String>,
     ) -> Result<StructType>;
 
-    /// Words of the message of TABLE_OR_VIEW_NOT_FOUND and UNRESOLVED_ROUTINE: the session's search path.
+    /// Where tables and functions of a query are looked up, as TABLE_OR_VIEW_NOT_FOUND and UNRESOLVED_ROUTINE tell it.
     fn search_path(&self) -> String {
         let eval = self.eval();
         format!("[`system`.`builtin`, `system`.`session`, `{}`.`{}`]", eval.current_catalog, eval.current_database)

@@ -3,13 +3,18 @@ use std::sync::Arc;
 
 use firesteel_functions::{EvalContext, TypedExpr};
 use firesteel_plan::data_type::Collation;
-use firesteel_plan::{DataType, StructField, StructType};
+use firesteel_plan::{DataType, Result, StructField, StructType};
 
 /// The setting that carries it to the query's analysis, and stays with a view.
 pub const DEFAULT_COLLATION: &str = "firesteel.sql.defaultCollation";
 
 fn current(eval: &EvalContext) -> Option<Collation> {
     eval.get(DEFAULT_COLLATION).map(firesteel_sql::collation_of).filter(|collation| !collation.is_default())
+}
+
+/// The name as it is kept. Errors with `COLLATION_INVALID_NAME`.
+pub fn checked(name: &str) -> Result<String> {
+    Ok(firesteel_functions::collation::resolve(name)?.name().to_string())
 }
 
 /// The type with plain strings of that collation.

@@ -30,7 +30,8 @@ pub fn cannot_drop_default() -> SparkError {
 }
 
 pub fn table_not_found(id: &TableId) -> SparkError {
-    SparkError::new("TABLE_OR_VIEW_NOT_FOUND", [("relationName", full_name(id))])
+    let path = format!("[{}]", quoted_name(&[SESSION_CATALOG, &id.database]));
+    SparkError::new("TABLE_OR_VIEW_NOT_FOUND", [("relationName", full_name(id)), ("searchPath", path)])
 }
 
 pub fn table_already_exists(id: &TableId) -> SparkError {

@@ -250,7 +250,7 @@ async fn table_row_of(st: &Statement, parts: &[String]) -> Result<Vec<Cell>> {
         Resolved::Global(view) => Ok(temporary_row(&view.name, vec![st.session().global_database()])),
         Resolved::Table(id) => match st.catalog().get_table(&id).await? {
             Some(table) => Ok(table_row(&table)),
-            None => Err(crate::names::table_not_found(parts)),
+            None => Err(st.relation_not_found(parts)),
         },
     }
 }

@@ -92,6 +92,7 @@ pub fn quote_id(id: &TableId) -> String {
     quoted_name(&[SESSION_CATALOG, &id.database, &id.name])
 }
 
-pub fn table_not_found(name: &[impl AsRef<str>]) -> SparkError {
-    SparkError::new("TABLE_OR_VIEW_NOT_FOUND", [("relationName", quoted_name(name))])
+/// `search_path` is where the statement looked.
+pub fn table_not_found(name: &[impl AsRef<str>], search_path: String) -> SparkError {
+    SparkError::new("TABLE_OR_VIEW_NOT_FOUND", [("relationName", quoted_name(name)), ("searchPath", search_path)])
 }

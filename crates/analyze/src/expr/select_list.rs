@@ -91,6 +91,8 @@ impl Analyzer<'_> {
             scope.output.iter().chain(&scope.hidden).chain(below).find(|a| a.id == id)
         });
         let same = same.filter(|attribute| !is_call || is_time_window(attribute));
+        // A cast to another collation leaves the values alone.
+        let same = same.filter(|attribute| attribute.data_type.same_type(&typed.data_type));
         if let Some(attribute) = same {
             let mut attribute = attribute.clone();
             // Spark answers the name as it was written.

@@ -69,7 +69,8 @@ impl Analyzer<'_> {
                 [("sessionCatalog", self.eval.current_catalog.clone()), ("identifier", quoted_name(name))],
             ));
         }
-        Err(SparkError::new("TABLE_OR_VIEW_NOT_FOUND", [("relationName", quoted_name(name))]))
+        let parameters = [("relationName", quoted_name(name)), ("searchPath", self.context.search_path())];
+        Err(SparkError::new("TABLE_OR_VIEW_NOT_FOUND", parameters))
     }
 
     pub(super) fn data_source(

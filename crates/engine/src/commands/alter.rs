@@ -146,7 +146,7 @@ fn change(mut table: Table, action: AlterTable) -> Result<Table> {
             .with_message("Operation not allowed: ALTER TABLE SET SERDE on a table of a data source."));
         }
         AlterTable::SetSerde { properties, .. } => table.options.extend(properties),
-        AlterTable::SetCollation(collation) => table.collation = Some(collation),
+        AlterTable::SetCollation(collation) => table.collation = Some(default_collation::checked(&collation)?),
         AlterTable::ClusterBy(columns) => {
             table.clustering_columns = columns.into_iter().flatten().map(|parts| parts.join(".")).collect();
         }

@@ -47,7 +47,7 @@ async fn target(st: &Statement, parts: &[String]) -> Result<Target> {
         Resolved::Table(id) => match st.catalog().get_table(&id).await? {
             Some(table) if table.is_view() => Ok(Target::View(Relation::table(parts.to_vec()))),
             Some(table) => Ok(Target::Table(table.id)),
-            None => Err(crate::names::table_not_found(parts)),
+            None => Err(st.relation_not_found(parts)),
         },
     }
 }
@@ -137,9 +137,11 @@ pub async fn uncache_statement(st: &Statement, name: TableName, if_exists: bool)
 
 pub async fn refresh_table(st: &Statement, name: TableName) -> Answer {
     let parts = st.name(&name).await?;
-    match target(st, &parts).await? {
-        Target::Table(id) => st.session().cache.invalidate_table(&id),
-        Target::View(_) => st.session().cache.invalidate_relations(),
+    match target(st, &parts).await {
+        Ok(Target::Table(id)) => st.session().cache.invalidate_table(&id),
+        Ok(Target::View(_)) => st.session().cache.invalidate_relations(),
+        Err(error) if error.is("TABLE_OR_VIEW_NOT_FOUND") => return Err(st.table_not_found(&parts)),
+        Err(error) => return Err(error),
     }
     Ok(Execution::empty())
 }

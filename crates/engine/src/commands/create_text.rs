@@ -26,7 +26,7 @@ pub async fn text_of(st: &Statement, name: &TableName, as_serde: bool) -> Result
             ],
         ));
     };
-    let table = st.catalog().get_table(&id).await?.ok_or_else(|| crate::names::table_not_found(&parts))?;
+    let table = st.catalog().get_table(&id).await?.ok_or_else(|| st.table_not_found(&parts))?;
     if table.is_view() {
         return Ok(view_text(&table));
     }

@@ -58,7 +58,7 @@ pub(crate) async fn describe_table(st: &Statement, name: &TableName) -> Result<(
         Resolved::Temp(view) | Resolved::Global(view) => Ok((view.schema.clone(), None)),
         Resolved::Table(id) => {
             let table = st.catalog().get_table(&id).await?;
-            let table = table.ok_or_else(|| crate::names::table_not_found(&parts))?;
+            let table = table.ok_or_else(|| st.relation_not_found(&parts))?;
             Ok((table.schema.clone(), Some(table)))
         }
     }

@@ -317,7 +317,7 @@ async fn target_of(st: &Statement, table: &Relation) -> Result<TableId> {
         )),
         Resolved::Table(id) => match st.catalog().get_table(&id).await? {
             Some(table) => Ok(table.id),
-            None => Err(crate::names::table_not_found(&parts).with_origin(relation.origin.as_ref())),
+            None => Err(st.relation_not_found(&parts).with_origin(relation.origin.as_ref())),
         },
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use firesteel_analyze::AnalyzedPlan;
-use firesteel_analyze::default_collation::DEFAULT_COLLATION;
+use firesteel_analyze::default_collation::{DEFAULT_COLLATION, checked};
 use firesteel_catalog::{Catalog, Table, TableId};
 use firesteel_plan::{
     Command, DataType, Expr, Plan, Relation, RelationKind, Result, SparkError, StructType, TableName,
@@ -34,6 +34,7 @@ use crate::jobs::JobDescription;
 use crate::names::{Resolved, quote_id};
 use crate::run::{self, Parameters};
 use crate::session::Session;
+use crate::views::Namespace;
 
 mod alter;
 mod cache;
@@ -98,11 +99,11 @@ impl Statement {
     }
 
     /// The same statement where plain strings have a collation of their own (`DEFAULT COLLATION`).
-    pub fn with_default_collation(&self, collation: Option<&str>) -> Self {
-        let Some(collation) = collation else { return self.clone() };
-        let conf = std::collections::BTreeMap::from([(DEFAULT_COLLATION.to_string(), collation.to_string())]);
+    pub fn with_default_collation(&self, collation: Option<&str>) -> Result<Self> {
+        let Some(collation) = collation else { return Ok(self.clone()) };
+        let conf = std::collections::BTreeMap::from([(DEFAULT_COLLATION.to_string(), checked(collation)?)]);
         let context = self.context.nested(self.context.namespace.clone(), &conf, true);
-        Self { context, ..self.clone() }
+        Ok(Self { context, ..self.clone() })
     }
 
     /// Runs a plan. (Boxed: statements hold statements.)
@@ -194,12 +195,25 @@ impl Statement {
         self.session().database_name(&parts)
     }
 
+    /// A statement about tables and views found none of that name.
+    pub fn table_not_found(&self, name: &[impl AsRef<str>]) -> SparkError {
+        let Namespace { catalog, database } = &self.context.namespace;
+        let place = firesteel_plan::identifier::quoted_name(&[catalog, database]);
+        crate::names::table_not_found(name, format!("[`system`.`session`, {place}]"))
+    }
+
+    /// The same for a name that stands where a query's relations do.
+    pub fn relation_not_found(&self, name: &[impl AsRef<str>]) -> SparkError {
+        use firesteel_analyze::AnalyzerContext as _;
+        crate::names::table_not_found(name, self.context.search_path())
+    }
+
     /// The table, or TABLE_OR_VIEW_NOT_FOUND with the name as it was written.
     pub async fn existing_table(&self, name: &TableName) -> Result<Table> {
         let parts = self.name(name).await?;
         let id = self.session().table_id(&parts, &self.context.namespace)?;
         let table = self.catalog().get_table(&id).await?;
-        table.ok_or_else(|| crate::names::table_not_found(&parts))
+        table.ok_or_else(|| self.table_not_found(&parts))
     }
 
     /// The table, which must not be a view: `operation` names the statement in the error.
@@ -215,7 +229,12 @@ impl Statement {
             Resolved::Temp(_) | Resolved::Global(_) => Err(view_error(firesteel_plan::identifier::quoted_name(&parts))),
             Resolved::Table(id) => {
                 let table = self.catalog().get_table(&id).await?;
-                let table = table.ok_or_else(|| crate::names::table_not_found(&parts))?;
+                // The target of an INSERT is looked up as a relation of a query is.
+                let missing = || match operation {
+                    "INSERT" => self.relation_not_found(&parts),
+                    _ => self.table_not_found(&parts),
+                };
+                let table = table.ok_or_else(missing)?;
                 if table.is_view() { Err(view_error(quote_id(&table.id))) } else { Ok(table) }
             }
         }

@@ -18,7 +18,7 @@ pub async fn show(st: &Statement, what: Show) -> Answer {
             let database = database(st, of).await?;
             let name = TableName::Parts(vec![database.clone(), pattern.clone()]);
             let Ok(table) = st.existing_table(&name).await else {
-                return Err(crate::names::table_not_found(&[database, pattern]));
+                return Err(st.table_not_found(&[database, pattern]));
             };
             let spec = partition::spec(st, &table, &values, true).await?;
             let found = st.catalog().get_partition(&table.id, &spec).await?;
@@ -185,7 +185,7 @@ async fn columns(st: &Statement, table: TableName, of: Option<TableName>) -> Ans
         Resolved::Temp(view) | Resolved::Global(view) => view.schema.clone(),
         Resolved::Table(id) => {
             let table = st.catalog().get_table(&id).await?;
-            table.ok_or_else(|| crate::names::table_not_found(&parts))?.schema
+            table.ok_or_else(|| st.table_not_found(&parts))?.schema
         }
     };
     Rows::texts(&["col_name"]).with(schema.fields.iter().map(|f| vec![f.name.clone().into()])).into_execution()
@@ -197,7 +197,7 @@ async fn properties(st: &Statement, table: TableName, key: Option<String>) -> An
         Resolved::Temp(view) | Resolved::Global(view) => view.properties.clone(),
         Resolved::Table(id) => {
             let table = st.catalog().get_table(&id).await?;
-            table.ok_or_else(|| crate::names::table_not_found(&parts))?.properties
+            table.ok_or_else(|| st.table_not_found(&parts))?.properties
         }
     };
     let mut rows = Rows::texts(&["key", "value"]);

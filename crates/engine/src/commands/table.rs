@@ -1,7 +1,7 @@
 //! CREATE, DROP and TRUNCATE TABLE, ANALYZE, COMMENT ON.
 use std::collections::BTreeMap;
 
-use firesteel_analyze::declared_schema;
+use firesteel_analyze::{declared_schema, default_collation};
 use firesteel_catalog::{BucketSpec, Statistics, Table, TableId, TableKind};
 use firesteel_lake::{ScanRequest, scan};
 use firesteel_plan::command::ColumnDefinition;
@@ -118,7 +118,7 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
     match (create.mode, &existing) {
         (CreateMode::CreateIfNotExists, Some(_)) => return Ok(Execution::empty()),
         (CreateMode::Create, Some(_)) => return Err(firesteel_catalog::errors::table_already_exists(&id)),
-        (CreateMode::Replace, None) => return Err(crate::names::table_not_found(&[&id.database, &id.name])),
+        (CreateMode::Replace, None) => return Err(st.table_not_found(&[&id.database, &id.name])),
         (CreateMode::Replace | CreateMode::CreateOrReplace, _) => {
             return Err(super::insert::unsupported_operation(&id, "REPLACE TABLE"));
         }
@@ -131,7 +131,7 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
     let mut table = definition(st, &create, id)?;
     table.provider = Some(provider);
     if let Some(query) = &create.query {
-        let st = &st.with_default_collation(create.collation.as_deref());
+        let st = &st.with_default_collation(create.collation.as_deref())?;
         let analyzed = st.analyze(query).await?;
         let schema = declared_schema(&analyzed.schema);
         check_columns(&schema)?;
@@ -178,7 +178,7 @@ fn definition(st: &Statement, create: &CreateTable, id: TableId) -> Result<Table
     table.clustering_columns = create.cluster_by.iter().flatten().map(|parts| parts.join(".")).collect();
     table.comment = create.comment.clone();
     table.properties = create.properties.clone();
-    table.collation = create.collation.clone();
+    table.collation = create.collation.as_deref().map(default_collation::checked).transpose()?;
     table.schema = StructType::new(table.schema.fields.iter().map(|field| collated(&table, field)).collect());
     table.owner = st.user();
     Ok(table)
@@ -305,7 +305,7 @@ pub async fn create_like(st: &Statement, create: CreateTableLike) -> Answer {
             Table::new(id.clone(), TableKind::Managed, view.schema.clone())
         }
         Resolved::Table(source) => {
-            let old = st.catalog().get_table(&source).await?.ok_or_else(|| crate::names::table_not_found(&parts))?;
+            let old = st.catalog().get_table(&source).await?.ok_or_else(|| st.table_not_found(&parts))?;
             let mut table = Table::new(id.clone(), TableKind::Managed, old.schema.clone());
             table.provider = old.provider.clone();
             table.serde_library = old.serde_library.clone();
@@ -425,7 +425,7 @@ pub async fn analyze(st: &Statement, name: TableName, no_scan: bool, columns: An
     let Resolved::Table(id) = resolved else {
         return Ok(Execution::empty());
     };
-    let table = st.catalog().get_table(&id).await?.ok_or_else(|| crate::names::table_not_found(&parts))?;
+    let table = st.catalog().get_table(&id).await?.ok_or_else(|| st.table_not_found(&parts))?;
     if table.is_view() {
         return Err(SparkError::new("UNSUPPORTED_FEATURE.ANALYZE_VIEW", Vec::<(String, String)>::new()));
     }

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use firesteel_analyze::default_collation::DEFAULT_COLLATION;
+use firesteel_analyze::default_collation::{DEFAULT_COLLATION, checked};
 use firesteel_analyze::{AnalyzedPlan, FileScanRequest, declared_schema};
 use firesteel_catalog::{SchemaBinding, Table, TableId, TableKind, View};
 use firesteel_plan::command::ColumnDefinition;
@@ -121,7 +121,7 @@ pub async fn create(st: &Statement, create: CreateView) -> Answer {
     if !create.is_temporary && !create.is_global && exists_already(st, &parts, &create).await? {
         return Ok(Execution::empty());
     }
-    let st = &st.with_default_collation(create.collation.as_deref());
+    let st = &st.with_default_collation(create.collation.as_deref())?;
     let (analyzed, uses) = analyze_text(st, &create.query).await?;
     let schema = view_schema(&parts, &analyzed, &create.columns)?;
     if create.is_temporary || create.is_global {
@@ -240,7 +240,7 @@ async fn create_persistent(
     table.comment = create.comment;
     table.properties = create.properties;
     table.owner = st.user();
-    table.collation = create.collation;
+    table.collation = create.collation.as_deref().map(checked).transpose()?;
     table.view = Some(View {
         text: create.text,
         original_text: None,
@@ -273,7 +273,7 @@ fn binding(words: Option<&str>) -> SchemaBinding {
 pub async fn existing_view(st: &Statement, name: &TableName, operation: &str) -> Result<Table> {
     let parts = st.name(name).await?;
     let id = st.session().table_id(&parts, &st.context.namespace)?;
-    let table = st.catalog().get_table(&id).await?.ok_or_else(|| crate::names::table_not_found(&parts))?;
+    let table = st.catalog().get_table(&id).await?.ok_or_else(|| st.table_not_found(&parts))?;
     if table.is_view() { Ok(table) } else { Err(expect_view(&id, operation)) }
 }
 
@@ -297,7 +297,7 @@ async fn default_collation(st: &Statement, view: &Resolved) -> Result<Option<Str
 
 pub async fn alter_as(st: &Statement, name: TableName, query: Relation, text: String) -> Answer {
     let (parts, resolved) = st.resolve(&name).await?;
-    let st = &st.with_default_collation(default_collation(st, &resolved).await?.as_deref());
+    let st = &st.with_default_collation(default_collation(st, &resolved).await?.as_deref())?;
     let (analyzed, uses) = analyze_text(st, &query).await?;
     let is_global = matches!(resolved, Resolved::Global(_));
     match resolved {

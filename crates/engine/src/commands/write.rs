@@ -514,7 +514,7 @@ pub async fn write_v2(st: &Statement, write: WriteV2) -> Answer {
             let existing = st.catalog().get_table(&id).await?;
             match (mode, &existing) {
                 (WriteV2Mode::Create, Some(_)) => return Err(firesteel_catalog::errors::table_already_exists(&id)),
-                (WriteV2Mode::Replace, None) => return Err(crate::names::table_not_found(&parts)),
+                (WriteV2Mode::Replace, None) => return Err(st.table_not_found(&parts)),
                 _ => {}
             }
             let partition_columns = write.partition_by.iter().map(partition_name).collect::<Result<Vec<_>>>()?;

@@ -1,0 +1,24 @@
+-- Where a table was looked for differs by what the statement is about.
+DROP TABLE no_such;
+DROP VIEW no_such;
+ALTER TABLE no_such ADD COLUMNS (a INT);
+ALTER VIEW no_such AS SELECT 1;
+INSERT INTO no_such VALUES (1);
+DESCRIBE no_such;
+SHOW COLUMNS IN no_such;
+TRUNCATE TABLE no_such;
+ANALYZE TABLE no_such COMPUTE STATISTICS;
+REFRESH TABLE no_such;
+CACHE TABLE no_such;
+UNCACHE TABLE no_such;
+UPDATE no_such SET a = 1;
+DELETE FROM no_such;
+SHOW CREATE TABLE no_such;
+SHOW PARTITIONS no_such;
+SHOW TBLPROPERTIES no_such;
+MSCK REPAIR TABLE no_such;
+COMMENT ON TABLE no_such IS 'x';
+CREATE TABLE like_it LIKE no_such;
+SELECT * FROM no_such;
+SELECT * FROM somewhere.no_such;
+CREATE VIEW over_it AS SELECT * FROM no_such;
