@@ -43,7 +43,7 @@ impl PhysicalOptimizerRule for LimitBuilds {
             None => !self.0.trusts_unknown,
         };
         plan.transform_down(|node| match node.downcast_ref::<HashJoinExec>() {
-            Some(join) if can_merge(join) && is_large(join) => merge_join(join).map(Transformed::yes),
+            Some(join) if is_large(join) => Ok(merge_join(join)?.map_or(Transformed::no(node), Transformed::yes)),
             _ => Ok(Transformed::no(node)),
         })
         .data()
@@ -104,7 +104,11 @@ fn can_merge(join: &HashJoinExec) -> bool {
     !join.null_aware && !join.on().is_empty() && join.on().iter().all(|(left, _)| is_flat(left))
 }
 
-fn merge_join(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
+/// The same join by sorting both sides; `None` where that cannot be.
+pub(super) fn merge_join(join: &HashJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if !can_merge(join) {
+        return Ok(None);
+    }
     let merged: Arc<dyn ExecutionPlan> = Arc::new(SortMergeJoinExec::try_new(
         Arc::clone(join.left()),
         Arc::clone(join.right()),
@@ -114,13 +118,13 @@ fn merge_join(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
         vec![SortOptions::default(); join.on().len()],
         join.null_equality(),
     )?);
-    let Some(columns) = &join.projection else { return Ok(merged) };
+    let Some(columns) = &join.projection else { return Ok(Some(merged)) };
     let schema = merged.schema();
     let kept = columns.iter().map(|index| {
         let name = schema.field(*index).name().clone();
         ProjectionExpr { expr: Arc::new(Column::new(&name, *index)), alias: name }
     });
-    Ok(Arc::new(ProjectionExec::try_new(kept.collect::<Vec<_>>(), merged)?))
+    Ok(Some(Arc::new(ProjectionExec::try_new(kept.collect::<Vec<_>>(), merged)?)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Follows the join hints of a query, in Spark's order: broadcast, merge, shuffle hash, nested loop.
 use std::sync::Arc;
 
-use arrow::compute::SortOptions;
 use arrow::datatypes::Schema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -12,10 +11,10 @@ use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
-use datafusion::physical_plan::joins::{
-    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode, SortMergeJoinExec,
-};
+use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode};
 use firesteel_analyze::nodes::join_hint::{JoinHintExec, JoinStrategy};
+
+use super::builds::merge_join;
 
 /// Runs after DataFusion has chosen joins by their statistics, and overrules it where a hint says so. A hint that the
 /// kind of join cannot follow is passed over, as in Spark.
@@ -98,7 +97,7 @@ fn follow_hash(join: &HashJoinExec, hints: [Option<JoinStrategy>; 2]) -> Result<
         return hash_join(join, built, PartitionMode::CollectLeft).map(Some);
     }
     if wants(JoinStrategy::Merge) {
-        return merge_join(join).map(Some);
+        return merge_join(join);
     }
     // With both sides partitioned alike, outer joins can build either.
     if let Some(built) = side(JoinStrategy::ShuffleHash, &|_| true) {
@@ -115,23 +114,6 @@ fn hash_join(join: &HashJoinExec, built: JoinSide, mode: PartitionMode) -> Resul
         return join.swap_inputs(mode);
     }
     join.builder().with_partition_mode(mode).build_exec()
-}
-
-fn merge_join(join: &HashJoinExec) -> Result<Arc<dyn ExecutionPlan>> {
-    if join.contains_projection() {
-        return join.builder().build_exec();
-    }
-    let order = SortOptions { descending: false, nulls_first: true };
-    let merge = SortMergeJoinExec::try_new(
-        Arc::clone(join.left()),
-        Arc::clone(join.right()),
-        join.on().to_vec(),
-        join.filter().cloned(),
-        *join.join_type(),
-        vec![order; join.on().len()],
-        join.null_equality(),
-    )?;
-    Ok(Arc::new(merge))
 }
 
 /// The same join with its keys as a condition like any other.
