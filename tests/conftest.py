@@ -1,4 +1,4 @@
-"""Fixtures: one Firesteel server and one real Spark for the whole run, and a session of each for every test."""
+"""Fixtures: a Firesteel server for each file, one real Spark for the whole run, and a session of each for every test."""
 import logging
 
 import pytest
@@ -13,9 +13,9 @@ def pytest_addoption(parser):
     parser.addoption("--spark-remote", help="use a real Spark Connect server that runs already (sc://…)")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def firesteel(request):
-    """Address of the Firesteel server."""
+    """Address of a Firesteel server that no other file's tests have left tables in."""
     given = request.config.getoption("--firesteel-remote")
     if given:
         yield given
