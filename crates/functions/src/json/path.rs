@@ -51,13 +51,6 @@ enum Style {
 
 /// Appends what the path leads to; `None` where it leads nowhere.
 pub fn evaluate(json: &Json, steps: &[Step], out: &mut String) -> Option<()> {
-    if steps.is_empty() {
-        if *json == Json::Null {
-            return None;
-        }
-        json.write_unquoted(out);
-        return Some(());
-    }
     let mut found = vec![];
     if walk(json, steps, Style::Raw, &mut found) { found.first().map(|text| out.push_str(text)) } else { None }
 }

@@ -5,7 +5,7 @@ use arrow::array::{ArrayRef, ListBuilder, StringBuilder};
 use arrow::datatypes::{DataType as ArrowType, Field};
 use firesteel_plan::{DataType, Result, SparkError, StructField};
 
-use super::path::{Step, evaluate, parse};
+use super::path::{Step, parse};
 use super::value::{Json, Parser};
 use crate::datum::Datum;
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind, Generator};
@@ -30,8 +30,7 @@ fn get_json_object(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
                 &fresh
             }
         };
-        let (json, steps) = parser.parse_at(text, steps)?;
-        evaluate(&json, steps, out)
+        parser.follow(text, steps, out)
     })
 }
 

@@ -1,5 +1,5 @@
 //! A JSON text as a tree, for functions that look into it.
-use super::path::Step;
+use super::path::{Step, evaluate};
 use crate::text_formats::json::{JsonOptions, Node, Tape};
 use crate::text_formats::{FormatOptions, FormatSession};
 
@@ -35,9 +35,9 @@ impl Parser {
         }
     }
 
-    /// What the first steps of a path lead to, as far as names and positions go straight there, and the steps that are
-    /// left. Only that value is made.
-    pub fn parse_at<'s>(&mut self, text: &str, steps: &'s [Step]) -> Option<(Json, &'s [Step])> {
+    /// Appends what a path leads to; `None` where it leads nowhere. Only that value is made: names and positions go
+    /// straight there.
+    pub fn follow(&mut self, text: &str, steps: &[Step], out: &mut String) -> Option<()> {
         let Ok(true) = self.tape.parse(text, &self.options) else { return None };
         let (mut at, mut rest) = (0, steps);
         while let [step, after @ ..] = rest {
@@ -58,7 +58,13 @@ impl Parser {
             };
             (at, rest) = (next, after);
         }
-        Some((self.value(at, text), rest))
+        match self.tape.node(at) {
+            _ if !rest.is_empty() => evaluate(&self.value(at, text), rest, out),
+            Node::Null => None,
+            Node::String { text: found } => Some(out.push_str(self.tape.text(found, text))),
+            Node::Number { .. } => Some(write_number(self.tape.source(at, text), out)),
+            _ => Some(self.value(at, text).write(out)),
+        }
     }
 
     /// A text that is one JSON value and nothing else.
@@ -147,15 +153,18 @@ pub fn write_number(text: &str, out: &mut String) {
         out.push_str(&format!("\"{sign}{name}\""));
         return;
     }
+    if is_integer(text) {
+        return out.push_str(text);
+    }
     match text.parse::<f64>() {
-        Ok(value) if !is_integer(text) => crate::strings::digits::push_java_double(value, out),
-        _ => out.push_str(text),
+        Ok(value) => crate::strings::digits::push_java_double(value, out),
+        Err(_) => out.push_str(text),
     }
 }
 
 /// Whether a number's text is an integer.
 pub fn is_integer(text: &str) -> bool {
-    !text.contains(['.', 'e', 'E', 'N', 'I'])
+    !text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E' | b'N' | b'I'))
 }
 
 /// Appends a string in double quotes.

@@ -180,7 +180,16 @@ impl Lexer<'_> {
         self.bytes.get(self.at).copied()
     }
 
+    #[inline]
     fn skip_space(&mut self) -> Lexed {
+        match self.peek() {
+            // Most often there is none.
+            Some(b) if b > b' ' && b != b'/' && b != 0xef => Ok(()),
+            _ => self.skip_any_space(),
+        }
+    }
+
+    fn skip_any_space(&mut self) -> Lexed {
         loop {
             match self.peek() {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
@@ -410,7 +419,8 @@ impl Lexer<'_> {
 
     fn number(&mut self) -> Lexed {
         let start = self.at;
-        if self.options.allow_non_numeric_numbers {
+        let may_be_word = matches!(self.peek(), Some(b'N' | b'I' | b'-' | b'+'));
+        if may_be_word && self.options.allow_non_numeric_numbers {
             for word in ["NaN", "Infinity", "-Infinity", "+Infinity", "-INF", "+INF", "INF"] {
                 if self.bytes[start..].starts_with(word.as_bytes()) {
                     self.at += word.len();
