@@ -1,7 +1,8 @@
 //! For functions that need all values of a group at once: keeps the arguments, computes at the end.
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StructArray, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::DataType as ArrowType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
@@ -9,7 +10,6 @@ use datafusion::logical_expr::Accumulator;
 use firesteel_plan::Result;
 
 use super::udaf::{AggregateCall, AggregateKernel};
-use super::wrappers::{DistinctAccumulator, single_list};
 
 /// Computes the result from all rows; one array per argument, in order of arrival.
 pub type Finish = fn(&AggregateCall, &[ArrayRef]) -> Result<ScalarValue>;
@@ -19,7 +19,8 @@ struct Buffered {
     finish: Finish,
     /// Index of the argument whose NULLs drop the row, if any
     skip_nulls: bool,
-    batches: Vec<StructArray>,
+    /// One array per argument
+    batches: Vec<Vec<ArrayRef>>,
     bytes: usize,
 }
 
@@ -35,7 +36,7 @@ pub const fn kernel(accumulator: fn(&Arc<AggregateCall>) -> Result<Box<dyn Accum
 }
 
 fn state(call: &AggregateCall) -> Vec<ArrowType> {
-    vec![DistinctAccumulator::state_type(call)]
+    vec![call.rows_type()]
 }
 
 /// The accumulator for [`kernel`].
@@ -46,31 +47,31 @@ pub fn accumulator(call: &Arc<AggregateCall>, skip_nulls: bool, finish: Finish) 
 impl Buffered {
     fn push(&mut self, columns: &[ArrayRef]) -> DfResult<()> {
         let Some(first) = columns.first() else { return Ok(()) };
-        let rows = StructArray::try_new_with_length(self.call.row_fields(), columns.to_vec(), None, first.len())?;
-        let rows = if self.skip_nulls && first.logical_null_count() > 0 {
+        let columns = if self.skip_nulls && first.logical_null_count() > 0 {
             let keep = arrow::compute::is_not_null(first)?;
-            arrow::compute::filter(&rows, &keep)?.as_struct().clone()
+            columns.iter().map(|column| arrow::compute::filter(column, &keep)).collect::<Result<_, _>>()?
         } else {
-            rows
+            columns.to_vec()
         };
-        if !rows.is_empty() {
-            self.bytes += rows.to_data().get_slice_memory_size().unwrap_or(0);
-            self.batches.push(rows);
+        if columns.first().is_some_and(|first| !first.is_empty()) {
+            self.bytes +=
+                columns.iter().filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum::<usize>();
+            self.batches.push(columns);
         }
         Ok(())
     }
 
     /// One array per argument.
     fn columns(&self) -> DfResult<Vec<ArrayRef>> {
-        if self.batches.is_empty() {
-            return Ok(self.call.row_fields().iter().map(|f| new_empty_array(f.data_type())).collect());
-        }
-        (0..self.call.arg_types.len())
-            .map(|i| {
-                let parts: Vec<&dyn Array> = self.batches.iter().map(|b| b.column(i).as_ref()).collect();
+        let column = |i: usize| {
+            let parts: Vec<&dyn Array> = self.batches.iter().map(|batch| batch[i].as_ref()).collect();
+            if parts.is_empty() {
+                Ok(new_empty_array(&self.call.arg_arrow(i)))
+            } else {
                 Ok(arrow::compute::concat(&parts)?)
-            })
-            .collect()
+            }
+        };
+        (0..self.call.arg_types.len()).map(column).collect()
     }
 }
 
@@ -89,15 +90,13 @@ impl Accumulator for Buffered {
     }
     fn state(&mut self) -> DfResult<Vec<ScalarValue>> {
         let columns = self.columns()?;
-        let rows = columns.first().map_or(0, |c| c.len());
-        let rows = StructArray::try_new_with_length(self.call.row_fields(), columns, None, rows)?;
-        Ok(vec![single_list(Arc::new(rows))?])
+        let rows = columns.first().map_or(0, |column| column.len());
+        let list = self.call.lists_of_rows(columns, OffsetBuffer::from_lengths([rows]))?;
+        Ok(vec![ScalarValue::List(Arc::new(list))])
     }
     fn merge_batch(&mut self, states: &[ArrayRef]) -> DfResult<()> {
         for list in states.iter().filter_map(|s| s.as_list_opt::<i32>()).flat_map(|s| s.iter().flatten()) {
-            if let Some(rows) = list.as_struct_opt() {
-                self.push(rows.columns())?;
-            }
+            self.push(&self.call.columns_of_rows(&list))?;
         }
         Ok(())
     }
@@ -106,7 +105,6 @@ impl Accumulator for Buffered {
 /// A list value with the result type of the call.
 pub fn list_result(call: &AggregateCall, values: ArrayRef) -> Result<ScalarValue> {
     use arrow::array::ListArray;
-    use arrow::buffer::OffsetBuffer;
     let ArrowType::List(field) = call.return_arrow() else {
         return Err(firesteel_plan::SparkError::internal(format!("{} does not return an array", call.name)));
     };

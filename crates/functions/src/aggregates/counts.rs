@@ -1,16 +1,18 @@
 //! `count` and `count_if`.
 use datafusion::functions_aggregate::count::count_udaf;
-use datafusion::logical_expr::{Accumulator, Expr, when};
+use datafusion::logical_expr::{Accumulator, EmitTo, Expr, GroupsAccumulator, when};
 use firesteel_plan::{DataType, Result, SparkError};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
+use arrow::buffer::NullBuffer;
+use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
 
 use super::call::AggregateBuilder;
-use super::udaf::{AggregateCall, AggregateKernel};
+use super::udaf::AggregateKernel;
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
 use crate::scalar::from_datafusion;
 use crate::signature::Accept;
@@ -63,16 +65,19 @@ fn parameterless(context: &BuildContext<'_>) -> SparkError {
     error.with_origin(context.origin.as_ref())
 }
 
-/// Counts rows without a NULL; the DISTINCT wrapper gives it distinct ones.
+/// Counts rows without a NULL: distinct ones, given by the DISTINCT wrapper or by a grouping below.
 #[derive(Debug, Default)]
 struct CountRows(i64);
 
+/// The rows where no argument is NULL; `None`: all.
+fn whole_rows(values: &[ArrayRef]) -> Option<NullBuffer> {
+    values.iter().fold(None, |whole, column| NullBuffer::union(whole.as_ref(), column.logical_nulls().as_ref()))
+}
+
 impl Accumulator for CountRows {
     fn update_batch(&mut self, values: &[ArrayRef]) -> DfResult<()> {
-        let nulls: Vec<_> = values.iter().map(|v| v.logical_nulls()).collect();
         let rows = values.first().map_or(0, |v| v.len());
-        let whole = |row: &usize| nulls.iter().flatten().all(|n| n.is_valid(*row));
-        self.0 += (0..rows).filter(whole).count() as i64;
+        self.0 += (rows - whole_rows(values).map_or(0, |nulls| nulls.null_count())) as i64;
         Ok(())
     }
     fn evaluate(&mut self) -> DfResult<ScalarValue> {
@@ -92,12 +97,63 @@ impl Accumulator for CountRows {
     }
 }
 
-const DISTINCT_KERNEL: AggregateKernel =
-    AggregateKernel { accumulator: count_rows, groups: None, state: |_| vec![ArrowType::Int64] };
+/// The same for each group.
+#[derive(Debug, Default)]
+struct CountGroups(Vec<i64>);
 
-fn count_rows(_: &Arc<AggregateCall>) -> Result<Box<dyn Accumulator>> {
-    Ok(Box::<CountRows>::default())
+impl CountGroups {
+    fn add(&mut self, groups: &[usize], group_count: usize, count_of: impl Fn(usize) -> i64) {
+        self.0.resize(group_count.max(self.0.len()), 0);
+        for (row, group) in groups.iter().enumerate() {
+            self.0[*group] += count_of(row);
+        }
+    }
 }
+
+impl GroupsAccumulator for CountGroups {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> DfResult<()> {
+        let nulls = whole_rows(values);
+        let keep = opt_filter.map(prep_null_mask_filter);
+        self.add(group_indices, total_num_groups, |row| {
+            let whole = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+            i64::from(whole && keep.as_ref().is_none_or(|keep| keep.value(row)))
+        });
+        Ok(())
+    }
+    fn evaluate(&mut self, emit_to: EmitTo) -> DfResult<ArrayRef> {
+        Ok(Arc::new(Int64Array::from(emit_to.take_needed(&mut self.0))))
+    }
+    fn state(&mut self, emit_to: EmitTo) -> DfResult<Vec<ArrayRef>> {
+        Ok(vec![self.evaluate(emit_to)?])
+    }
+    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> DfResult<()> {
+        if let Some(counts) = values.first().and_then(|state| state.as_primitive_opt::<Int64Type>()) {
+            self.add(group_indices, total_num_groups, |row| counts.value(row));
+        }
+        Ok(())
+    }
+    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> DfResult<Vec<ArrayRef>> {
+        let rows = values.first().map_or(0, |column| column.len());
+        let mut single = Self::default();
+        single.update_batch(values, &(0..rows).collect::<Vec<_>>(), opt_filter, rows)?;
+        single.state(EmitTo::All)
+    }
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.0.capacity() * size_of::<i64>()
+    }
+}
+
+const DISTINCT_KERNEL: AggregateKernel = AggregateKernel {
+    accumulator: |_| Ok(Box::<CountRows>::default()),
+    groups: Some(|_| Ok(Box::<CountGroups>::default())),
+    state: |_| vec![ArrowType::Int64],
+};
 
 fn build_count_if(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
     arguments.expect(context.called_as, 1, 1)?;

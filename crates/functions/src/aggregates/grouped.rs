@@ -6,9 +6,9 @@
 //! ```
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, StructArray, UInt32Array, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt32Array, new_empty_array};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::compute::{concat, filter, is_not_null, take};
+use arrow::compute::{concat, filter, is_not_null, prep_null_mask_filter, take};
 use arrow::datatypes::DataType as ArrowType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
@@ -23,14 +23,19 @@ use crate::scalar::{from_arrow, from_datafusion};
 pub type FinishGroups = fn(&AggregateCall, &[ArrayRef], &OffsetBuffer<i32>) -> Result<ArrayRef>;
 
 struct Grouped {
-    call: Arc<AggregateCall>,
+    rows: GroupedRows,
     finish: FinishGroups,
     /// Whether a row whose first argument is NULL is dropped
     skip_nulls: bool,
+}
+
+/// Rows of the arguments of a call, and the group of each.
+pub(super) struct GroupedRows {
+    call: Arc<AggregateCall>,
     /// One vector of batches per argument
     columns: Vec<Vec<ArrayRef>>,
     groups: Vec<u32>,
-    group_count: usize,
+    pub(super) group_count: usize,
     bytes: usize,
 }
 
@@ -76,31 +81,40 @@ pub fn lists(call: &AggregateCall, values: ArrayRef, offsets: &OffsetBuffer<i32>
 
 impl Grouped {
     fn new(call: &Arc<AggregateCall>, skip_nulls: bool, finish: FinishGroups) -> Self {
-        let columns = vec![vec![]; call.arg_types.len()];
-        Self { call: Arc::clone(call), finish, skip_nulls, columns, groups: vec![], group_count: 0, bytes: 0 }
+        Self { rows: GroupedRows::new(call), finish, skip_nulls }
     }
 
-    fn push(
+    /// The rows that count: a filter that is NULL keeps nothing.
+    fn kept(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> DfResult<Option<BooleanArray>> {
+        let filter = filter.map(prep_null_mask_filter);
+        let Some(first) = values.first().filter(|first| self.skip_nulls && first.logical_null_count() > 0) else {
+            return Ok(filter);
+        };
+        let not_null = is_not_null(first)?;
+        Ok(Some(match filter {
+            Some(filter) => arrow::compute::and(&filter, &not_null)?,
+            None => not_null,
+        }))
+    }
+}
+
+impl GroupedRows {
+    pub(super) fn new(call: &Arc<AggregateCall>) -> Self {
+        let columns = vec![vec![]; call.arg_types.len()];
+        Self { call: Arc::clone(call), columns, groups: vec![], group_count: 0, bytes: 0 }
+    }
+
+    pub(super) fn push(
         &mut self,
         columns: &[ArrayRef],
         groups: impl Iterator<Item = u32>,
         keep: Option<&BooleanArray>,
     ) -> DfResult<()> {
-        let Some(first) = columns.first() else { return Ok(()) };
-        let not_null = if self.skip_nulls && first.logical_null_count() > 0 { Some(is_not_null(first)?) } else { None };
-        let keep = match (keep, not_null) {
-            // A filter that is NULL keeps nothing.
-            (Some(keep), Some(not_null)) => {
-                Some(arrow::compute::and(&arrow::compute::prep_null_mask_filter(keep), &not_null)?)
-            }
-            (Some(keep), None) => Some(arrow::compute::prep_null_mask_filter(keep)),
-            (None, not_null) => not_null,
-        };
         match keep {
             Some(keep) => {
                 self.groups.extend(groups.zip(keep.values().iter()).filter(|(_, keep)| *keep).map(|(group, _)| group));
                 for (kept, column) in self.columns.iter_mut().zip(columns) {
-                    kept.push(filter(column, &keep)?);
+                    kept.push(filter(column, keep)?);
                 }
             }
             None => {
@@ -117,8 +131,20 @@ impl Grouped {
         Ok(())
     }
 
+    /// The rows that are left, and their groups.
+    pub(super) fn left(&self) -> impl Iterator<Item = (Vec<ArrayRef>, &[u32])> {
+        let batches = self.columns.first().map_or(0, Vec::len);
+        let mut start = 0;
+        (0..batches).map(move |batch| {
+            let columns: Vec<_> = self.columns.iter().map(|column| Arc::clone(&column[batch])).collect();
+            let rows = columns.first().map_or(0, |column| column.len());
+            start += rows;
+            (columns, &self.groups[start - rows..start])
+        })
+    }
+
     /// Takes the first groups: their rows side by side, and where each group ends.
-    fn emit(&mut self, emit_to: EmitTo) -> DfResult<(Vec<ArrayRef>, OffsetBuffer<i32>)> {
+    pub(super) fn emit(&mut self, emit_to: EmitTo) -> DfResult<(Vec<ArrayRef>, OffsetBuffer<i32>)> {
         let count = match emit_to {
             EmitTo::All => self.group_count,
             EmitTo::First(count) => count,
@@ -175,6 +201,33 @@ impl Grouped {
         }
         Ok(())
     }
+
+    /// Takes the first groups, each as a list of its rows.
+    pub(super) fn emit_lists(&mut self, emit_to: EmitTo) -> DfResult<Vec<ArrayRef>> {
+        let (columns, offsets) = self.emit(emit_to)?;
+        Ok(vec![Arc::new(self.call.lists_of_rows(columns, offsets)?)])
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.bytes + self.groups.capacity() * size_of::<u32>()
+    }
+}
+
+/// The columns of the rows in lists, and the group of each row.
+pub(super) fn listed_rows(
+    call: &AggregateCall,
+    lists: &[ArrayRef],
+    groups: &[usize],
+) -> Option<(Vec<ArrayRef>, Vec<u32>)> {
+    let lists = lists.first()?.as_list_opt::<i32>()?;
+    let offsets = lists.value_offsets();
+    let (start, end) = (*offsets.first()? as usize, *offsets.last()? as usize);
+    let rows = lists.values().slice(start, end - start);
+    let of_rows = groups
+        .iter()
+        .zip(offsets.windows(2))
+        .flat_map(|(group, range)| std::iter::repeat_n(*group as u32, (range[1] - range[0]) as usize));
+    Some((call.columns_of_rows(&rows), of_rows.collect()))
 }
 
 impl GroupsAccumulator for Grouped {
@@ -185,45 +238,34 @@ impl GroupsAccumulator for Grouped {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> DfResult<()> {
-        self.group_count = self.group_count.max(total_num_groups);
-        self.push(values, group_indices.iter().map(|group| *group as u32), opt_filter)
+        self.rows.group_count = self.rows.group_count.max(total_num_groups);
+        let keep = self.kept(values, opt_filter)?;
+        self.rows.push(values, group_indices.iter().map(|group| *group as u32), keep.as_ref())
     }
     fn evaluate(&mut self, emit_to: EmitTo) -> DfResult<ArrayRef> {
-        let (columns, offsets) = self.emit(emit_to)?;
-        match (self.finish)(&self.call, &columns, &offsets) {
+        let (columns, offsets) = self.rows.emit(emit_to)?;
+        match (self.finish)(&self.rows.call, &columns, &offsets) {
             Ok(results) => Ok(results),
-            Err(error) => self.call.fail(error),
+            Err(error) => self.rows.call.fail(error),
         }
     }
     fn state(&mut self, emit_to: EmitTo) -> DfResult<Vec<ArrayRef>> {
-        let (columns, offsets) = self.emit(emit_to)?;
-        let rows = columns.first().map_or(0, |column| column.len());
-        let rows = StructArray::try_new_with_length(self.call.row_fields(), columns, None, rows)?;
-        let field = arrow::datatypes::Field::new("item", rows.data_type().clone(), true);
-        Ok(vec![Arc::new(ListArray::try_new(Arc::new(field), offsets, Arc::new(rows), None)?)])
+        self.rows.emit_lists(emit_to)
     }
     fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> DfResult<()> {
-        self.group_count = self.group_count.max(total_num_groups);
-        let Some(lists) = values.first().and_then(|states| states.as_list_opt::<i32>()) else { return Ok(()) };
-        let offsets = lists.value_offsets();
-        let (Some(start), Some(end)) = (offsets.first(), offsets.last()) else { return Ok(()) };
-        let rows = lists.values().slice(*start as usize, (*end - *start) as usize);
-        let Some(rows) = rows.as_struct_opt() else { return Ok(()) };
-        let groups: Vec<u32> = group_indices
-            .iter()
-            .zip(offsets.windows(2))
-            .flat_map(|(group, range)| std::iter::repeat_n(*group as u32, (range[1] - range[0]) as usize))
-            .collect();
-        self.push(rows.columns(), groups.into_iter(), None)
+        self.rows.group_count = self.rows.group_count.max(total_num_groups);
+        let Some((columns, groups)) = listed_rows(&self.rows.call, values, group_indices) else { return Ok(()) };
+        let keep = self.kept(&columns, None)?;
+        self.rows.push(&columns, groups.into_iter(), keep.as_ref())
     }
     /// Each row as a group of its own.
     fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> DfResult<Vec<ArrayRef>> {
         let rows = values.first().map_or(0, |column| column.len());
-        let mut single = Self::new(&self.call, self.skip_nulls, self.finish);
+        let mut single = Self::new(&self.rows.call, self.skip_nulls, self.finish);
         single.update_batch(values, &(0..rows).collect::<Vec<_>>(), opt_filter, rows)?;
         single.state(EmitTo::All)
     }
     fn size(&self) -> usize {
-        size_of::<Self>() + self.bytes + self.groups.capacity() * size_of::<u32>()
+        size_of::<Self>() + self.rows.size()
     }
 }

@@ -16,6 +16,7 @@ pub mod buffered;
 pub mod call;
 pub mod collect;
 pub mod counts;
+mod distinct;
 pub mod extremes;
 pub mod first_last;
 mod grouped;

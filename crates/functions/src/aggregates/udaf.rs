@@ -2,6 +2,8 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Fields};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
@@ -11,7 +13,8 @@ use datafusion::logical_expr::{
 };
 use firesteel_plan::{DataType, Origin, Result};
 
-use super::wrappers::{DistinctAccumulator, SlidingAccumulator};
+use super::distinct;
+use super::wrappers::SlidingAccumulator;
 use crate::context::EvalContext;
 use crate::types;
 
@@ -58,13 +61,54 @@ impl AggregateCall {
         types::to_arrow(&self.return_type)
     }
 
-    /// Fields that hold one row of arguments.
-    pub fn row_fields(&self) -> Fields {
+    /// The type of one row of arguments: a struct, unless there is just one.
+    pub fn row_type(&self) -> ArrowType {
+        match self.arg_types.as_slice() {
+            [_] => self.arg_arrow(0),
+            _ => ArrowType::Struct(self.row_fields()),
+        }
+    }
+
+    fn row_fields(&self) -> Fields {
         (0..self.arg_types.len()).map(|i| Field::new(format!("c{i}"), self.arg_arrow(i), true)).collect()
+    }
+
+    /// The type of a state that is a list of rows.
+    pub fn rows_type(&self) -> ArrowType {
+        ArrowType::List(Arc::new(Field::new("item", self.row_type(), true)))
+    }
+
+    /// Lists of rows, from the columns of all rows and where each list ends.
+    pub fn lists_of_rows(&self, mut columns: Vec<ArrayRef>, offsets: OffsetBuffer<i32>) -> DfResult<ListArray> {
+        let rows = match columns.len() {
+            1 => columns.remove(0),
+            _ => {
+                let rows = columns.first().map_or(0, |column| column.len());
+                Arc::new(StructArray::try_new_with_length(self.row_fields(), columns, None, rows)?)
+            }
+        };
+        let field = Arc::new(Field::new("item", self.row_type(), true));
+        Ok(ListArray::try_new(field, offsets, rows, None)?)
+    }
+
+    /// The columns of rows in such lists.
+    pub fn columns_of_rows(&self, rows: &ArrayRef) -> Vec<ArrayRef> {
+        match (self.arg_types.len(), rows.as_struct_opt()) {
+            (1, _) => vec![Arc::clone(rows)],
+            (_, Some(rows)) => rows.columns().to_vec(),
+            (_, None) => vec![],
+        }
     }
 
     pub fn accumulator(self: &Arc<Self>) -> DfResult<Box<dyn Accumulator>> {
         (self.kernel.accumulator)(self).map_err(crate::external)
+    }
+
+    pub fn groups(self: &Arc<Self>) -> DfResult<Box<dyn GroupsAccumulator>> {
+        match self.kernel.groups {
+            Some(make) => make(self).map_err(crate::external),
+            None => datafusion::common::internal_err!("{} has no groups accumulator", self.name),
+        }
     }
 
     pub fn fail<T>(&self, error: firesteel_plan::SparkError) -> DfResult<T> {
@@ -96,27 +140,20 @@ impl AggregateUDFImpl for SparkAggregate {
     }
     fn accumulator(&self, args: AccumulatorArgs) -> DfResult<Box<dyn Accumulator>> {
         if args.is_distinct {
-            return Ok(Box::new(DistinctAccumulator::new(&self.call)?));
+            return distinct::accumulator(&self.call, args);
         }
         self.call.accumulator()
     }
     fn state_fields(&self, args: StateFieldsArgs) -> DfResult<Vec<FieldRef>> {
-        let state = if args.is_distinct {
-            vec![DistinctAccumulator::state_type(&self.call)]
-        } else {
-            (self.call.kernel.state)(&self.call)
-        };
+        let state = if args.is_distinct { vec![self.call.rows_type()] } else { (self.call.kernel.state)(&self.call) };
         let field = |(i, t)| Arc::new(Field::new(format!("{}[{i}]", args.name), t, true));
         Ok(state.into_iter().enumerate().map(field).collect())
     }
-    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        !args.is_distinct && self.call.kernel.groups.is_some()
+    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
+        self.call.kernel.groups.is_some()
     }
-    fn create_groups_accumulator(&self, _: AccumulatorArgs) -> DfResult<Box<dyn GroupsAccumulator>> {
-        match self.call.kernel.groups {
-            Some(make) => make(&self.call).map_err(crate::external),
-            None => datafusion::common::internal_err!("{} has no groups accumulator", self.call.name),
-        }
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> DfResult<Box<dyn GroupsAccumulator>> {
+        if args.is_distinct { distinct::groups(&self.call) } else { self.call.groups() }
     }
     fn create_sliding_accumulator(&self, _: AccumulatorArgs) -> DfResult<Box<dyn Accumulator>> {
         Ok(Box::new(SlidingAccumulator::new(&self.call)))
