@@ -8,6 +8,7 @@
 mod adapter;
 mod reader;
 mod schema;
+mod selective;
 mod write;
 
 use std::sync::Arc;
@@ -101,7 +102,7 @@ impl Format for Parquet {
         let source = ParquetSource::new(table_schema)
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(reader::NamingReaderFactory::new(cached)));
-        Ok(Arc::new(source))
+        Ok(Arc::new(selective::SelectiveSource::new(source)))
     }
 
     fn expr_adapter(&self, place: &str) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {

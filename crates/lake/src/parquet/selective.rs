@@ -1,0 +1,254 @@
+//! Decodes only the rows that a join can use, where these are few.
+//!
+//! A hash join tells the scans of its other side which keys it has, once it knows them. Checking every row against them
+//! while decoding costs more than it saves unless almost all rows go: so each file is opened the one way or the other,
+//! by how many of the values in its range the join has.
+//!
+//! ```text
+//!  join: keys IN (57 of them) ──▶ file: keys 1..6000000 ──▶ 1 row in 100000 is wanted ──▶ filter while decoding
+//!                             └─▶ file: keys 0..24      ──▶ most rows may be wanted   ──▶ decode all
+//! ```
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, ScalarValue, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource, ParquetSource};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CaseExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
+};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::utils::split_conjunction;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr, conjunction};
+use datafusion::physical_plan::DisplayFormatType;
+use datafusion::physical_plan::SortOrderPushdownResult;
+use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion_datasource::morsel::{MorselPlanner, Morselizer};
+use object_store::ObjectStore;
+
+/// Rows are checked while decoding if at most this share of them may be wanted.
+const MAX_SHARE: f64 = 0.02;
+
+/// A Parquet source that chooses for each file.
+#[derive(Clone)]
+pub(super) struct SelectiveSource(ParquetSource);
+
+impl SelectiveSource {
+    pub(super) fn new(source: ParquetSource) -> Self {
+        Self(source)
+    }
+
+    /// Wraps what the inner source became.
+    fn rewrap(source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+        match (source.as_ref() as &dyn std::any::Any).downcast_ref::<ParquetSource>() {
+            Some(parquet) => Arc::new(Self(parquet.clone())),
+            None => source,
+        }
+    }
+}
+
+impl FileSource for SelectiveSource {
+    fn create_file_opener(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        self.0.create_file_opener(store, config, partition)
+    }
+
+    fn create_morselizer(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Box<dyn Morselizer>> {
+        let all = self.0.create_morselizer(Arc::clone(&store), config, partition)?;
+        let Some(filter) = self.0.filter() else { return Ok(all) };
+        if !split_conjunction(&filter).iter().any(|filter| filter.is::<DynamicFilterPhysicalExpr>()) {
+            return Ok(all);
+        }
+        Ok(Box::new(Chooser { all, filter, source: self.0.clone(), store, config: config.clone(), partition }))
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        self.0.table_schema()
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
+        Self::rewrap(self.0.with_batch_size(batch_size))
+    }
+
+    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        self.0.filter()
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        self.0.projection()
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        self.0.metrics()
+    }
+
+    fn file_type(&self) -> &str {
+        self.0.file_type()
+    }
+
+    fn fmt_extra(&self, format: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        self.0.fmt_extra(format, f)
+    }
+
+    fn supports_repartitioning(&self) -> bool {
+        self.0.supports_repartitioning()
+    }
+
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        options: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let pushed = self.0.try_pushdown_filters(filters, options)?;
+        let updated_node = pushed.updated_node.map(Self::rewrap);
+        Ok(FilterPushdownPropagation { filters: pushed.filters, updated_node })
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+        properties: &EquivalenceProperties,
+    ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
+        use SortOrderPushdownResult as Pushed;
+        Ok(match self.0.try_pushdown_sort(order, properties)? {
+            Pushed::Exact { inner } => Pushed::Exact { inner: Self::rewrap(inner) },
+            Pushed::Inexact { inner } => Pushed::Inexact { inner: Self::rewrap(inner) },
+            Pushed::Unsupported => Pushed::Unsupported,
+        })
+    }
+
+    fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+        self.0.reorder_files(files)
+    }
+
+    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
+        Ok(self.0.try_pushdown_projection(projection)?.map(Self::rewrap))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.0.apply_expressions(f)
+    }
+}
+
+/// Opens a file with or without checking rows.
+struct Chooser {
+    /// Opens files without
+    all: Box<dyn Morselizer>,
+    filter: Arc<dyn PhysicalExpr>,
+    source: ParquetSource,
+    store: Arc<dyn ObjectStore>,
+    config: FileScanConfig,
+    partition: usize,
+}
+
+impl fmt::Debug for Chooser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chooser").field("partition", &self.partition).finish_non_exhaustive()
+    }
+}
+
+impl Morselizer for Chooser {
+    fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
+        let Some(statistics) = file.statistics.as_deref() else { return self.all.plan_file(file) };
+        let is_selective = |filter: &&Arc<dyn PhysicalExpr>| {
+            filter.is::<DynamicFilterPhysicalExpr>() && share(filter, statistics) <= MAX_SHARE
+        };
+        let (first, rest): (Vec<_>, Vec<_>) = split_conjunction(&self.filter).into_iter().partition(is_selective);
+        if first.is_empty() {
+            return self.all.plan_file(file);
+        }
+        // The filters that drop most go first, and stay there.
+        let ordered = conjunction(first.into_iter().chain(rest).map(Arc::clone));
+        let source = self.source.with_predicate(ordered).with_pushdown_filters(true).with_reorder_filters(false);
+        source.create_morselizer(Arc::clone(&self.store), &self.config, self.partition)?.plan_file(file)
+    }
+}
+
+/// At most which share of a file's rows passes a filter, were values spread evenly. 1: not known.
+fn share(filter: &Arc<dyn PhysicalExpr>, statistics: &Statistics) -> f64 {
+    let of = |filter: &Arc<dyn PhysicalExpr>| share(filter, statistics);
+    if let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
+        return dynamic.current().map_or(1.0, |current| of(&current));
+    }
+    if let Some(both) = filter.downcast_ref::<BinaryExpr>().filter(|binary| binary.op() == &Operator::And) {
+        return of(both.left()).min(of(both.right()));
+    }
+    // A join in several partitions: the keys of each, by the hash of the row.
+    if let Some(case) = filter.downcast_ref::<CaseExpr>() {
+        let arms = case.when_then_expr().iter().map(|(_, keys)| keys).chain(case.else_expr());
+        return arms.map(of).sum();
+    }
+    if let Some(literal) = filter.downcast_ref::<Literal>() {
+        return if literal.value() == &ScalarValue::Boolean(Some(false)) { 0.0 } else { 1.0 };
+    }
+    let Some(list) = filter.downcast_ref::<InListExpr>().filter(|list| !list.negated()) else { return 1.0 };
+    let values = list.expr().downcast_ref::<Column>().and_then(|column| {
+        let column = statistics.column_statistics.get(column.index())?;
+        Some(whole_number(&column.max_value)?.checked_sub(whole_number(&column.min_value)?)?.checked_add(1)?)
+    });
+    // Of a build side every row is listed.
+    let listed = list.list().iter().filter_map(|value| Some(value.downcast_ref::<Literal>()?.value()));
+    values.map_or(1.0, |values| listed.collect::<HashSet<_>>().len() as f64 / values as f64)
+}
+
+fn whole_number(value: &Precision<ScalarValue>) -> Option<i128> {
+    match value.get_value()? {
+        ScalarValue::Int8(value) => value.map(i128::from),
+        ScalarValue::Int16(value) => value.map(i128::from),
+        ScalarValue::Int32(value) | ScalarValue::Date32(value) => value.map(i128::from),
+        ScalarValue::Int64(value) => value.map(i128::from),
+        ScalarValue::Decimal128(value, _, 0) => *value,
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::common::ColumnStatistics;
+    use datafusion::physical_expr::expressions::{in_list, lit};
+
+    use super::*;
+
+    fn keys(count: i64) -> Arc<dyn PhysicalExpr> {
+        let schema = Schema::new(vec![Field::new("k", DataType::Int64, true)]);
+        in_list(Arc::new(Column::new("k", 0)), (0..count).map(lit).collect(), &false, &schema).unwrap()
+    }
+
+    #[test]
+    fn the_share_of_rows_that_a_join_can_use() {
+        let range = |max: i64| {
+            let of = |value| Precision::Exact(ScalarValue::Int64(Some(value)));
+            let column = ColumnStatistics { min_value: of(1), max_value: of(max), ..ColumnStatistics::new_unknown() };
+            Statistics { column_statistics: vec![column], ..Statistics::default() }
+        };
+        let joined = Arc::new(DynamicFilterPhysicalExpr::new(vec![], lit(true)));
+        let filter: Arc<dyn PhysicalExpr> = Arc::clone(&joined) as _;
+        assert_eq!(share(&filter, &range(1000)), 1.0);
+        joined.update(keys(10)).unwrap();
+        assert_eq!(share(&filter, &range(1000)), 0.01);
+        assert_eq!(share(&filter, &range(20)), 0.5);
+        assert_eq!(share(&filter, &Statistics::default()), 1.0);
+        joined.update(lit(false)).unwrap();
+        assert_eq!(share(&filter, &range(20)), 0.0);
+    }
+}
