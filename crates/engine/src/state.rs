@@ -25,13 +25,21 @@ use crate::session::Session;
 use firesteel_conf::parse::bytes as parse_bytes;
 
 /// Rows of a batch.
-const BATCH_ROWS: usize = 8192;
+const BATCH_ROWS: usize = 16384;
 /// The share of the pool that hash tables of joins may take before sort-merge joins are planned instead.
 const BUILDS_POOL_SHARE: u64 = 3;
 /// The same after a plan ran out of memory: sizes are not what was thought.
 const BUILDS_POOL_SHARE_AFTER_FAILURE: u64 = 50;
 /// The share of the pool that one sort reserves for merging.
 const SORT_RESERVE_POOL_SHARE: u64 = 256;
+
+/// The rows of a build side up to which scans of the other side are given its keys as a list; above that their range.
+const MAX_LISTED_KEYS: usize = 2048;
+
+/// A join on whole numbers looks its keys up in an array, not in a hash table, if they lie in so small a range …
+const MAX_SPARSE_KEY_RANGE: usize = 1 << 20;
+/// … or if so many of the numbers in their range are keys.
+const MIN_KEY_DENSITY: f64 = 0.05;
 
 /// Plans our own operators beside DataFusion's.
 #[derive(Debug)]
@@ -102,8 +110,10 @@ fn config(session: &Session) -> SessionConfig {
     let conf = &session.conf;
     let number = |key: &str| conf.get(key).and_then(|v| v.trim().parse::<usize>().ok()).filter(|n| *n > 0);
     let cores = session.engine.shared.cores;
-    // More partitions than cores gain nothing in one process; fewer are what the user asks for.
-    let partitions = number("spark.sql.shuffle.partitions").map_or(cores, |n| n.min(cores));
+    // A few more than cores, so that none waits while another's file is read or its partition is the larger one. Fewer
+    // are what the user asks for.
+    let most = cores + cores / 2;
+    let partitions = number("spark.sql.shuffle.partitions").map_or(most, |n| n.min(most));
     let mut config = SessionConfig::new()
         .with_batch_size(BATCH_ROWS)
         .with_target_partitions(partitions)
@@ -133,6 +143,9 @@ fn config(session: &Session) -> SessionConfig {
         }
     }
     options.optimizer.prefer_hash_join = true;
+    options.execution.perfect_hash_join_small_build_threshold = MAX_SPARSE_KEY_RANGE;
+    options.execution.perfect_hash_join_min_key_density = MIN_KEY_DENSITY;
+    options.optimizer.hash_join_inlist_pushdown_max_distinct_values = MAX_LISTED_KEYS;
     config
 }
 

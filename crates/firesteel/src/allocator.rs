@@ -1,5 +1,6 @@
 //! The allocator, and how soon it gives memory back.
-use std::ffi::{c_int, c_long, c_ulong};
+#[cfg(target_os = "linux")]
+use std::ffi::{c_int, c_ulong};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,6 @@ use tokio::sync::broadcast::error::RecvError;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// `mi_option_purge_delay`
-const PURGE_DELAY_OPTION: c_int = 15;
-/// How long freed memory may wait to be used again. mimalloc's own second is enough to hold all that a query has
-/// turned over; no wait at all costs page faults.
-const PURGE_DELAY_MS: c_long = 100;
 /// How long after the last event of a job its memory is given back.
 const SETTLE: Duration = Duration::from_millis(300);
 
@@ -24,18 +20,13 @@ const SET_THP_DISABLE: c_int = 41;
 
 // mimalloc is linked for the allocator above; these are of its stable interface.
 unsafe extern "C" {
-    fn mi_option_set(option: c_int, value: c_long);
     fn mi_collect(force: bool);
     #[cfg(target_os = "linux")]
     fn prctl(option: c_int, ...) -> c_int;
 }
 
-/// Call once at the start. mimalloc's own variables in the environment (`MIMALLOC_PURGE_DELAY` …) go first.
+/// Call once at the start. mimalloc's own variable `MIMALLOC_ALLOW_THP` goes first.
 pub fn configure() {
-    if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
-        // SAFETY: sets a number; the option exists in mimalloc 2 and 3.
-        unsafe { mi_option_set(PURGE_DELAY_OPTION, PURGE_DELAY_MS) };
-    }
     // mimalloc asks for huge pages. Batches come and go: clearing 2 MiB for every part of one that is touched took a
     // fifth of some queries, and a third of the memory.
     #[cfg(target_os = "linux")]
