@@ -47,7 +47,10 @@ pub(crate) fn of_literal(literal: TypedExpr, eval: &EvalContext) -> TypedExpr {
     }
 }
 
-/// The type that a cast is to.
-pub(crate) fn of_cast(to: &DataType, eval: &EvalContext) -> DataType {
-    current(eval).map_or_else(|| to.clone(), |collation| applied(to, &collation))
+/// The type that a cast is to, with the collation's name as Spark spells it.
+pub(crate) fn of_cast(to: &DataType, eval: &EvalContext) -> Result<DataType> {
+    if let DataType::String(Collation(Some(name))) = to {
+        return Ok(DataType::String(firesteel_functions::collation::resolve(name)?));
+    }
+    Ok(current(eval).map_or_else(|| to.clone(), |collation| applied(to, &collation)))
 }

@@ -129,7 +129,7 @@ impl Analyzer<'_> {
             ExprKind::Function(call) => self.scalar_call(call, expr, scope),
             ExprKind::Alias { child, .. } => self.expression(child, scope),
             ExprKind::WithText { child, text } => Ok(self.expression(child, scope)?.with_sql(text.clone())),
-            ExprKind::Cast { child, to, mode } => self.cast_to(child, &of_cast(to, &self.eval), *mode, scope),
+            ExprKind::Cast { child, to, mode } => self.cast_to(child, &of_cast(to, &self.eval)?, *mode, scope),
             ExprKind::CastToText { child, to, mode } => {
                 let to = firesteel_sql::parse_data_type(to, &self.parse_options())?;
                 self.cast_to(child, &to, *mode, scope)

@@ -1,6 +1,7 @@
 //! Operators that DataFusion lacks. Each file holds one [`unary::Operator`]; [`NodePlanner`] joins them to DataFusion's
 //! planner.
 pub mod exchange;
+pub mod forget;
 pub mod join_hint;
 pub mod observe;
 pub mod partition_columns;
@@ -49,7 +50,8 @@ impl ExtensionPlanner for NodePlanner {
             .or_else(|| planning.try_node::<partition_columns::PartitionColumns>(node))
             .or_else(|| planning.try_node::<exchange::Exchange>(node))
             .or_else(|| planning.try_node::<join_hint::JoinHint>(node))
-            .or_else(|| planning.try_node::<sort_partitions::SortPartitions>(node));
+            .or_else(|| planning.try_node::<sort_partitions::SortPartitions>(node))
+            .or_else(|| planning.try_node::<forget::Forget>(node));
         planned.transpose()
     }
 }

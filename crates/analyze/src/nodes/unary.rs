@@ -167,6 +167,8 @@ pub struct PartitionExec {
     function: Arc<dyn PartitionFunction>,
     added_fields: Vec<Field>,
     single_partition: bool,
+    /// Whether what is known of the input's columns ends here.
+    forgets: bool,
     ordering: Option<OrderingRequirements>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -183,6 +185,7 @@ impl PartitionExec {
             function,
             added_fields,
             single_partition: false,
+            forgets: false,
             ordering: None,
             properties,
             metrics: ExecutionPlanMetricsSet::new(),
@@ -198,6 +201,18 @@ impl PartitionExec {
     pub fn single_partition(mut self) -> Self {
         self.single_partition = true;
         self
+    }
+
+    /// What is known of the input's columns (constants, order) is not known above.
+    pub fn forgetting(mut self) -> Self {
+        self.forgets = true;
+        self.properties = self.properties_over(&self.input);
+        self
+    }
+
+    fn properties_over(&self, input: &Arc<dyn ExecutionPlan>) -> Arc<PlanProperties> {
+        let count = input.output_partitioning().partition_count();
+        properties(input, &self.added_fields, self.forgets.then_some(Partitioning::UnknownPartitioning(count)))
     }
 
     /// Rows of each partition come in this order.
@@ -277,7 +292,7 @@ impl ExecutionPlan for PartitionExec {
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.pop().ok_or_else(|| DataFusionError::Internal("an input is missing".into()))?;
-        let properties = properties(&input, &self.added_fields, None);
+        let properties = self.properties_over(&input);
         Ok(Arc::new(Self { input, properties, metrics: ExecutionPlanMetricsSet::new(), ..self.as_ref().clone() }))
     }
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {

@@ -24,6 +24,7 @@ use crate::expr::{
 };
 use crate::from_datafusion;
 use crate::keys::Keys;
+use crate::nodes::forget;
 use crate::scope::{Attribute, Extend, ExtendBase, Resolved, fresh_id, project};
 use crate::unnest::{is_subquery, plan_any};
 
@@ -335,6 +336,7 @@ impl AggregateParts {
                 let place = |index: &usize| grouped.iter().position(|g| g == index).unwrap_or_default();
                 let column = |index: &usize| DfExpr::Column(Column::from_name(column_name(&keys.groups[place(index)])));
                 let sets = sets.iter().map(|set| set.iter().map(column).collect()).collect();
+                plan = forget::plan(plan);
                 vec![DfExpr::GroupingSet(GroupingSet::GroupingSets(sets))]
             }
         };
