@@ -65,6 +65,15 @@ def test_errors(spark, statement, condition):
     assert spark.range(2).count() == 2
 
 
+def test_checkpoints(spark, tmp_path):
+    # Not a case beside real Spark: there, the client may wait for a checkpoint without end.
+    path = str(tmp_path / "numbers")
+    spark.range(4).write.parquet(path)
+    frame = spark.read.parquet(path).localCheckpoint()
+    spark.range(10, 11).write.mode("overwrite").parquet(path)
+    assert sorted(row.id for row in frame.where("id > 1").collect()) == [2, 3]
+
+
 def test_large_text(spark):
     text = "SELECT " + " + ".join(["1"] * 2000)
     assert spark.sql(text).collect()[0][0] == 2000

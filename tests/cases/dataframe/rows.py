@@ -227,12 +227,6 @@ def case_persist(spark):
     return [answer, str(frame.storageLevel)]
 
 
-def case_checkpoint(spark):
-    # A checkpoint ends with the frame that made it.
-    frame = spark.range(4).localCheckpoint()
-    return frame.where("id > 1").collect()
-
-
 def case_exists(spark):
     frame = spark.range(3)
     return people(spark).where(frame.where(F.col("id") > F.col("age").outer()).exists())

@@ -59,12 +59,13 @@ impl Parser {
             (at, rest) = (next, after);
         }
         match self.tape.node(at) {
-            _ if !rest.is_empty() => evaluate(&self.value(at, text), rest, out),
-            Node::Null => None,
-            Node::String { text: found } => Some(out.push_str(self.tape.text(found, text))),
-            Node::Number { .. } => Some(write_number(self.tape.source(at, text), out)),
-            _ => Some(self.value(at, text).write(out)),
+            _ if !rest.is_empty() => return evaluate(&self.value(at, text), rest, out),
+            Node::Null => return None,
+            Node::String { text: found } => out.push_str(self.tape.text(found, text)),
+            Node::Number { .. } => write_number(self.tape.source(at, text), out),
+            _ => self.value(at, text).write(out),
         }
+        Some(())
     }
 
     /// A text that is one JSON value and nothing else.

@@ -203,7 +203,7 @@ fn share(filter: &Arc<dyn PhysicalExpr>, statistics: &Statistics) -> f64 {
     let Some(list) = filter.downcast_ref::<InListExpr>().filter(|list| !list.negated()) else { return 1.0 };
     let values = list.expr().downcast_ref::<Column>().and_then(|column| {
         let column = statistics.column_statistics.get(column.index())?;
-        Some(whole_number(&column.max_value)?.checked_sub(whole_number(&column.min_value)?)?.checked_add(1)?)
+        whole_number(&column.max_value)?.checked_sub(whole_number(&column.min_value)?)?.checked_add(1)
     });
     // Of a build side every row is listed.
     let listed = list.list().iter().filter_map(|value| Some(value.downcast_ref::<Literal>()?.value()));
