@@ -3,18 +3,21 @@ use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use firesteel_conf::sources::Sources;
 use firesteel_connect::{Server, ServerOptions};
 use firesteel_engine::{Engine, EngineOptions};
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
 /// Plans nest deep and are walked by recursion. The memory is only taken where a stack grows into it.
 const STACK_BYTES: usize = 64 << 20;
 const IO_THREADS: usize = 2;
+/// How long a thread for blocking calls outlives its last one: with it ends what the allocator keeps for it.
+const BLOCKING_THREAD_IDLE: Duration = Duration::from_secs(2);
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 15002;
 
@@ -69,7 +72,13 @@ fn runtime(name: &str, threads: Option<usize>) -> std::io::Result<Runtime> {
     if let Some(threads) = threads {
         builder.worker_threads(threads);
     }
-    builder.enable_all().thread_name(name).thread_stack_size(STACK_BYTES).build()
+    builder
+        .enable_all()
+        .thread_name(name)
+        .thread_stack_size(STACK_BYTES)
+        .thread_keep_alive(BLOCKING_THREAD_IDLE)
+        .on_thread_park(crate::allocator::trim_parking_thread)
+        .build()
 }
 
 fn sources(arguments: &Arguments) -> Result<Sources, Box<dyn Error>> {
@@ -135,7 +144,8 @@ async fn serve(
     let options = ServerOptions::from_conf(&conf);
     let engine_options = EngineOptions { conf, data_dir: arguments.data_dir };
     let engine = workers.spawn(Engine::new(engine_options)).await??;
-    workers.spawn(crate::allocator::trim_when_idle(Arc::clone(engine.jobs())));
+    let runtimes = vec![workers.handle().clone(), Handle::current()];
+    workers.spawn(crate::allocator::trim_when_idle(Arc::clone(engine.jobs()), runtimes));
     let server = Server::new(engine, options, workers.handle().clone());
     let shutdown = CancellationToken::new();
     tokio::spawn(watch_signals(shutdown.clone()));
