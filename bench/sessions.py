@@ -4,7 +4,8 @@
 
 Starts the server, and stops it at the end. Every session runs one query after the other on a thread of its own; a random
 third is interrupted after a random time, by operation id, tag or all at once. Prints the operations, the errors that no
-interrupt explains, the sessions that no longer answer, and the server's memory before, at its peak and after.
+interrupt explains, the sessions that no longer answer, and the server's memory before, at its peak and after: all that is
+resident, and the part of it that is data (the rest is the program's own code, which comes in as it is first used).
 """
 import argparse
 import collections
@@ -128,6 +129,10 @@ def megabytes(count):
     return f"{count / 2**20:.0f} MB"
 
 
+def memory(server):
+    return f"{megabytes(server.memory_bytes())} ({megabytes(server.memory_bytes('RssAnon'))} data)"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", help="the server; without it, as `make build` leaves it")
@@ -142,7 +147,7 @@ def main():
     try:
         warm = servers.connect(server.remote)
         warm.range(1000).count()
-        before = server.memory_bytes()
+        before = memory(server)
         load = Load(server.remote, time.monotonic() + arguments.seconds)
         threads = [threading.Thread(target=load.run, args=[number]) for number in range(arguments.sessions)]
         for thread in threads:
@@ -155,8 +160,8 @@ def main():
         time.sleep(2)
         print(f"{arguments.sessions} sessions, {arguments.seconds:.0f} s: {dict(load.counts)}")
         print(
-            f"memory: {megabytes(before)} before, {megabytes(server.memory_bytes('VmHWM'))} at its peak,"
-            f" {megabytes(server.memory_bytes())} after; a query afterwards took {latency * 1000:.0f} ms"
+            f"memory: {before} before, {megabytes(server.memory_bytes('VmHWM'))} at its peak,"
+            f" {memory(server)} after; a query afterwards took {latency * 1000:.0f} ms"
         )
         for error, count in load.errors.most_common(20):
             print(f"  {count:5} {error}")

@@ -39,6 +39,7 @@ pub mod error;
 mod exec;
 mod execution;
 mod explain;
+mod footers;
 mod functions;
 pub mod jobs;
 mod literal;

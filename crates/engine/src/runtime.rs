@@ -4,11 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use firesteel_plan::{Result, SparkError};
 
 use crate::error::from_datafusion;
+use crate::footers::Footers;
 use crate::memory::SpillingPool;
 use firesteel_conf::parse::bytes as parse_bytes;
 
@@ -19,6 +21,7 @@ const POOL_FRACTION: f64 = 0.6;
 const POOL_MIN_BYTES: u64 = 64 << 20;
 /// One spilled run is merged at once for every so many bytes of the pool; more are merged in more passes.
 const MERGED_RUN_BYTES: u64 = 32 << 20;
+/// Footers of files
 const METADATA_CACHE_BYTES_MAX: u64 = 512 << 20;
 
 /// How much memory the process may use and how much of it the pool hands out.
@@ -89,7 +92,11 @@ pub fn build(conf: &BTreeMap<String, String>, budget: MemoryBudget) -> Result<Ar
     let pool_bytes = usize::try_from(budget.pool_bytes).unwrap_or(usize::MAX);
     let merged_runs = (budget.pool_bytes / MERGED_RUN_BYTES).clamp(8, 128) as usize;
     let metadata_bytes = (budget.total_bytes / 20).min(METADATA_CACHE_BYTES_MAX) as usize;
+    let footers = Arc::<Footers>::default();
+    tokio::spawn(Footers::keep_young(Arc::downgrade(&footers)));
+    let caches = CacheManagerConfig::default().with_file_metadata_cache(Some(footers));
     RuntimeEnvBuilder::new()
+        .with_cache_manager(caches)
         .with_memory_pool(Arc::new(SpillingPool::new(pool_bytes)))
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spill_mode(conf)?))
         .with_max_spill_merge_fan_in(merged_runs)

@@ -1,12 +1,11 @@
 //! The allocator, and how soon it gives memory back.
-use std::cell::Cell;
 #[cfg(target_os = "linux")]
 use std::ffi::{c_int, c_ulong};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use firesteel_engine::Jobs;
+use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -17,8 +16,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long after the last event of a job its memory is given back.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// How long a thread is kept awake to give its memory back.
-const WAKE: Duration = Duration::from_millis(1);
+/// How often free memory is given back that no job's end tells of: a session's, a cached table's.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// How long a thread waits for the others of its runtime to give their memory back.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// `PR_SET_THP_DISABLE`
 #[cfg(target_os = "linux")]
@@ -43,41 +45,71 @@ pub fn configure() {
     }
 }
 
-/// How often free memory was to be given back. Every thread keeps free pages of its own, and follows when it next parks.
-static TRIMS: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    static FOLLOWED: Cell<u64> = const { Cell::new(0) };
-}
-
-/// For threads that park: gives back what they keep, if it is time.
-pub fn trim_parking_thread() {
-    let trims = TRIMS.load(Ordering::Relaxed);
-    if FOLLOWED.try_with(|followed| followed.replace(trims)).is_ok_and(|followed| followed != trims) {
-        // SAFETY: may be called at any time from any thread.
-        unsafe { mi_collect(true) };
-    }
-}
-
-/// Gives free memory back to the system whenever the last running job has ended: the allocator itself only does so
-/// while it is used.
-pub async fn trim_when_idle(jobs: Arc<Jobs>, runtimes: Vec<Handle>) {
+/// Gives free memory back to the system when the last running job has ended, and again when the threads for blocking
+/// calls have: the allocator itself only does so while it is used.
+pub async fn trim_when_idle(jobs: Arc<Jobs>, runtimes: Vec<Handle>, blocking_thread_idle: Duration) {
     let mut events = jobs.subscribe();
     loop {
-        if let Err(RecvError::Closed) = events.recv().await {
-            return;
+        tokio::select! {
+            event = events.recv() => if let Err(RecvError::Closed) = event { return },
+            () = tokio::time::sleep(SWEEP) => {
+                collect(false);
+                continue;
+            }
         }
         tokio::time::sleep(SETTLE).await;
         events = events.resubscribe();
         if !jobs.running().is_empty() {
             continue;
         }
-        TRIMS.fetch_add(1, Ordering::Relaxed);
-        for runtime in &runtimes {
-            // Each wakes a thread and holds it for a moment, so that the next wakes another.
-            for _ in 0..runtime.metrics().num_workers() {
-                runtime.spawn(async { std::thread::sleep(WAKE) });
-            }
+        trim(&runtimes).await;
+        tokio::time::sleep(blocking_thread_idle + SETTLE).await;
+        if events.is_empty() {
+            trim(&runtimes).await;
         }
+    }
+}
+
+/// Every thread keeps free pages of its own, which only itself can give back.
+async fn trim(runtimes: &[Handle]) {
+    let mut collections = vec![];
+    for runtime in runtimes {
+        let threads = runtime.metrics().num_workers();
+        let gathering = Arc::new(Gathering::default());
+        for _ in 0..threads {
+            let gathering = Arc::clone(&gathering);
+            collections.push(runtime.spawn(async move {
+                // A thread that ran two of these would leave another one out.
+                gathering.join(threads);
+                collect(true);
+            }));
+        }
+    }
+    for collection in collections {
+        // It ends early only when its runtime does.
+        let _ = collection.await;
+    }
+    // One thread at a time returns memory to the system; what the others freed meanwhile is left.
+    collect(true);
+}
+
+fn collect(force: bool) {
+    // SAFETY: may be called at any time from any thread.
+    unsafe { mi_collect(force) };
+}
+
+#[derive(Default)]
+struct Gathering {
+    joined: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Gathering {
+    /// Waits, for a moment at most, until so many threads are here.
+    fn join(&self, threads: usize) {
+        let mut joined = self.joined.lock();
+        *joined += 1;
+        self.changed.notify_all();
+        self.changed.wait_while_for(&mut joined, |joined| *joined < threads, GATHER);
     }
 }

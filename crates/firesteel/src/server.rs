@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 const STACK_BYTES: usize = 64 << 20;
 const IO_THREADS: usize = 2;
 /// How long a thread for blocking calls outlives its last one: with it ends what the allocator keeps for it.
-const BLOCKING_THREAD_IDLE: Duration = Duration::from_secs(2);
+const BLOCKING_THREAD_IDLE: Duration = Duration::from_secs(1);
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 15002;
 
@@ -77,7 +77,6 @@ fn runtime(name: &str, threads: Option<usize>) -> std::io::Result<Runtime> {
         .thread_name(name)
         .thread_stack_size(STACK_BYTES)
         .thread_keep_alive(BLOCKING_THREAD_IDLE)
-        .on_thread_park(crate::allocator::trim_parking_thread)
         .build()
 }
 
@@ -145,7 +144,7 @@ async fn serve(
     let engine_options = EngineOptions { conf, data_dir: arguments.data_dir };
     let engine = workers.spawn(Engine::new(engine_options)).await??;
     let runtimes = vec![workers.handle().clone(), Handle::current()];
-    workers.spawn(crate::allocator::trim_when_idle(Arc::clone(engine.jobs()), runtimes));
+    workers.spawn(crate::allocator::trim_when_idle(Arc::clone(engine.jobs()), runtimes, BLOCKING_THREAD_IDLE));
     let server = Server::new(engine, options, workers.handle().clone());
     let shutdown = CancellationToken::new();
     tokio::spawn(watch_signals(shutdown.clone()));
