@@ -16,7 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long after the last event of a job its memory is given back.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// How often free memory is given back that no job's end tells of: a session's, a cached table's.
+/// How long after the last look at an idle server the next one is.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// How long a thread waits for the others of its runtime to give their memory back.
@@ -45,26 +45,18 @@ pub fn configure() {
     }
 }
 
-/// Gives free memory back to the system when the last running job has ended, and again when the threads for blocking
-/// calls have: the allocator itself only does so while it is used.
-pub async fn trim_when_idle(jobs: Arc<Jobs>, runtimes: Vec<Handle>, blocking_thread_idle: Duration) {
+/// Gives free memory back to the system when the last running job has ended, and every now and then after that: the
+/// allocator itself only does so while it is used.
+pub async fn trim_when_idle(jobs: Arc<Jobs>, runtimes: Vec<Handle>) {
     let mut events = jobs.subscribe();
     loop {
-        tokio::select! {
-            event = events.recv() => if let Err(RecvError::Closed) = event { return },
-            () = tokio::time::sleep(SWEEP) => {
-                collect(false);
-                continue;
-            }
+        // Without a job's event too: threads for blocking calls end, sessions and caches go.
+        if let Ok(Err(RecvError::Closed)) = tokio::time::timeout(SWEEP, events.recv()).await {
+            return;
         }
         tokio::time::sleep(SETTLE).await;
         events = events.resubscribe();
-        if !jobs.running().is_empty() {
-            continue;
-        }
-        trim(&runtimes).await;
-        tokio::time::sleep(blocking_thread_idle + SETTLE).await;
-        if events.is_empty() {
+        if jobs.running().is_empty() {
             trim(&runtimes).await;
         }
     }
@@ -81,7 +73,7 @@ async fn trim(runtimes: &[Handle]) {
             collections.push(runtime.spawn(async move {
                 // A thread that ran two of these would leave another one out.
                 gathering.join(threads);
-                collect(true);
+                collect();
             }));
         }
     }
@@ -90,12 +82,12 @@ async fn trim(runtimes: &[Handle]) {
         let _ = collection.await;
     }
     // One thread at a time returns memory to the system; what the others freed meanwhile is left.
-    collect(true);
+    collect();
 }
 
-fn collect(force: bool) {
+fn collect() {
     // SAFETY: may be called at any time from any thread.
-    unsafe { mi_collect(force) };
+    unsafe { mi_collect(true) };
 }
 
 #[derive(Default)]

@@ -144,7 +144,7 @@ async fn serve(
     let engine_options = EngineOptions { conf, data_dir: arguments.data_dir };
     let engine = workers.spawn(Engine::new(engine_options)).await??;
     let runtimes = vec![workers.handle().clone(), Handle::current()];
-    workers.spawn(crate::allocator::trim_when_idle(Arc::clone(engine.jobs()), runtimes, BLOCKING_THREAD_IDLE));
+    workers.spawn(crate::allocator::trim_when_idle(Arc::clone(engine.jobs()), runtimes));
     let server = Server::new(engine, options, workers.handle().clone());
     let shutdown = CancellationToken::new();
     tokio::spawn(watch_signals(shutdown.clone()));
