@@ -17,8 +17,8 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
 use crate::exec::{
-    BuildBudget, FollowJoinHints, GatherInOrder, KeepCrossOrder, LimitBuilds, LimitRecursion, RecursionLimits,
-    RemoveProvenNotNull,
+    BuildBudget, FollowJoinHints, GatherInOrder, GenerateRows, KeepCrossOrder, LimitBuilds, LimitRecursion,
+    RecursionLimits, RemoveProvenNotNull, run_windows,
 };
 use crate::push_down::PushDownFilters;
 use crate::session::Session;
@@ -55,7 +55,8 @@ impl QueryPlanner for Planner {
         let planner =
             DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(firesteel_analyze::nodes::NodePlanner)]);
         let plan = firesteel_functions::lazy::guard_conditions(plan.clone())?;
-        planner.create_physical_plan(&plan, session).await
+        let physical = planner.create_physical_plan(&plan, session).await?;
+        run_windows(physical, &plan)
     }
 }
 
@@ -74,6 +75,7 @@ pub fn of_session(session: &Session, failures: usize) -> SessionState {
             continue;
         }
         if rule.name() == "EnsureCooperative" {
+            rules.push(Arc::new(GenerateRows));
             rules.push(Arc::new(GatherInOrder));
             rules.push(Arc::new(LimitRecursion(recursion_limits(session))));
         }

@@ -1,14 +1,18 @@
 //! Physical operators of our own.
 mod builds;
 mod gather;
+mod generate;
 mod join_hints;
 mod join_order;
 mod not_null;
 mod recursion;
+mod running_window;
 
 pub use builds::{BuildBudget, LimitBuilds};
 pub use gather::{GatherExec, GatherInOrder};
+pub use generate::GenerateRows;
 pub use join_hints::FollowJoinHints;
 pub use join_order::KeepCrossOrder;
 pub use not_null::RemoveProvenNotNull;
 pub use recursion::{LimitRecursion, RecursionLimits};
+pub use running_window::run_windows;

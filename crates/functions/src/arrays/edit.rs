@@ -2,13 +2,14 @@
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::Int32Type;
 use firesteel_plan::{DataType, Result, SparkError};
 
 use super::{COLLECTION_GROUP, GROUP, array_and_element, kernel_call};
 use crate::coerce;
 use crate::mismatch::{self, sql_of};
-use crate::nested::{Gather, Lists, MAX_ARRAY_LENGTH, element_type};
+use crate::nested::{Gather, Lists, MAX_ARRAY_LENGTH, element_type, list_array};
 use crate::registry::{Arguments, BuildContext, Built, Function};
 use crate::scalar::{Kernel, ScalarArgs};
 use crate::signature::Accept;
@@ -180,6 +181,12 @@ fn build_flatten(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result
 fn flatten(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let outer = Lists::of(&args.array(0)?)?;
     let inner = Lists::of(&outer.values)?;
+    if outer.nulls().is_none() && inner.nulls().is_none() {
+        // The elements lie side by side already: only the ends of the rows are others.
+        let ends = outer.offsets().iter().map(|end| inner.offsets()[*end as usize]);
+        let offsets = OffsetBuffer::new(ends.collect());
+        return list_array(args.return_type, offsets, inner.values, None);
+    }
     let mut out = Gather::new(vec![inner.values.clone()], &element_type(args.return_type)?, args.rows)?;
     for row in 0..args.rows {
         if outer.is_null(row) || outer.range(row).any(|i| inner.is_null(i)) {

@@ -1,20 +1,18 @@
 //! CASE, IF, coalesce and their kin. Branches are evaluated only for the rows that need them.
-use arrow::array::{Array, ArrayRef, BooleanArray};
-use arrow::buffer::BooleanBuffer;
-use arrow::compute::kernels::zip::zip;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::Case;
 use firesteel_plan::{DataType, Result, SparkError};
 
 use crate::coerce::{argument, implicit, wider_type_of, wider_type_without_strings};
 use crate::comparison::{self, Comparison};
-use crate::ordering::Order;
 use crate::predicates::is_nan;
 use crate::quote::{mismatch, sql_id, sql_type, sql_types};
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind, wrong_num_args};
-use crate::scalar::{ScalarArgs, SparkScalar, from_arrow};
+use crate::scalar::SparkScalar;
 use crate::signature::Accept;
 use crate::typed::TypedExpr;
+
+mod extremes;
 
 /// Casts the results of the branches to one type; the error's function and text are the caller's.
 fn one_type(
@@ -223,28 +221,9 @@ fn extreme(context: &BuildContext<'_>, arguments: Arguments<'_>, name: &'static 
     let values = cast.collect::<Result<Vec<_>>>()?;
     let nullable = values.iter().all(|v| v.nullable);
     let kernel: crate::scalar::Kernel =
-        if name == "greatest" { |args| extreme_kernel(args, true) } else { |args| extreme_kernel(args, false) };
+        if name == "greatest" { |args| extremes::kernel(args, true) } else { |args| extremes::kernel(args, false) };
     let call = SparkScalar::call(name, kernel, values, data_type, nullable, context.eval);
     Ok(Built::Expr(call.origin(context.origin.clone()).build().with_sql(sql)))
-}
-
-fn extreme_kernel(args: &ScalarArgs<'_>, greatest: bool) -> Result<ArrayRef> {
-    if *args.return_type == DataType::Null {
-        return Ok(arrow::array::new_null_array(&args.arrow_type(), args.rows));
-    }
-    let order = Order::of(args.return_type)?;
-    let mut best = args.array(0)?;
-    for index in 1..args.values.len() {
-        let other = args.array(index)?;
-        let (keys, other_keys) = (order.keys(&best)?, order.keys(&other)?);
-        let better = |row: usize| {
-            let wins = if greatest { other_keys.row(row) > keys.row(row) } else { other_keys.row(row) < keys.row(row) };
-            other.is_valid(row) && (best.is_null(row) || wins)
-        };
-        let mask = BooleanArray::new(BooleanBuffer::collect_bool(args.rows, better), None);
-        best = zip(&mask, &other, &best).map_err(from_arrow)?;
-    }
-    Ok(best)
 }
 
 macro_rules! conditional {
