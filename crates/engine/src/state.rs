@@ -55,6 +55,7 @@ impl QueryPlanner for Planner {
         let planner =
             DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(firesteel_analyze::nodes::NodePlanner)]);
         let plan = firesteel_functions::lazy::guard_conditions(plan.clone())?;
+        let plan = firesteel_functions::conditional::choose_texts(plan)?;
         let physical = planner.create_physical_plan(&plan, session).await?;
         run_windows(physical, &plan)
     }

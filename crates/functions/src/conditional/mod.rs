@@ -1,4 +1,5 @@
-//! CASE, IF, coalesce and their kin. Branches are evaluated only for the rows that need them.
+//! CASE, IF, coalesce and their kin. Branches are evaluated only for the rows that need them, but for those that cost
+//! nothing ([`choice`]).
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::Case;
 use firesteel_plan::{DataType, Result, SparkError};
@@ -12,7 +13,10 @@ use crate::scalar::SparkScalar;
 use crate::signature::Accept;
 use crate::typed::TypedExpr;
 
+mod choice;
 mod extremes;
+
+pub use choice::choose_texts;
 
 /// Casts the results of the branches to one type; the error's function and text are the caller's.
 fn one_type(
