@@ -54,6 +54,7 @@ $(VENV)/.complete: tests/requirements.txt
 	mkdir -p $(CACHE)
 	test -x $(PYTHON) || python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet -r tests/requirements.txt
+	$(PYTHON) -m pip install --quiet --no-deps delta-spark==4.4.1  # its bound on pyspark is older than the one tested
 	touch $@
 
 # Some build scripts call protoc. Found, or installed the way that fits.

@@ -31,6 +31,11 @@ pub trait AnalyzerContext: Send + Sync {
     /// Whether `name` is a data source, so that `` name.`path` `` reads files.
     fn is_data_source(&self, name: &str) -> bool;
 
+    /// An earlier state of files that are named in place of a table (``delta.`path` VERSION AS OF 1``).
+    fn travelled(&self, _name: &[String], _time_travel: &TimeTravel) -> Result<Option<TableSource>> {
+        Ok(None)
+    }
+
     /// A SQL function (temporary or persistent) by its name parts.
     fn sql_function(&self, name: &[String]) -> Result<Option<SqlFunction>>;
 

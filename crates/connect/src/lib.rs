@@ -33,6 +33,7 @@ mod auth;
 mod codec;
 mod config;
 mod decode;
+mod delta_messages;
 mod encode;
 mod error;
 mod execute;

@@ -1,5 +1,5 @@
 //! The session as the analyzer sees it.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -12,6 +12,7 @@ use firesteel_lake::{Bucketing, Conf, ScanRequest, SourceOptions, TablePartition
 use firesteel_plan::relation::{CatalogCall, TimeTravel};
 use firesteel_plan::{Relation, Result, SparkError, StructType};
 use firesteel_storage::Storage;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,8 @@ pub struct StatementContext {
     renewing: Option<Arc<Relation>>,
     /// What its analysis met of temporary objects.
     pub temporary_uses: TemporaryUses,
+    /// Sources that relations of the statement's own making stand for.
+    pub pinned: Arc<Mutex<HashMap<String, TableSource>>>,
     handle: Handle,
 }
 
@@ -56,6 +59,7 @@ impl StatementContext {
             sees_temporary: true,
             renewing: None,
             temporary_uses: TemporaryUses::default(),
+            pinned: Arc::default(),
             handle,
         }
     }
@@ -144,10 +148,28 @@ impl StatementContext {
             }
             return Ok(cached.source(qualifier));
         }
+        if crate::delta::is_delta_table(table) {
+            return self.delta_table_source(table, options, None, qualifier);
+        }
         let scan = self.block_on(async { firesteel_lake::scan(self.scan_request(table, options).await?).await })?;
         let metadata = StructType::new(vec![scan.metadata_column()]);
         // Files may hold NULL wherever they like, whatever the table says.
         Ok(TableSource::Provider { provider: scan.table(), schema: table.schema.as_nullable(), metadata, qualifier })
+    }
+
+    /// A Delta table, at an earlier version where one is asked for. What is kept of a table is its newest version.
+    fn delta_source(
+        &self,
+        table: &Table,
+        options: &BTreeMap<String, String>,
+        time_travel: Option<&TimeTravel>,
+    ) -> Result<TableSource> {
+        if time_travel.is_none() && options.is_empty() {
+            return self.table_source(table, options);
+        }
+        let id = &table.id;
+        let qualifier = vec![SESSION_CATALOG.to_string(), id.database.clone(), id.name.clone()];
+        self.delta_table_source(table, options, time_travel, qualifier)
     }
 
     fn is_renewing(&self, relation: &Relation) -> bool {
@@ -251,6 +273,9 @@ impl AnalyzerContext for StatementContext {
         // A path in place of a table (`parquet.`/tmp/x``), or a namespace that cannot be: no table.
         let Ok(id) = self.session.table_id(name, &self.namespace) else { return Ok(None) };
         let Some(table) = self.block_on(self.session.engine.shared.catalog.get_table(&id))? else { return Ok(None) };
+        if crate::delta::is_delta_table(&table) {
+            return self.delta_source(&table, options, time_travel).map(Some);
+        }
         if time_travel.is_some() {
             return Err(SparkError::new(
                 "UNSUPPORTED_FEATURE.TIME_TRAVEL",
@@ -265,6 +290,9 @@ impl AnalyzerContext for StatementContext {
             Some(format) => format.clone(),
             None => self.eval.get("spark.sql.sources.default").unwrap_or("parquet").to_string(),
         };
+        if firesteel_lake::delta::is_delta(&format) {
+            return self.delta_files(&request.paths, &request.options, None);
+        }
         let request = ScanRequest {
             format,
             paths: request.paths.clone(),
@@ -286,7 +314,16 @@ impl AnalyzerContext for StatementContext {
     }
 
     fn is_data_source(&self, name: &str) -> bool {
-        firesteel_lake::is_file_format(name)
+        firesteel_lake::is_file_format(name) || firesteel_lake::delta::is_delta(name)
+    }
+
+    fn travelled(&self, name: &[String], time_travel: &TimeTravel) -> Result<Option<TableSource>> {
+        match name {
+            [format, path] if firesteel_lake::delta::is_delta(format) => {
+                self.delta_files(std::slice::from_ref(path), &BTreeMap::new(), Some(time_travel)).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     fn sql_function(&self, name: &[String]) -> Result<Option<SqlFunction>> {
@@ -306,6 +343,9 @@ impl AnalyzerContext for StatementContext {
     }
 
     fn cached_remote(&self, relation_id: &str) -> Result<TableSource> {
+        if let Some(source) = self.pinned.lock().get(relation_id) {
+            return Ok(source.clone());
+        }
         self.session.cache.checkpoint(relation_id).map(|cached| cached.source(vec![])).ok_or_else(|| {
             SparkError::new("INVALID_HANDLE.OPERATION_NOT_FOUND", [("handle", relation_id)])
                 .with_message(format!("The session keeps no relation of id {relation_id}."))

@@ -34,6 +34,7 @@ mod catalog_calls;
 mod commands;
 mod conf;
 mod context;
+mod delta;
 mod engine;
 pub mod error;
 mod exec;

@@ -74,7 +74,8 @@ pub(crate) fn parse_flag(text: &str) -> Option<bool> {
     }
 }
 
-pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
+/// `128MB`, `1g`, `4096`: bytes.
+pub fn parse_bytes(text: &str) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;

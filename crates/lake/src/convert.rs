@@ -47,6 +47,37 @@ pub(crate) fn convert(array: &ArrayRef, to: &DataType, exact_case: bool) -> std:
     }
 }
 
+/// An array as a type that differs from its own in the names of nested fields alone.
+pub(crate) fn with_names(array: &ArrayRef, to: &DataType) -> std::result::Result<ArrayRef, ArrowError> {
+    if array.data_type() == to {
+        return Ok(Arc::clone(array));
+    }
+    let columns = |columns: &[ArrayRef], fields: &Fields| {
+        let columns = columns.iter().zip(fields);
+        columns.map(|(column, field)| with_names(column, field.data_type())).collect::<std::result::Result<Vec<_>, _>>()
+    };
+    Ok(match to {
+        DataType::Struct(fields) => {
+            let array = array.as_struct();
+            let columns = columns(array.columns(), fields)?;
+            Arc::new(StructArray::try_new_with_length(fields.clone(), columns, array.nulls().cloned(), array.len())?)
+        }
+        DataType::List(field) => {
+            let array = array.as_list::<i32>();
+            let values = with_names(array.values(), field.data_type())?;
+            list_of(Arc::clone(field), array.offsets().to_vec(), values, array.nulls().cloned()).map(Arc::new)?
+        }
+        DataType::Map(field, sorted) => {
+            let array = array.as_map();
+            let entries: ArrayRef = Arc::new(array.entries().clone());
+            let entries = with_names(&entries, field.data_type())?.as_struct().clone();
+            let (offsets, nulls) = (array.offsets().clone(), array.nulls().cloned());
+            Arc::new(MapArray::try_new(Arc::clone(field), offsets, entries, nulls, *sorted)?)
+        }
+        _ => Arc::clone(array),
+    })
+}
+
 fn find<'a>(fields: &'a Fields, name: &str, exact_case: bool) -> Option<(usize, &'a FieldRef)> {
     fields.find(name).or_else(|| {
         let folded = name.to_lowercase();

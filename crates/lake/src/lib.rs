@@ -11,8 +11,8 @@
 //!
 //! - [`scan()`] resolves a read; [`Scan::table`] is what goes into a DataFusion plan.
 //! - [`write()`] writes a plan here; a cluster drives [`WriteJob`] itself.
-//! - `format` is the one table of formats; a table format (Delta, Hudi, Iceberg) will stand beside it and hand out
-//!   the same [`Scan`] and [`WriteJob`] pieces over its own list of files.
+//! - `format` is the one table of formats; a table format ([`delta`]) stands beside it and hands out a [`Scan`] over its
+//!   own list of files.
 //!
 //! ```no_run
 //! # async fn example() -> firesteel_plan::Result<()> {
@@ -33,6 +33,7 @@ mod avro;
 mod compression;
 mod conf;
 mod convert;
+pub mod delta;
 mod errors;
 pub mod files;
 mod format;
@@ -48,7 +49,7 @@ mod scan;
 mod text;
 mod write;
 
-pub use conf::Conf;
+pub use conf::{Conf, parse_bytes};
 /// The options of a read or write.
 pub use firesteel_functions::text_formats::FormatOptions as SourceOptions;
 pub use format::{display_name, is_file_format, short_name};

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// The SQLSTATE of every condition of Spark 4.2. A sub-condition has its parent's.
-static SQL_STATES: LazyLock<HashMap<&str, &str>> =
-    LazyLock::new(|| rows(include_str!("conditions/sql_states.txt"), " ").collect());
+/// The SQLSTATE of every condition of Spark 4.2 and of Delta Lake. A sub-condition has its parent's.
+static SQL_STATES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+    let spark = rows(include_str!("conditions/sql_states.txt"), " ");
+    spark.chain(rows(include_str!("conditions/delta_states.txt"), " ")).collect()
+});
 
 /// Message templates by condition, a file for each area.
 static MESSAGES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| FILES.iter().flat_map(|f| rows(f, ": ")).collect());
@@ -13,6 +15,7 @@ static MESSAGES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| FILES.iter().f
 const FILES: &[&str] = &[
     include_str!("conditions/messages/analysis.txt"),
     include_str!("conditions/messages/connect.txt"),
+    include_str!("conditions/messages/delta.txt"),
     include_str!("conditions/messages/parse.txt"),
     include_str!("conditions/messages/script.txt"),
     include_str!("conditions/messages/tables.txt"),

@@ -1,10 +1,12 @@
 //! SQL statements, as the parser makes them and the engine runs them. One variant a statement; names as in Spark's grammar.
 mod answers;
+mod delta;
 mod function;
 mod script;
 mod table;
 
 pub use answers::{Describe, Show};
+pub use delta::{DeltaStatement, DeltaTarget};
 pub use function::{
     CreateFunction, FunctionBody, FunctionParameter, FunctionReturnBody, FunctionReturns, SqlFunctionDefinition,
 };
@@ -215,6 +217,9 @@ pub enum SqlStatement {
         if_exists: bool,
     },
     ClearCache,
+
+    /// What Delta Lake adds
+    Delta(DeltaStatement),
 
     // Answers
     Show(Show),

@@ -50,6 +50,11 @@ impl Analyzer<'_> {
             self.reads_data.set(true);
             return self.source(source);
         }
+        if let Some(travel) = time_travel
+            && let Some(source) = self.context.travelled(name, travel)?
+        {
+            return self.source(source);
+        }
         if let [format, path] = name
             && self.context.is_data_source(format)
         {
@@ -126,6 +131,9 @@ impl Analyzer<'_> {
         if last == "range" {
             return self.range_function(call);
         }
+        if last == "table_changes" || last == "table_changes_by_path" {
+            return self.table_changes(call, &last);
+        }
         let expr = Expr::from(ExprKind::Function(call.clone())).with_origin(relation.origin.clone());
         if let Some(function) = firesteel_functions::registry::lookup(&last) {
             if function.kind != firesteel_functions::FunctionKind::Generator {
@@ -158,6 +166,35 @@ impl Analyzer<'_> {
             None => resolved,
         };
         Ok(qualified(resolved, function.name.last().map_or(&[], std::slice::from_ref)))
+    }
+
+    /// table_changes(table, start[, end]): the change feed of a Delta table, by versions or by timestamps.
+    fn table_changes(&self, call: &FunctionCall, function: &str) -> Result<Resolved> {
+        if !(2..=3).contains(&call.arguments.len()) {
+            return Err(firesteel_functions::registry::wrong_num_args(function, 2, 3, call.arguments.len()));
+        }
+        let mut texts = vec![];
+        let mut options = BTreeMap::from([("readChangeFeed".to_string(), "true".to_string())]);
+        for argument in &call.arguments {
+            let typed = self.constant(argument)?;
+            let is_time = typed.data_type.is_string() || typed.data_type.is_datetime();
+            let mode = firesteel_functions::cast::CastMode::Ansi;
+            let typed = firesteel_functions::cast::cast(typed, &DataType::STRING, mode, &self.eval)?;
+            let value = crate::expr::literal::evaluate(&typed)?;
+            let text = value.as_ref().and_then(|v| v.try_as_str().flatten()).map(str::to_string);
+            let text = text.ok_or_else(|| SparkError::of("DELTA_CDC_READ_NULL_RANGE_BOUNDARY"))?;
+            texts.push((text, is_time));
+        }
+        for ((text, is_time), bound) in texts.iter().skip(1).zip(["starting", "ending"]) {
+            let kind = if *is_time { "Timestamp" } else { "Version" };
+            options.insert(format!("{bound}{kind}"), text.clone());
+        }
+        let table = texts.first().map(|(text, _)| text.clone()).unwrap_or_default();
+        let name = match function {
+            "table_changes" => firesteel_sql::parse_multipart_identifier(&table, &self.parse_options())?,
+            _ => vec!["delta".to_string(), table],
+        };
+        self.table_of_name(&name, &options, None)
     }
 
     /// range(end), range(start, end[, step[, partitions]])

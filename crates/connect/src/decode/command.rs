@@ -7,7 +7,7 @@ use proto::command::CommandType;
 use proto::relation::RelType;
 use spark_connect_proto as proto;
 
-use super::{Decoder, extension, invalid_enum, missing, not_set, options};
+use super::{Decoder, invalid_enum, missing, not_set, options};
 use crate::storage_level;
 
 /// What a command asks for.
@@ -60,7 +60,7 @@ impl<'a> Decoder<'a> {
             CommandType::MlCommand(_) => return Err(unsupported("machine learning (spark.ml)")),
             CommandType::PipelineCommand(_) => return Err(unsupported("declarative pipelines")),
             CommandType::ExecuteExternalCommand(_) => return Err(unsupported("external commands")),
-            CommandType::Extension(any) => return Err(extension(any)),
+            CommandType::Extension(any) => return self.delta_command(any),
         };
         Ok(Action::Run(Plan::Command(command)))
     }

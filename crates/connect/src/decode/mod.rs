@@ -14,6 +14,7 @@ mod aggregate;
 mod catalog;
 mod command;
 mod data_type;
+mod delta;
 mod expression;
 mod join;
 mod literal;

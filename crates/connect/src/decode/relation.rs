@@ -6,7 +6,7 @@ use firesteel_plan::{Expr, FunctionCall, Literal, Relation, RelationKind, Result
 use proto::relation::RelType;
 use spark_connect_proto as proto;
 
-use super::{Decoder, extension, invalid, invalid_enum, missing, not_set, options, origin};
+use super::{Decoder, invalid, invalid_enum, missing, not_set, options, origin};
 
 const MESSAGE: &str = "spark.connect.Relation";
 
@@ -181,7 +181,7 @@ impl<'a> Decoder<'a> {
             | RelType::CommonInlineUserDefinedDataSource(_) => self.user_defined_relation(rel_type)?,
 
             RelType::MlRelation(_) => return Err(SparkError::unsupported("machine learning (spark.ml)")),
-            RelType::Extension(any) => return Err(extension(any)),
+            RelType::Extension(any) => self.delta_relation(any)?,
             RelType::Unknown(_) => {
                 return Err(SparkError::new(
                     "CONNECT_INVALID_PLAN.INVALID_ONE_OF_FIELD_NOT_SUPPORTED",

@@ -22,6 +22,12 @@ pub async fn alter_table(st: &Statement, name: TableName, if_exists: bool, actio
         Err(error) if if_exists && error.is("TABLE_OR_VIEW_NOT_FOUND") => return Ok(Execution::empty()),
         other => other?,
     };
+    if crate::delta::is_delta_table(&table) {
+        let found = super::delta::of_catalog(st, table.clone()).await?;
+        if let Some(answer) = super::delta::alter::alter(st, &found, action.clone()).await? {
+            return Ok(answer);
+        }
+    }
     match action {
         AlterTable::Rename(to) => rename(st, table, to).await,
         AlterTable::AddPartitions { partitions, if_not_exists } => {

@@ -9,8 +9,8 @@ use firesteel_plan::statement::{Insert, InsertDirectory, PartitionValues};
 use firesteel_plan::{Expr, ExprKind, Relation, RelationKind, Result, SparkError, StructField};
 
 use super::partition::literal_text;
-use super::write;
 use super::{Answer, Statement};
+use super::{delta, write};
 use crate::execution::Execution;
 use crate::names::{Resolved, quote_id};
 
@@ -27,6 +27,9 @@ pub async fn insert(st: &Statement, insert: Insert) -> Answer {
         return Ok(answer);
     }
     let table = st.existing_non_view(&insert.table, "INSERT").await?;
+    if crate::delta::is_delta_table(&table) {
+        return delta_insert(st, table, insert).await;
+    }
     if insert.replace_where.is_some() {
         return Err(unsupported_operation(&table.id, "overwrite by filter in batch mode"));
     }
@@ -48,9 +51,63 @@ pub async fn insert(st: &Statement, insert: Insert) -> Answer {
     Ok(Execution::empty())
 }
 
+/// INSERT into a Delta table of the catalog.
+async fn delta_insert(st: &Statement, table: Table, insert: Insert) -> Answer {
+    let found = delta::of_catalog(st, table).await?;
+    insert_into_delta(st, found, insert).await
+}
+
+async fn insert_into_delta(st: &Statement, found: delta::Found, insert: Insert) -> Answer {
+    let table = found.as_table();
+    let fixed = static_values(st, &table, &insert.partition).await?;
+    let columns = target_columns(&table, &insert.columns, &fixed)?;
+    let query = with_defaults(insert.query, &columns)?;
+    let analyzed = st.analyze(&query).await?;
+    let is_fixed = |name: &str| fixed.iter().any(|(column, _)| column.eq_ignore_ascii_case(name));
+    let evolves =
+        insert.with_schema_evolution || st.context.eval.flag("spark.databricks.delta.schema.autoMerge.enabled", false);
+    let stored = if insert.by_name {
+        let targets: Vec<_> = table
+            .schema
+            .fields
+            .iter()
+            .filter(|f| !is_fixed(&f.name))
+            .filter(|f| analyzed.output.iter().any(|a| a.name.eq_ignore_ascii_case(&f.name)))
+            .cloned()
+            .collect();
+        let is_new = |a: &&firesteel_analyze::Attribute| !targets.iter().any(|f| f.name.eq_ignore_ascii_case(&a.name));
+        let extra: Vec<_> = analyzed.output.iter().filter(is_new).cloned().collect();
+        if let (Some(extra), false) = (extra.first(), evolves) {
+            return Err(SparkError::new(
+                "INCOMPATIBLE_DATA_FOR_TABLE.EXTRA_COLUMNS",
+                [("tableName", quote_id(&table.id)), ("extraColumns", quote_identifier(&extra.name))],
+            ));
+        }
+        write::store_assign_some(st, &table, &analyzed, &targets, &extra)?
+    } else {
+        write::store_assign(st, &table, &analyzed, &columns, false)?
+    };
+    let stored = write::with_static_columns(st, &table, stored, &fixed)?;
+    let mode = if insert.overwrite { SaveMode::Overwrite } else { SaveMode::Append };
+    let mut save = delta::write::DeltaSave::new(stored, mode, insert.options);
+    save.static_partitions = if insert.overwrite { fixed } else { vec![] };
+    if insert.replace_where.is_some() {
+        save.mode = SaveMode::Overwrite;
+    }
+    save.replace_where = insert.replace_where;
+    save.with_schema_evolution = evolves;
+    delta::write::into_table(st, &found, save).await?;
+    Ok(Execution::empty())
+}
+
 /// ``INSERT INTO parquet.`/path` ``
 async fn insert_into_files(st: &Statement, insert: &Insert, name: &[String]) -> Result<Option<Execution>> {
     let [format, path] = name else { return Ok(None) };
+    if firesteel_lake::delta::is_delta(format)
+        && let Some(found) = delta::find(st, name).await?
+    {
+        return insert_into_delta(st, found, insert.clone()).await.map(Some);
+    }
     if !firesteel_lake::is_file_format(format) || st.catalog().get_database(format).await?.is_some() {
         return Ok(None);
     }
@@ -162,7 +219,7 @@ fn complete(
 pub const DEFAULT_KEY: &str = "CURRENT_DEFAULT";
 
 /// A column's default as an expression; NULL where it has none.
-fn default_of(st: &Statement, field: &StructField) -> Result<Expr> {
+pub fn default_of(st: &Statement, field: &StructField) -> Result<Expr> {
     match field.metadata.get(DEFAULT_KEY) {
         Some(json) => {
             let text: String = serde_json::from_str(json).unwrap_or_else(|_| json.clone());
@@ -290,8 +347,27 @@ pub async fn insert_directory(st: &Statement, insert: InsertDirectory) -> Answer
     Ok(Execution::empty())
 }
 
+pub async fn update(
+    st: &Statement,
+    table: Relation,
+    assignments: Vec<(Vec<String>, Expr)>,
+    condition: Option<Expr>,
+) -> Answer {
+    match delta::target(st, &table).await? {
+        Some((found, alias)) => delta::update(st, &found, alias.as_deref(), assignments, condition).await,
+        None => Err(not_row_level(st, &table, "UPDATE TABLE").await),
+    }
+}
+
+pub async fn delete(st: &Statement, table: Relation, condition: Option<Expr>) -> Answer {
+    match delta::target(st, &table).await? {
+        Some((found, alias)) => delta::delete(st, &found, alias.as_deref(), condition).await,
+        None => Err(not_row_level(st, &table, "DELETE").await),
+    }
+}
+
 /// UPDATE and DELETE: what Spark says of tables that are plain files.
-pub async fn not_row_level(st: &Statement, table: &Relation, operation: &str) -> SparkError {
+async fn not_row_level(st: &Statement, table: &Relation, operation: &str) -> SparkError {
     match target_of(st, table).await {
         Ok(id) => unsupported_operation(&id, operation),
         Err(error) => error,
@@ -323,6 +399,9 @@ async fn target_of(st: &Statement, table: &Relation) -> Result<TableId> {
 }
 
 pub async fn merge(st: &Statement, merge: MergeIntoTable) -> Answer {
+    if let Some(answer) = delta::merge(st, merge.clone()).await? {
+        return Ok(answer);
+    }
     let id = target_of(st, &merge.target).await?;
     // Names and types of the source are checked first, as Spark does.
     st.analyze(&merge.source).await?;

@@ -8,6 +8,7 @@
 //! | [`load`] | LOAD DATA |
 //! | [`table`] | CREATE, DROP, TRUNCATE TABLE, ANALYZE, COMMENT |
 //! | [`alter`], [`partition`] | ALTER TABLE |
+//! | [`delta`] | all of these on Delta tables, UPDATE, DELETE, MERGE |
 //! | [`namespace`] | databases |
 //! | [`view`] | temporary and persistent views |
 //! | [`function`] | SQL functions |
@@ -39,6 +40,7 @@ use crate::views::Namespace;
 mod alter;
 mod cache;
 mod create_text;
+mod delta;
 mod describe;
 pub mod function;
 mod hive;
@@ -213,7 +215,8 @@ impl Statement {
         let parts = self.name(name).await?;
         let id = self.session().table_id(&parts, &self.context.namespace)?;
         let table = self.catalog().get_table(&id).await?;
-        table.ok_or_else(|| self.table_not_found(&parts))
+        let table = table.ok_or_else(|| self.table_not_found(&parts))?;
+        delta::hydrate(self, table).await
     }
 
     /// The table, which must not be a view: `operation` names the statement in the error.
@@ -235,7 +238,7 @@ impl Statement {
                     _ => self.table_not_found(&parts),
                 };
                 let table = table.ok_or_else(missing)?;
-                if table.is_view() { Err(view_error(quote_id(&table.id))) } else { Ok(table) }
+                if table.is_view() { Err(view_error(quote_id(&table.id))) } else { delta::hydrate(self, table).await }
             }
         }
     }

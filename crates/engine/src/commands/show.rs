@@ -197,7 +197,8 @@ async fn properties(st: &Statement, table: TableName, key: Option<String>) -> An
         Resolved::Temp(view) | Resolved::Global(view) => view.properties.clone(),
         Resolved::Table(id) => {
             let table = st.catalog().get_table(&id).await?;
-            table.ok_or_else(|| st.table_not_found(&parts))?.properties
+            let table = table.ok_or_else(|| st.table_not_found(&parts))?;
+            super::delta::hydrate(st, table).await?.properties
         }
     };
     let mut rows = Rows::texts(&["key", "value"]);

@@ -37,8 +37,8 @@ pub async fn run(st: &Statement, statement: S) -> Answer {
         S::Insert(insert) => insert::insert(st, *insert).await,
         S::MultiInsert(inserts) => insert::multi_insert(st, inserts).await,
         S::InsertDirectory(insert) => insert::insert_directory(st, *insert).await,
-        S::Update { table, .. } => Err(insert::not_row_level(st, &table, "UPDATE TABLE").await),
-        S::Delete { table, .. } => Err(insert::not_row_level(st, &table, "DELETE").await),
+        S::Update { table, assignments, condition } => insert::update(st, table, assignments, condition).await,
+        S::Delete { table, condition } => insert::delete(st, table, condition).await,
         S::Merge(merge) => insert::merge(st, *merge).await,
         S::LoadData { path, is_local, overwrite, table, partition } => {
             load::load_data(st, load::LoadData { path, is_local, overwrite, table, partition }).await
@@ -84,6 +84,8 @@ pub async fn run(st: &Statement, statement: S) -> Answer {
             st.session().cache.clear_tables();
             Ok(Execution::empty())
         }
+
+        S::Delta(statement) => super::delta::run(st, statement).await,
 
         S::Show(firesteel_plan::statement::Show::CreateTable { table, as_serde }) => {
             create_text::show(st, table, as_serde).await

@@ -119,14 +119,20 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
         (CreateMode::CreateIfNotExists, Some(_)) => return Ok(Execution::empty()),
         (CreateMode::Create, Some(_)) => return Err(firesteel_catalog::errors::table_already_exists(&id)),
         (CreateMode::Replace, None) => return Err(st.table_not_found(&[&id.database, &id.name])),
-        (CreateMode::Replace | CreateMode::CreateOrReplace, _) => {
-            return Err(super::insert::unsupported_operation(&id, "REPLACE TABLE"));
-        }
         _ => {}
     }
     let hive = create.hive.as_ref().filter(|_| create.provider.is_none());
     let provider = create.provider.clone().unwrap_or_else(|| default_provider(st));
     check_format(&provider)?;
+    if firesteel_lake::delta::is_delta(&provider) {
+        let mut table = definition(st, &create, id)?;
+        table.provider = Some("delta".into());
+        check_columns(&table.schema)?;
+        return super::delta::create::create(st, create, table, existing).await;
+    }
+    if matches!(create.mode, CreateMode::Replace | CreateMode::CreateOrReplace) {
+        return Err(super::insert::unsupported_operation(&id, "REPLACE TABLE"));
+    }
     refuse_unkept(&create, &id)?;
     let mut table = definition(st, &create, id)?;
     table.provider = Some(provider);
@@ -290,6 +296,10 @@ pub(crate) async fn create_external(st: &Statement, call: CatalogCall) -> Result
     table.options = options;
     table.comment = description;
     table.owner = st.user();
+    if crate::delta::is_delta_table(&table) {
+        super::delta::create::external(st, table).await?;
+        return Ok(id);
+    }
     if table.schema.fields.is_empty() {
         infer_schema(st, &mut table).await?;
     }
@@ -306,6 +316,7 @@ pub async fn create_like(st: &Statement, create: CreateTableLike) -> Answer {
         }
         Resolved::Table(source) => {
             let old = st.catalog().get_table(&source).await?.ok_or_else(|| st.table_not_found(&parts))?;
+            let old = super::delta::hydrate(st, old).await?;
             let mut table = Table::new(id.clone(), TableKind::Managed, old.schema.clone());
             table.provider = old.provider.clone();
             table.serde_library = old.serde_library.clone();
@@ -335,6 +346,10 @@ pub async fn create_like(st: &Statement, create: CreateTableLike) -> Answer {
     }
     table.properties = create.properties;
     table.owner = st.user();
+    if crate::delta::is_delta_table(&table) {
+        super::delta::create::external(st, table).await?;
+        return Ok(Execution::empty());
+    }
     finish_create(st, table, create.if_not_exists).await
 }
 
@@ -378,6 +393,13 @@ pub async fn drop_table(st: &Statement, name: TableName, if_exists: bool) -> Ans
 }
 
 pub async fn truncate(st: &Statement, name: TableName, partition: Option<PartitionValues>) -> Answer {
+    let parts = st.name(&name).await?;
+    if let Some(found) = super::delta::find(st, &parts).await? {
+        return match partition {
+            None => super::delta::truncate(st, &found).await,
+            Some(_) => Err(SparkError::of("DELTA_TRUNCATE_TABLE_PARTITION_NOT_SUPPORTED")),
+        };
+    }
     let table = st.existing_non_view(&name, "TRUNCATE TABLE").await?;
     if table.kind == TableKind::External {
         return Err(SparkError::new("_LEGACY_ERROR_TEMP_1264", [("tableIdentWithDB", quote_id(&table.id))])
@@ -434,6 +456,10 @@ pub async fn analyze(st: &Statement, name: TableName, no_scan: bool, columns: An
 }
 
 async fn analyze_one(st: &Statement, table: Table, no_scan: bool, columns: AnalyzeColumns) -> Result<()> {
+    // The log describes every file: there is nothing to gather.
+    if crate::delta::is_delta_table(&table) {
+        return Ok(());
+    }
     let files = scan(st.context.scan_request(&table, &BTreeMap::new()).await?).await?;
     let mut statistics = table.statistics.clone().unwrap_or_default();
     statistics.size_in_bytes = files.size_in_bytes();
@@ -484,6 +510,10 @@ pub async fn comment_on(st: &Statement, kind: CommentTarget, name: TableName, co
             st.catalog().alter_database(database).await?;
         }
         CommentTarget::Table => {
+            let parts = st.name(&name).await?;
+            if let Some(found) = super::delta::find(st, &parts).await? {
+                return super::delta::alter::comment(st, &found, comment.filter(|text| !text.is_empty())).await;
+            }
             let mut table = st.existing_table(&name).await?;
             table.comment = comment.filter(|text| !text.is_empty());
             st.catalog().alter_table(table).await?;

@@ -11,8 +11,9 @@ use firesteel_plan::relation::Options;
 use firesteel_plan::{Expr, ExprKind, Relation, Result, SparkError, StructType, TableName, parse_multipart_identifier};
 use futures::TryStreamExt;
 
+use super::delta::write::DeltaSave;
 use super::table::{default_location, ensure_directory, remove_files};
-use super::{Answer, Statement};
+use super::{Answer, Statement, delta};
 use crate::context::bucketing;
 use crate::error::from_datafusion;
 use crate::execution::{Execution, unless_cancelled};
@@ -37,6 +38,13 @@ pub async fn write(st: &Statement, write: Write) -> Answer {
                 .with_message("insertInto takes the table's own partitioning: leave partitionBy out."));
             }
             let overwrite = write.mode == SaveMode::Overwrite;
+            if let Some(found) = delta_target(st, &table).await? {
+                let analyzed = st.analyze(&write.input).await?;
+                let stored = store_assign(st, &table, &analyzed, &table.schema.fields, false)?;
+                let mode = if overwrite { SaveMode::Overwrite } else { SaveMode::Append };
+                let save = DeltaSave::new(stored, mode, write.options.clone());
+                return Ok(with_observed(delta::write::into_table(st, &found, save).await?));
+            }
             let rows = Rows { relation: write.input.clone(), by_name: false, options: write.options.clone() };
             insert_rows(st, &table, rows, vec![], overwrite).await?
         }
@@ -57,7 +65,7 @@ fn default_format(st: &Statement) -> String {
 }
 
 pub fn check_format(format: &str) -> Result<()> {
-    if firesteel_lake::is_file_format(format) {
+    if firesteel_lake::is_file_format(format) || firesteel_lake::delta::is_delta(format) {
         return Ok(());
     }
     Err(SparkError::new("DATA_SOURCE_NOT_FOUND", [("provider", format)]))
@@ -79,6 +87,12 @@ async fn save(st: &Statement, write: &Write, path: Option<String>) -> Result<Obs
         return Err(SparkError::new("_LEGACY_ERROR_TEMP_2046", Vec::<(String, String)>::new())
             .with_message("'path' is not specified."));
     };
+    if firesteel_lake::delta::is_delta(&format) {
+        let mut save = DeltaSave::new(analyzed, write.mode, write.options.clone());
+        save.partition_by = (!write.partition_columns.is_empty()).then(|| write.partition_columns.clone());
+        save.with_schema_evolution = write.with_schema_evolution;
+        return delta::write::save(st, &path, save).await;
+    }
     let request = WriteRequest {
         format,
         path,
@@ -151,18 +165,25 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
                 return Err(SparkError::new("_LEGACY_ERROR_TEMP_1159", [("tableName", quote_id(&id))])
                     .with_message(format!("The format of the existing table {} is not {source}.", quote_id(&id))));
             }
+            if let Some(found) = delta_target(st, table).await? {
+                let analyzed = st.analyze(&write.input).await?;
+                let mut save = DeltaSave::new(analyzed, SaveMode::Append, write.options.clone());
+                save.partition_by = (!write.partition_columns.is_empty()).then(|| write.partition_columns.clone());
+                save.with_schema_evolution = write.with_schema_evolution;
+                return delta::write::into_table(st, &found, save).await;
+            }
             let rows = Rows { relation: write.input.clone(), by_name: true, options: write.options.clone() };
             return insert_rows(st, table, rows, vec![], false).await;
         }
         _ => {}
     }
     let analyzed = st.analyze(&write.input).await?;
-    let mut table = Table::new(
-        id,
-        TableKind::Managed,
-        partitions_last(&declared_schema(&analyzed.schema), &write.partition_columns)?,
-    );
-    table.provider = Some(write.source.clone().unwrap_or_else(|| default_format(st)));
+    let provider = write.source.clone().unwrap_or_else(|| default_format(st));
+    let is_delta = firesteel_lake::delta::is_delta(&provider);
+    let schema = declared_schema(&analyzed.schema);
+    let schema = if is_delta { schema } else { partitions_last(&schema, &write.partition_columns)? };
+    let mut table = Table::new(id, TableKind::Managed, schema);
+    table.provider = Some(provider);
     table.partition_columns = write.partition_columns.clone();
     table.bucket_spec = write.bucket_by.as_ref().map(|(columns, count)| BucketSpec {
         num_buckets: u32::try_from(*count).unwrap_or(0),
@@ -175,7 +196,30 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
         table.location = table.options.remove(&key);
         table.kind = TableKind::External;
     }
+    if is_delta {
+        refuse_view(&existing)?;
+        let kept = std::mem::take(&mut table.options);
+        return delta::create::save_as_table(st, table, analyzed, existing, kept).await;
+    }
     create_with_rows(st, table, &analyzed, existing, false).await
+}
+
+/// The Delta table that a catalog table is, if it is one.
+async fn delta_target(st: &Statement, table: &Table) -> Result<Option<delta::Found>> {
+    match crate::delta::is_delta_table(table) {
+        true => delta::of_catalog(st, table.clone()).await.map(Some),
+        false => Ok(None),
+    }
+}
+
+fn refuse_view(existing: &Option<Table>) -> Result<()> {
+    match existing.as_ref().filter(|old| old.is_view()) {
+        None => Ok(()),
+        Some(old) => Err(SparkError::new(
+            "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE",
+            [("viewName", quote_id(&old.id)), ("operation", "saveAsTable".to_string())],
+        )),
+    }
 }
 
 /// Columns with the partition columns moved to the end, in their order.
@@ -211,14 +255,7 @@ pub async fn create_with_rows(
 ) -> Result<Observed> {
     let format = table.provider.clone().unwrap_or_else(|| default_format(st));
     check_format(&format)?;
-    if let Some(old) = &replaced
-        && old.is_view()
-    {
-        return Err(SparkError::new(
-            "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE",
-            [("viewName", quote_id(&old.id)), ("operation", "saveAsTable".to_string())],
-        ));
-    }
+    refuse_view(&replaced)?;
     if st.catalog().get_database(&table.id.database).await?.is_none() {
         return Err(firesteel_catalog::errors::schema_not_found(&table.id.database));
     }
@@ -385,6 +422,60 @@ pub fn store_assign(
     project(analyzed, columns)
 }
 
+/// The columns `targets` by name, cast to them, then `extra` columns as they are.
+pub fn store_assign_some(
+    st: &Statement,
+    table: &Table,
+    analyzed: &AnalyzedPlan,
+    targets: &[firesteel_plan::StructField],
+    extra: &[Attribute],
+) -> Result<AnalyzedPlan> {
+    let name = quote_id(&table.id);
+    let mut columns = vec![];
+    for field in targets {
+        let found = analyzed.output.iter().find(|a| a.name.eq_ignore_ascii_case(&field.name));
+        let Some(attribute) = found else { continue };
+        let field = firesteel_plan::StructField { data_type: field.data_type.as_nullable(), ..field.clone() };
+        let stored = assigned(attribute.typed(), &field.data_type, &name, &field.name, &st.context.eval)?;
+        columns.push((stored, field));
+    }
+    columns.extend(extra.iter().map(|attribute| (attribute.typed(), attribute.to_field())));
+    project(analyzed, columns)
+}
+
+/// Adds the static partition values as columns, in whatever place.
+pub fn with_static_columns(
+    st: &Statement,
+    table: &Table,
+    stored: AnalyzedPlan,
+    values: &[(String, Option<String>)],
+) -> Result<AnalyzedPlan> {
+    if values.is_empty() {
+        return Ok(stored);
+    }
+    let mut columns: Vec<_> = stored.output.iter().map(|a| (a.typed(), a.to_field())).collect();
+    for (name, text) in values {
+        let found = table.schema.fields.iter().find(|f| f.name.eq_ignore_ascii_case(name));
+        let field = found.ok_or_else(|| SparkError::internal(format!("no column {name}")))?;
+        columns.push((static_value(st, field, text.as_deref())?, field.clone()));
+    }
+    project(&stored, columns)
+}
+
+fn static_value(
+    st: &Statement,
+    field: &firesteel_plan::StructField,
+    text: Option<&str>,
+) -> Result<firesteel_functions::TypedExpr> {
+    match text {
+        Some(text) => {
+            let text = firesteel_functions::TypedExpr::string(text);
+            cast(text, &field.data_type, CastMode::Ansi, &st.context.eval)
+        }
+        None => Ok(firesteel_functions::TypedExpr::null(field.data_type.clone())),
+    }
+}
+
 /// Inserts a query's rows, matched by position or name. `static_partitions` are values of partition columns that the
 /// rows do not hold.
 pub async fn insert_rows(
@@ -468,11 +559,7 @@ fn with_static(
     for field in table.schema.fields.iter() {
         let fixed = values.iter().find(|(name, _)| name.eq_ignore_ascii_case(&field.name));
         let typed = match fixed {
-            Some((_, Some(text))) => {
-                let text = firesteel_functions::TypedExpr::string(text.clone());
-                cast(text, &field.data_type, CastMode::Ansi, &st.context.eval)?
-            }
-            Some((_, None)) => firesteel_functions::TypedExpr::null(field.data_type.clone()),
+            Some((_, text)) => static_value(st, field, text.as_deref())?,
             None => {
                 let found = stored.output.iter().find(|a| a.name.eq_ignore_ascii_case(&field.name));
                 found.ok_or_else(|| SparkError::internal(format!("no column {}", field.name)))?.typed()
@@ -486,6 +573,9 @@ fn with_static(
 pub async fn write_v2(st: &Statement, write: WriteV2) -> Answer {
     let parts = parse_multipart_identifier(&write.table)?;
     let name = TableName::Parts(parts.clone());
+    if let Some(observed) = write_v2_delta(st, &parts, &write).await? {
+        return Ok(with_observed(observed));
+    }
     let observed = match &write.mode {
         WriteV2Mode::Append => {
             let table = existing(st, &name).await?;
@@ -519,17 +609,48 @@ pub async fn write_v2(st: &Statement, write: WriteV2) -> Answer {
             }
             let partition_columns = write.partition_by.iter().map(partition_name).collect::<Result<Vec<_>>>()?;
             let analyzed = st.analyze(&write.input).await?;
-            let schema = partitions_last(&declared_schema(&analyzed.schema), &partition_columns)?;
+            let provider = write.provider.clone().unwrap_or_else(|| default_format(st));
+            let is_delta = firesteel_lake::delta::is_delta(&provider);
+            let schema = declared_schema(&analyzed.schema);
+            let schema = if is_delta { schema } else { partitions_last(&schema, &partition_columns)? };
             let mut table = Table::new(id, TableKind::Managed, schema);
-            table.provider = Some(write.provider.clone().unwrap_or_else(|| default_format(st)));
+            table.provider = Some(provider);
             table.partition_columns = partition_columns;
             table.clustering_columns = write.clustering_columns.clone();
             table.options = write.options.clone();
             table.properties = write.table_properties.clone();
-            create_with_rows(st, table, &analyzed, existing, false).await?
+            if is_delta {
+                refuse_view(&existing)?;
+                let mut options = write.options.clone();
+                options.insert("overwriteSchema".into(), "true".into());
+                delta::create::save_as_table(st, table, analyzed, existing, options).await?
+            } else {
+                create_with_rows(st, table, &analyzed, existing, false).await?
+            }
         }
     };
     Ok(with_observed(observed))
+}
+
+/// `df.writeTo` a Delta table; `None` where it is none, or is to be made.
+async fn write_v2_delta(st: &Statement, parts: &[String], write: &WriteV2) -> Result<Option<Observed>> {
+    let is_creation = matches!(write.mode, WriteV2Mode::Create | WriteV2Mode::Replace | WriteV2Mode::CreateOrReplace);
+    if is_creation {
+        return Ok(None);
+    }
+    let Some(found) = delta::find(st, parts).await? else { return Ok(None) };
+    let analyzed = st.analyze(&write.input).await?;
+    let overwrites = !matches!(write.mode, WriteV2Mode::Append);
+    let mode = if overwrites { SaveMode::Overwrite } else { SaveMode::Append };
+    let mut save = DeltaSave::new(analyzed, mode, write.options.clone());
+    save.with_schema_evolution = write.with_schema_evolution;
+    save.overwrite_partitions = matches!(write.mode, WriteV2Mode::OverwritePartitions);
+    if let WriteV2Mode::Overwrite(condition) = &write.mode
+        && !is_always_true(condition)
+    {
+        save.replace_where = Some(condition.clone());
+    }
+    delta::write::into_table(st, &found, save).await.map(Some)
 }
 
 async fn existing(st: &Statement, name: &TableName) -> Result<Table> {

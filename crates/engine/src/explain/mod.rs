@@ -62,7 +62,32 @@ pub async fn query(
         ),
         ExplainMode::Formatted => write!(text, "== Physical Plan ==\n{}\n", Operators::of(&planned.plan).numbered()),
     };
+    text.push_str(&delta_files(context, analyzed)?);
     Ok(text)
+}
+
+/// How many files of each Delta table the plan reads: the statistics in the log leave out the others.
+fn delta_files(context: &StatementContext, analyzed: &AnalyzedPlan) -> Result<String> {
+    let state = crate::state::of_session(&context.session, 0);
+    let optimized = state.optimize(&analyzed.plan).map_err(from_datafusion)?;
+    let mut text = String::new();
+    optimized
+        .apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node
+                && let Ok(provider) = source_as_provider(&scan.source)
+                && let Some(table) = provider.downcast_ref::<FileTable>()
+                && let Some(delta) = table.scan().delta()
+            {
+                let kept = table.kept(&scan.filters, &state)?.len();
+                let all = table.scan().files().len();
+                let roots: Vec<_> = table.scan().roots().map(ToString::to_string).collect();
+                let place = roots.join(", ");
+                text.push_str(&format!("DeltaFiles: {kept} of {all} ({place}, version {})\n", delta.version));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .map_err(from_datafusion)?;
+    Ok(if text.is_empty() { text } else { format!("\n{text}") })
 }
 
 fn columns(analyzed: &AnalyzedPlan) -> String {

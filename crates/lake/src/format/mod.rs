@@ -2,6 +2,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::datasource::listing::PartitionedFile;
@@ -57,8 +58,8 @@ pub(crate) trait Format: Send + Sync + Debug {
     }
 
     /// Fits the columns that the query asks for to those of a file; `None` where `source` does that itself. `place` names
-    /// the file or files in errors.
-    fn expr_adapter(&self, _place: &str) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
+    /// the file or files in errors. `stored`: the same columns by their names in the files, where these are others.
+    fn expr_adapter(&self, _place: &str, _stored: Option<SchemaRef>) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
         None
     }
 

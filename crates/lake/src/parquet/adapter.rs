@@ -15,30 +15,36 @@ use firesteel_functions::external;
 use firesteel_functions::types::from_arrow;
 use firesteel_plan::SparkError;
 
-use crate::convert::{can_convert, convert};
+use crate::convert::{can_convert, convert, with_names};
 
 /// Makes an adapter for each file.
 #[derive(Debug)]
 pub(super) struct SparkAdapterFactory {
     place: Arc<str>,
+    stored: Option<SchemaRef>,
     exact_case: bool,
 }
 
 impl SparkAdapterFactory {
-    pub(super) fn new(place: &str, exact_case: bool) -> Self {
-        Self { place: place.into(), exact_case }
+    /// `stored`: the table's columns by their names in the files, where these are others.
+    pub(super) fn new(place: &str, stored: Option<SchemaRef>, exact_case: bool) -> Self {
+        Self { place: place.into(), stored, exact_case }
     }
 }
 
 impl PhysicalExprAdapterFactory for SparkAdapterFactory {
     fn create(&self, logical: SchemaRef, physical: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        Ok(Arc::new(SparkAdapter { logical, physical, place: Arc::clone(&self.place), exact_case: self.exact_case }))
+        let stored = self.stored.clone().unwrap_or_else(|| Arc::clone(&logical));
+        let (place, exact_case) = (Arc::clone(&self.place), self.exact_case);
+        Ok(Arc::new(SparkAdapter { logical, stored, physical, place, exact_case }))
     }
 }
 
 #[derive(Debug)]
 struct SparkAdapter {
     logical: SchemaRef,
+    /// `logical` by the names of the files.
+    stored: SchemaRef,
     physical: SchemaRef,
     place: Arc<str>,
     exact_case: bool,
@@ -56,25 +62,27 @@ impl PhysicalExprAdapter for SparkAdapter {
 
 impl SparkAdapter {
     fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
-        let Ok(wanted) = self.logical.field_with_name(column.name()) else {
+        let Some((position, wanted)) = self.logical.column_with_name(column.name()) else {
             return exec_err!("column {} is not in the table", column.name());
         };
-        let Some(index) = self.find(column.name())? else {
+        let stored = self.stored.field(position);
+        let Some(index) = self.find(stored.name())? else {
             return Ok(lit(ScalarValue::try_from(wanted.data_type())?));
         };
         let have = self.physical.field(index);
-        let stored: Arc<dyn PhysicalExpr> = Arc::new(Column::new(have.name(), index));
+        let input: Arc<dyn PhysicalExpr> = Arc::new(Column::new(have.name(), index));
         if have.data_type() == wanted.data_type() {
-            return Ok(stored);
+            return Ok(input);
         }
-        if !can_convert(have.data_type(), wanted.data_type(), self.exact_case) {
+        if !can_convert(have.data_type(), stored.data_type(), self.exact_case) {
             return Err(external(self.mismatch(column.name(), wanted.data_type(), have.data_type())));
         }
         let field = Arc::new(wanted.clone().with_nullable(true));
         if is_plain_cast(have.data_type(), wanted.data_type()) {
-            return Ok(Arc::new(CastExpr::new_with_target_field(stored, field, None)));
+            return Ok(Arc::new(CastExpr::new_with_target_field(input, field, None)));
         }
-        Ok(Arc::new(ConvertExpr { input: stored, field, exact_case: self.exact_case }))
+        let stored = stored.data_type().clone();
+        Ok(Arc::new(ConvertExpr { input, stored, field, exact_case: self.exact_case }))
     }
 
     /// The file's column of a name; two that differ in case alone are ambiguous.
@@ -135,6 +143,8 @@ fn is_plain_cast(from: &DataType, to: &DataType) -> bool {
 #[derive(Debug, Eq)]
 struct ConvertExpr {
     input: Arc<dyn PhysicalExpr>,
+    /// The type of `field` with the nested names of the file.
+    stored: DataType,
     field: FieldRef,
     exact_case: bool,
 }
@@ -142,7 +152,10 @@ struct ConvertExpr {
 // Derived, these would try to move the input.
 impl PartialEq for ConvertExpr {
     fn eq(&self, other: &Self) -> bool {
-        self.input.as_ref() == other.input.as_ref() && self.field == other.field && self.exact_case == other.exact_case
+        self.input.as_ref() == other.input.as_ref()
+            && self.stored == other.stored
+            && self.field == other.field
+            && self.exact_case == other.exact_case
     }
 }
 
@@ -171,7 +184,8 @@ impl PhysicalExpr for ConvertExpr {
     }
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         let array = self.input.evaluate(batch)?.into_array(batch.num_rows())?;
-        Ok(ColumnarValue::Array(convert(&array, self.field.data_type(), self.exact_case)?))
+        let converted = convert(&array, &self.stored, self.exact_case)?;
+        Ok(ColumnarValue::Array(with_names(&converted, self.field.data_type())?))
     }
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
         vec![&self.input]
@@ -180,7 +194,8 @@ impl PhysicalExpr for ConvertExpr {
         let Some(input) = children.pop() else {
             return exec_err!("a conversion has one input");
         };
-        Ok(Arc::new(Self { input, field: Arc::clone(&self.field), exact_case: self.exact_case }))
+        let (stored, field) = (self.stored.clone(), Arc::clone(&self.field));
+        Ok(Arc::new(Self { input, stored, field, exact_case: self.exact_case }))
     }
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.input.fmt_sql(f)

@@ -13,7 +13,7 @@ mod write;
 
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::config::TableParquetOptions;
@@ -105,8 +105,8 @@ impl Format for Parquet {
         Ok(Arc::new(selective::SelectiveSource::new(source)))
     }
 
-    fn expr_adapter(&self, place: &str) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
-        Some(Arc::new(adapter::SparkAdapterFactory::new(place, self.exact_case)))
+    fn expr_adapter(&self, place: &str, stored: Option<SchemaRef>) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
+        Some(Arc::new(adapter::SparkAdapterFactory::new(place, stored, self.exact_case)))
     }
 
     /// Row counts and column ranges from the footers, which stay in the session's cache for the read that follows.
@@ -197,7 +197,7 @@ fn with_partition_values(mut statistics: Statistics, schema: &Schema, values: &[
 }
 
 /// Reads footers, in the order of the files.
-async fn footers(
+pub(crate) async fn footers(
     file_system: &Arc<dyn FileSystem>,
     files: &[&FileStatus],
 ) -> Result<Vec<(firesteel_storage::Location, Arc<::parquet::file::metadata::ParquetMetaData>)>> {

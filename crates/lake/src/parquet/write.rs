@@ -10,7 +10,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::WriterProperties;
 
 use super::schema::SPARK_SCHEMA_KEY;
@@ -122,6 +122,7 @@ impl WriterFactory for ParquetFactory {
             sink,
             schema: Arc::clone(&self.schema),
             block_bytes: self.block_bytes,
+            footer: None,
         }))
     }
 }
@@ -136,6 +137,8 @@ struct ParquetEncoder {
     sink: SharedBuffer,
     schema: SchemaRef,
     block_bytes: u64,
+    /// Once finished.
+    footer: Option<ParquetMetaData>,
 }
 
 impl Encoder for ParquetEncoder {
@@ -156,9 +159,13 @@ impl Encoder for ParquetEncoder {
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
         if let Some(writer) = self.writer.take() {
-            writer.close().map_err(failed)?;
+            self.footer = Some(writer.close().map_err(failed)?);
         }
         self.sink.drain(out);
         Ok(())
+    }
+
+    fn footer(&self) -> Option<&ParquetMetaData> {
+        self.footer.as_ref()
     }
 }

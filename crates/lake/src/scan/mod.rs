@@ -12,6 +12,7 @@ use datafusion::common::ScalarValue;
 use firesteel_plan::{Result, SparkError, StructField, StructType};
 use firesteel_storage::{FileStatus, FileSystem, Location};
 
+use crate::delta::DeltaFiles;
 use crate::files::{PartitionLayout, discover, find_field, list};
 use crate::format::{self, Format, InferInput};
 use crate::request::{Bucketing, ScanRequest};
@@ -35,6 +36,8 @@ struct Inner {
     file_system: Arc<dyn FileSystem>,
     bucketing: Option<Bucketing>,
     request: ScanRequest,
+    /// A table whose log lists and describes the files.
+    delta: Option<DeltaFiles>,
 }
 
 /// A file to read and the partition it belongs to.
@@ -45,6 +48,36 @@ pub struct ScanFile {
 }
 
 impl Scan {
+    /// Files that are known already. `schema` has the partition columns of `partitions` in their places.
+    pub(crate) fn of_files(
+        request: ScanRequest,
+        schema: StructType,
+        partitions: StructType,
+        roots: Vec<FileStatus>,
+        files: Vec<ScanFile>,
+        delta: DeltaFiles,
+    ) -> Result<Self> {
+        let place = roots.first().map_or_else(|| Location::parse("/"), |root| Ok(root.location.clone()))?;
+        let inner = Inner {
+            format_name: request.format.clone(),
+            format: format::make(&request.format, &request.options, &request.conf)?,
+            schema,
+            partition_schema: partitions,
+            roots,
+            files,
+            file_system: request.storage.file_system(&place)?,
+            bucketing: None,
+            request,
+            delta: Some(delta),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What the log says, where the files are those of a Delta table.
+    pub fn delta(&self) -> Option<&DeltaFiles> {
+        self.inner.delta.as_ref()
+    }
+
     /// The short name of the format.
     pub fn format(&self) -> &str {
         &self.inner.format_name
@@ -61,6 +94,9 @@ impl Scan {
     }
     pub fn files(&self) -> &[ScanFile] {
         &self.inner.files
+    }
+    pub(crate) fn file_system(&self) -> &Arc<dyn FileSystem> {
+        &self.inner.file_system
     }
     /// The directories or files that the paths named.
     pub fn roots(&self) -> impl Iterator<Item = &Location> {
@@ -119,6 +155,7 @@ pub async fn scan(mut request: ScanRequest) -> Result<Scan> {
         file_system: listing.files,
         bucketing: request.bucketing.clone(),
         request,
+        delta: None,
     };
     Ok(Scan { inner: Arc::new(inner) })
 }

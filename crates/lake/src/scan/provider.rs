@@ -8,6 +8,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -16,11 +17,16 @@ use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use firesteel_functions::external;
 use firesteel_functions::types::{to_arrow_field, to_arrow_fields};
 use firesteel_plan::{StructField, StructType};
+use futures::StreamExt;
 use object_store::ObjectMeta;
 
 use super::split::Split;
 use super::{Inner, Scan, ScanFile, metadata, prune, split};
+use crate::delta::DeltaFiles;
 use crate::files::find_field;
+
+/// How many deletion vectors are read at once.
+const DELETIONS_CONCURRENCY: usize = 16;
 
 /// The table of one read.
 #[derive(Debug)]
@@ -133,11 +139,14 @@ impl TableProvider for FileTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let inner = self.inner();
-        let kept = prune::prune(&inner.files, &inner.partition_schema, filters, session)?;
+        let kept = self.kept(filters, session)?;
         let mut files = inner.files.iter().map(partitioned_file).collect::<Result<Vec<_>>>()?;
         let url = ObjectStoreUrl::parse(inner.file_system.store_url())?;
         session.runtime_env().register_object_store(url.as_ref(), inner.file_system.object_store());
-        let prepared = inner.format.prepare(&inner.file_system, &mut files, &kept, &self.table_schema, session).await?;
+        let prepared = match &inner.delta {
+            Some(delta) => self.prepared_by_log(delta, &mut files, &kept).await?,
+            None => inner.format.prepare(&inner.file_system, &mut files, &kept, &self.table_schema, session).await?,
+        };
         let parallelism = session.config().target_partitions();
         let groups = self.file_groups(&files, &prepared.kept, parallelism)?;
         let source = inner.format.source(&self.file_schema, self.table_schema.clone(), &inner.file_system, session);
@@ -156,7 +165,7 @@ impl TableProvider for FileTable {
             .with_statistics(prepared.statistics)
             .with_projection_indices(Some(indices))?
             .with_limit(limit)
-            .with_expr_adapter(inner.format.expr_adapter(&self.scan_places()))
+            .with_expr_adapter(inner.format.expr_adapter(&self.scan_places(), self.stored_schema()))
             // Rows come in the order of the files, partition by partition, as in Spark.
             .with_preserve_order(true)
             .with_output_partitioning(Some(Partitioning::UnknownPartitioning(count)))
@@ -166,6 +175,48 @@ impl TableProvider for FileTable {
 }
 
 impl FileTable {
+    /// The files that may have rows for the filters.
+    pub fn kept(&self, filters: &[Expr], session: &dyn Session) -> Result<Vec<usize>> {
+        let inner = self.inner();
+        let kept = prune::prune(&inner.files, &inner.partition_schema, filters, session)?;
+        match &inner.delta {
+            Some(delta) => delta.skipping.prune(kept, filters, self.table_schema.file_schema(), session),
+            None => Ok(kept),
+        }
+    }
+
+    /// The log knows the rows of each file, and which of them are deleted: no footer is read before its file is.
+    async fn prepared_by_log(
+        &self,
+        delta: &DeltaFiles,
+        files: &mut [PartitionedFile],
+        kept: &[usize],
+    ) -> Result<Prepared> {
+        let mut prepared = Prepared::by_size(files, kept, &self.table_schema);
+        if let Some(rows) = delta.skipping.total_rows(kept) {
+            let deleted: u64 = kept.iter().map(|file| delta.deletions.count(*file)).sum();
+            let rows = rows.saturating_sub(usize::try_from(deleted).unwrap_or(usize::MAX));
+            prepared.statistics.num_rows = Precision::Exact(rows);
+        }
+        let reads: Vec<_> = kept.iter().map(|file| async { (*file, delta.deletions.selection(*file).await) }).collect();
+        let mut selections = futures::stream::iter(reads).buffered(DELETIONS_CONCURRENCY);
+        while let Some((file, selection)) = selections.next().await {
+            if let Some(selection) = selection.map_err(external)? {
+                files[file] = files[file].clone().with_extension(ParquetRowSelection::new(selection));
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// The columns of the files by the names that they have there, where these are not the table's.
+    fn stored_schema(&self) -> Option<SchemaRef> {
+        let stored = self.inner().delta.as_ref()?.stored.as_ref()?;
+        let all = self.inner().schema.fields.iter().zip(stored.fields.iter());
+        let find = |wanted: &StructField| all.clone().find(|(field, _)| field.name == wanted.name);
+        let fields = self.file_schema.fields.iter().filter_map(|field| Some(to_arrow_field(find(field)?.1)));
+        Some(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+    }
+
     /// The file where there is one, else the roots: what an error can name before it knows the file.
     fn scan_places(&self) -> String {
         match self.inner().files.as_slice() {

@@ -10,6 +10,8 @@ pub struct StagedFile {
     pub bytes: u64,
     /// The values of the partition columns.
     pub partition: Vec<(String, Option<String>)>,
+    /// What a table's log says of the file's columns, as JSON.
+    pub statistics: Option<String>,
 }
 
 /// The answer of one task; travels from the task to the commit.

@@ -271,7 +271,7 @@ fn summary(outputs: Vec<TaskOutput>) -> WriteSummary {
 }
 
 /// The columns that go into the files.
-fn data_schema(request: &WriteRequest) -> Result<StructType> {
+pub(super) fn data_schema(request: &WriteRequest) -> Result<StructType> {
     for column in &request.partition_by {
         let Some(field) = find_field(&request.schema, column, &request.conf) else {
             let schema = firesteel_plan::DataType::Struct(request.schema.clone()).simple_string();

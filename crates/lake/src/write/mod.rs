@@ -10,6 +10,8 @@
 mod bucket;
 mod buffer;
 mod commit;
+mod direct;
+mod guard;
 mod job;
 mod plan;
 mod task;
@@ -18,9 +20,13 @@ use std::fmt::Debug;
 
 use arrow::record_batch::RecordBatch;
 use firesteel_plan::Result;
+use parquet::file::metadata::ParquetMetaData;
 
 pub(crate) use buffer::SharedBuffer;
 pub use commit::{StagedFile, TaskOutput};
+pub(crate) use direct::{DirectJob, DirectRequest};
+pub use guard::RowCheck;
+pub(crate) use guard::RowGuard;
 pub use job::WriteJob;
 pub use plan::{ordered, write};
 
@@ -38,4 +44,8 @@ pub(crate) trait Encoder: Send {
     fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()>;
     /// The end of the file.
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<()>;
+    /// What a finished file says of its columns, where the format has it.
+    fn footer(&self) -> Option<&ParquetMetaData> {
+        None
+    }
 }

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
+use async_trait::async_trait;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
@@ -14,6 +15,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::commit::TaskOutput;
 use super::job::WriteJob;
 use crate::files::find_field;
 use crate::request::{WriteRequest, WriteSummary};
@@ -73,7 +75,7 @@ async fn write_or_abort(
 ) -> Result<Option<WriteSummary>> {
     let Some(job) = WriteJob::start(request).await? else { return Ok(None) };
     let job = Arc::new(job);
-    let result = run_tasks(&plan, &context, &job, unwanted).await;
+    let result = run_tasks(&plan, &context, &job, unwanted).await.map_err(|(error, _)| error);
     // Every task has ended, so this is the last reference.
     let Some(job) = Arc::into_inner(job) else {
         return Err(SparkError::internal("a write task outlived its job"));
@@ -88,12 +90,26 @@ async fn write_or_abort(
     }
 }
 
-async fn run_tasks(
+/// What writes the rows of one partition.
+#[async_trait]
+pub(crate) trait RunTask: Send + Sync + 'static {
+    async fn run_task(&self, partition: usize, attempt: usize, rows: SendableRecordBatchStream) -> Result<TaskOutput>;
+}
+
+#[async_trait]
+impl RunTask for WriteJob {
+    async fn run_task(&self, partition: usize, attempt: usize, rows: SendableRecordBatchStream) -> Result<TaskOutput> {
+        WriteJob::run_task(self, partition, attempt, rows).await
+    }
+}
+
+/// Runs a task for each partition of a plan, to the end of all of them. The first failure, with what other tasks wrote.
+pub(crate) async fn run_tasks(
     plan: &Arc<dyn ExecutionPlan>,
     context: &Arc<TaskContext>,
-    job: &Arc<WriteJob>,
+    job: &Arc<impl RunTask>,
     mut unwanted: BoxFuture<'static, ()>,
-) -> Result<Vec<super::TaskOutput>> {
+) -> Result<Vec<TaskOutput>, (SparkError, Vec<TaskOutput>)> {
     let mut tasks = JoinSet::new();
     let (stop, stopped) = watch::channel(false);
     for partition in 0..plan.output_partitioning().partition_count() {
@@ -123,9 +139,10 @@ async fn run_tasks(
         }
     }
     outputs.sort_by_key(|(partition, _)| *partition);
+    let outputs = outputs.into_iter().map(|(_, output)| output).collect();
     match failure {
-        Some(error) => Err(error),
-        None => Ok(outputs.into_iter().map(|(_, output)| output).collect()),
+        Some(error) => Err((error, outputs)),
+        None => Ok(outputs),
     }
 }
 

@@ -1,9 +1,10 @@
 //! One task: rows of one input partition → files in the staging directory.
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatchOptions;
 use datafusion::execution::SendableRecordBatchStream;
 use firesteel_functions::types::to_arrow_fields;
@@ -40,6 +41,8 @@ pub(super) struct TaskContext {
     bucketing: Option<(Bucketing, Vec<usize>)>,
     max_records: u64,
     time_zone: String,
+    /// For a table whose log describes its files: how many leaf columns, and the schema of the files.
+    described: Option<(usize, StructType)>,
 }
 
 impl TaskContext {
@@ -76,7 +79,22 @@ impl TaskContext {
             bucketing: bucketing.transpose()?,
             max_records: u64::try_from(max_records).ok().filter(|limit| *limit > 0).unwrap_or(u64::MAX),
             time_zone: request.options.get("timeZone").unwrap_or(request.conf.time_zone()).to_string(),
+            described: None,
         })
+    }
+
+    /// The same for a table with a log: statistics of `columns` leaf columns are gathered, and times in partition values
+    /// are those of UTC.
+    pub(super) fn described(self, columns: usize, data_schema: StructType) -> Self {
+        Self { described: Some((columns, data_schema)), time_zone: "UTC".into(), ..self }
+    }
+
+    /// A partition value as the log and the directory have it.
+    fn partition_text(&self, text: String, data_type: &firesteel_plan::DataType) -> String {
+        match (&self.described, data_type) {
+            (Some(_), firesteel_plan::DataType::Timestamp) => format!("{}Z", text.replacen(' ', "T", 1)),
+            _ => text,
+        }
     }
 
     /// `part-00000-<job>_00003.c000.snappy.parquet`
@@ -168,7 +186,11 @@ impl Task<'_> {
             .partition_columns
             .iter()
             .zip(&context.partition_types)
-            .map(|((_, p), data_type)| partition_texts(batch.column(*p), data_type, &context.time_zone))
+            .map(|((_, p), data_type)| {
+                let texts = partition_texts(batch.column(*p), data_type, &context.time_zone)?;
+                let text = |text: Option<String>| text.map(|text| context.partition_text(text, data_type));
+                Ok(texts.into_iter().map(text).collect())
+            })
             .collect::<Result<_>>()?;
         let buckets = match &context.bucketing {
             Some((spec, positions)) => {
@@ -226,6 +248,8 @@ impl Task<'_> {
             bytes: 0,
             path,
             partition: names.zip(key.partition.iter().cloned()).collect(),
+            described: self.context.described.clone(),
+            not_a_number: HashSet::new(),
         })
     }
 
@@ -253,10 +277,17 @@ struct OpenFile {
     bytes: u64,
     path: String,
     partition: Vec<(String, Option<String>)>,
+    described: Option<(usize, StructType)>,
+    /// Columns of floats that hold NaN.
+    not_a_number: HashSet<String>,
 }
 
 impl OpenFile {
     async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if self.described.is_some() {
+            let floats = batch.schema_ref().fields().iter().zip(batch.columns()).filter(|(_, column)| has_nan(column));
+            self.not_a_number.extend(floats.map(|(field, _)| field.name().clone()));
+        }
         self.encoder.write(batch, &mut self.buffer)?;
         self.rows += batch.num_rows() as u64;
         if self.buffer.len() >= FLUSH_BYTES { self.flush().await } else { Ok(()) }
@@ -273,7 +304,21 @@ impl OpenFile {
         self.encoder.finish(&mut self.buffer)?;
         self.flush().await?;
         self.sink.shutdown().await.map_err(|e| failed(&self.path, &e))?;
-        Ok(StagedFile { path: self.path, rows: self.rows, bytes: self.bytes, partition: self.partition })
+        let statistics = match (&self.described, self.encoder.footer()) {
+            (Some((columns, schema)), Some(footer)) => {
+                Some(crate::delta::statistics_of_file(footer, schema, *columns, &self.not_a_number))
+            }
+            _ => None,
+        };
+        Ok(StagedFile { path: self.path, rows: self.rows, bytes: self.bytes, partition: self.partition, statistics })
+    }
+}
+
+fn has_nan(column: &ArrayRef) -> bool {
+    match column.data_type() {
+        DataType::Float32 => column.as_primitive::<Float32Type>().iter().flatten().any(f32::is_nan),
+        DataType::Float64 => column.as_primitive::<Float64Type>().iter().flatten().any(f64::is_nan),
+        _ => false,
     }
 }
 

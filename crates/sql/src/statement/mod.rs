@@ -9,6 +9,7 @@ mod alter;
 mod clauses;
 mod column;
 mod create_table;
+mod delta;
 mod dml;
 mod function;
 mod maintenance;
@@ -83,6 +84,9 @@ impl Parser<'_> {
         }
         if self.at_dml() {
             return self.dml_statement(None, start);
+        }
+        if let Some(statement) = self.delta_statement()? {
+            return Ok(statement);
         }
         if !self.kind().is_keyword() {
             return Err(self.syntax_error());

@@ -156,6 +156,9 @@ impl Parser<'_> {
 
     /// After DESC or DESCRIBE.
     pub(super) fn describe(&mut self, start: usize) -> Result<SqlStatement> {
+        if let Some(statement) = self.delta_describe()? {
+            return Ok(statement);
+        }
         let describe = match self.kind() {
             Kind::FUNCTION if !self.ends_at(1) => self.describe_function()?,
             Kind::PROCEDURE if self.is_identifier_at(1, false) => {

@@ -1,0 +1,45 @@
+//! What of a table's features is supported for writing.
+use firesteel_plan::Result;
+
+use super::errors::unsupported_features;
+use super::table::DeltaTable;
+
+/// Metadata keys of columns.
+pub(super) const GENERATION_KEY: &str = "delta.generationExpression";
+
+/// Writer features whose rules every write here keeps. Those that need nothing of a writer while the table does not
+/// make use of them are checked by [`check_writable`] itself.
+const SUPPORTED: &[&str] = &[
+    "appendOnly",
+    "changeDataFeed",
+    "checkConstraints",
+    "deletionVectors",
+    "generatedColumns",
+    "invariants",
+    "timestampNtz",
+    "v2Checkpoint",
+    "variantType",
+    "variantType-preview",
+];
+
+/// Refuses a table that a writer of ours could break.
+pub(super) fn check_writable(table: &DeltaTable) -> Result<()> {
+    let metadata = table.metadata();
+    let is_mapped = metadata.configuration.get("delta.columnMapping.mode").is_some_and(|mode| mode != "none");
+    let has_identity = metadata.schema.fields.iter().any(|f| f.metadata.contains_key("delta.identity.start"));
+    let mut unsupported: Vec<String> = table
+        .protocol()
+        .writer_feature_names()
+        .into_iter()
+        .filter(|name| match name.as_str() {
+            "columnMapping" => is_mapped,
+            "identityColumns" => has_identity,
+            name => !SUPPORTED.contains(&name),
+        })
+        .collect();
+    unsupported.dedup();
+    match unsupported.is_empty() {
+        true => Ok(()),
+        false => Err(unsupported_features("WRITE", table.location(), &unsupported)),
+    }
+}
