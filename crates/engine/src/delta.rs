@@ -22,13 +22,27 @@ pub fn is_delta_table(table: &Table) -> bool {
 /// The columns as readers see them: what concerns writers alone is left out.
 pub fn read_schema(table: &DeltaTable) -> StructType {
     let is_kept = |key: &String| !key.starts_with("delta.") && key != "CURRENT_DEFAULT" && key != "EXISTS_DEFAULT";
+    // Files may hold NULL wherever they like, whatever the table says.
+    with_metadata(table.schema(), &is_kept).as_nullable()
+}
+
+/// A schema with the metadata that `is_kept`, at every level.
+fn with_metadata(schema: &StructType, is_kept: &dyn Fn(&String) -> bool) -> StructType {
+    fn below(data_type: &DataType, is_kept: &dyn Fn(&String) -> bool) -> DataType {
+        match data_type {
+            DataType::Struct(fields) => DataType::Struct(with_metadata(fields, is_kept)),
+            DataType::Array(element, nulls) => DataType::array(below(element, is_kept), *nulls),
+            DataType::Map(key, value, nulls) => DataType::map(below(key, is_kept), below(value, is_kept), *nulls),
+            other => other.clone(),
+        }
+    }
     let field = |field: &StructField| {
         let mut field = field.clone();
         field.metadata.retain(|key, _| is_kept(key));
+        field.data_type = below(&field.data_type, is_kept);
         field
     };
-    // Files may hold NULL wherever they like, whatever the table says.
-    StructType::new(table.schema().fields.iter().map(field).collect()).as_nullable()
+    StructType::new(schema.fields.iter().map(field).collect())
 }
 
 /// An option by name, whatever its case.

@@ -45,7 +45,8 @@ impl Deletions {
         let vector = |(index, add): (usize, &Add)| {
             let Some(found) = add.deletion_vector.clone() else { return Ok(None) };
             let descriptor = found.try_into().map_err(|e| broken(&location, &add.path, e))?;
-            let file_rows = rows(index).ok_or_else(|| broken(&location, &add.path, "its row count is not in the log"))?;
+            let file_rows =
+                rows(index).ok_or_else(|| broken(&location, &add.path, "its row count is not in the log"))?;
             Ok(Some(Vector { descriptor, file_rows }))
         };
         let vectors = files.iter().enumerate().map(vector).collect::<Result<Vec<_>>>()?;

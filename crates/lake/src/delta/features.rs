@@ -13,6 +13,7 @@ const SUPPORTED: &[&str] = &[
     "appendOnly",
     "changeDataFeed",
     "checkConstraints",
+    "columnMapping",
     "deletionVectors",
     "generatedColumns",
     "invariants",
@@ -25,14 +26,12 @@ const SUPPORTED: &[&str] = &[
 /// Refuses a table that a writer of ours could break.
 pub(super) fn check_writable(table: &DeltaTable) -> Result<()> {
     let metadata = table.metadata();
-    let is_mapped = metadata.configuration.get("delta.columnMapping.mode").is_some_and(|mode| mode != "none");
     let has_identity = metadata.schema.fields.iter().any(|f| f.metadata.contains_key("delta.identity.start"));
     let mut unsupported: Vec<String> = table
         .protocol()
         .writer_feature_names()
         .into_iter()
         .filter(|name| match name.as_str() {
-            "columnMapping" => is_mapped,
             "identityColumns" => has_identity,
             name => !SUPPORTED.contains(&name),
         })

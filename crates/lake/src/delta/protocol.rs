@@ -54,11 +54,23 @@ impl TableProtocol {
         if metadata.flag("delta.enableChangeDataFeed") {
             protocol.require("changeDataFeed");
         }
+        if metadata.is_mapped() {
+            protocol.require("columnMapping");
+            match &mut protocol.reader_features {
+                Some(features) => {
+                    features.insert("columnMapping".to_string());
+                }
+                None => protocol.min_reader_version = protocol.min_reader_version.max(2),
+            }
+        }
         if metadata.flag("delta.appendOnly") {
             protocol.require("appendOnly");
         }
         if metadata.schema.fields.iter().any(|f| f.metadata.contains_key(super::features::GENERATION_KEY)) {
             protocol.require("generatedColumns");
+        }
+        if metadata.flag("delta.enableDeletionVectors") {
+            protocol.require_named("deletionVectors", true);
         }
         if metadata.schema.fields.iter().any(|f| contains(&f.data_type, &|t| matches!(t, DataType::TimestampNtz))) {
             protocol.require_named("timestampNtz", true);

@@ -71,7 +71,7 @@ pub fn scan_with_constants(
         let mut values = partition_fields
             .iter()
             .map(|field| {
-                let text = partition_value(&add.partition_values, &metadata.stored_name(field));
+                let text = partition_value(&add.partition_values, &metadata.stored_name(&field.name));
                 cast_partition_value(&field.name, text, &field.data_type, &zone)
             })
             .collect::<Result<Vec<_>>>()?;
@@ -93,7 +93,7 @@ pub fn scan_with_constants(
     };
     let stored = metadata.stored_schema(&schema);
     let names = metadata.schema.fields.iter().filter(|_| stored.is_some());
-    let names = names.map(|field| (field.name.clone(), metadata.stored_name(field))).collect();
+    let names = names.map(|field| (field.name.clone(), metadata.stored_name(&field.name))).collect();
     let skipping = Skipping::new(files, names);
     let log_store = Arc::clone(table.log_store());
     let deletions = Deletions::new(log_store, table.location().clone(), files, |file| skipping.rows(file))?;

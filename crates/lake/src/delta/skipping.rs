@@ -124,8 +124,9 @@ impl PruningStatistics for Statistics<'_> {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        let count =
-            |file: &&Value| file.get("nullCount").and_then(|all| member(all, self.stored(&column.name))).and_then(Value::as_u64);
+        let count = |file: &&Value| {
+            file.get("nullCount").and_then(|all| member(all, self.stored(&column.name))).and_then(Value::as_u64)
+        };
         Some(Arc::new(self.files.iter().map(count).collect::<UInt64Array>()))
     }
 

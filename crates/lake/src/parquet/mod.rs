@@ -11,6 +11,8 @@ mod schema;
 mod selective;
 mod write;
 
+pub(crate) use write::FIELD_ID_KEY;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};

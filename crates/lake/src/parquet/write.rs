@@ -5,9 +5,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatchOptions;
 use firesteel_functions::types::to_arrow_fields;
-use firesteel_plan::{Result, SparkError, StructType};
-use parquet::arrow::ArrowWriter;
+use firesteel_plan::{DataType, Result, SparkError, StructField, StructType};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, PARQUET_FIELD_ID_META_KEY};
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
@@ -17,6 +17,9 @@ use super::schema::SPARK_SCHEMA_KEY;
 use crate::convert::convert;
 use crate::request::WriteRequest;
 use crate::write::{Encoder, SharedBuffer, WriterFactory};
+
+/// Column metadata: the number that a file gives to a column (`spark.sql.parquet.fieldId.write.enabled`).
+pub(crate) const FIELD_ID_KEY: &str = "parquet.field.id";
 
 const DEFAULT_BLOCK_BYTES: u64 = 128 << 20;
 
@@ -66,12 +69,46 @@ pub(super) fn factory(schema: &StructType, request: &WriteRequest) -> Result<Arc
         Some(name) if name.eq_ignore_ascii_case("TIMESTAMP_MILLIS") => TimeUnit::Millisecond,
         _ => TimeUnit::Microsecond,
     };
+    let mut fields = stored_fields(&to_arrow_fields(schema), times);
+    if request.conf.flag("spark.sql.parquet.fieldId.write.enabled", true)? {
+        fields = with_field_ids(&fields, schema);
+    }
     Ok(Arc::new(ParquetFactory {
         extension: format!("{suffix}.parquet"),
-        schema: Arc::new(Schema::new(stored_fields(&to_arrow_fields(schema), times))),
+        schema: Arc::new(Schema::new(fields)),
         properties,
         block_bytes,
     }))
+}
+
+/// The fields with the numbers that the columns' metadata has for them.
+fn with_field_ids(fields: &Fields, schema: &StructType) -> Fields {
+    let numbered = |(field, column): (&FieldRef, &StructField)| {
+        let data_type = with_ids_below(field.data_type(), &column.data_type);
+        let field = field.as_ref().clone().with_data_type(data_type);
+        match column.metadata.get(FIELD_ID_KEY) {
+            Some(id) => field.with_metadata([(PARQUET_FIELD_ID_META_KEY.to_string(), id.clone())].into()),
+            None => field,
+        }
+    };
+    fields.iter().zip(schema.fields.iter()).map(numbered).collect()
+}
+
+fn with_ids_below(stored: &ArrowType, data_type: &DataType) -> ArrowType {
+    let below = |field: &FieldRef, data_type: &DataType| {
+        Arc::new(field.as_ref().clone().with_data_type(with_ids_below(field.data_type(), data_type)))
+    };
+    match (stored, data_type) {
+        (ArrowType::Struct(fields), DataType::Struct(columns)) => ArrowType::Struct(with_field_ids(fields, columns)),
+        (ArrowType::List(element), DataType::Array(of, _)) => ArrowType::List(below(element, of)),
+        (ArrowType::Map(entries, sorted), DataType::Map(key, value, _)) => {
+            let ArrowType::Struct(pair) = entries.data_type() else { return stored.clone() };
+            let pair = pair.iter().zip([key, value]).map(|(field, of)| below(field, of)).collect();
+            let entries = entries.as_ref().clone().with_data_type(ArrowType::Struct(pair));
+            ArrowType::Map(Arc::new(entries), *sorted)
+        }
+        _ => stored.clone(),
+    }
 }
 
 /// The Arrow fields that Parquet's writer turns into Spark's Parquet types.

@@ -63,13 +63,18 @@ pub async fn alter(st: &Statement, found: &Found, action: AlterTable) -> Result<
         AlterTable::DropConstraint { name, if_exists, cascade: _ } => {
             drop_constraint(found, &mut metadata, &name, if_exists)?
         }
-        AlterTable::DropColumns { .. } => {
-            let advice = "Column mapping, which it needs, is not written here.";
-            return Err(SparkError::new("DELTA_UNSUPPORTED_DROP_COLUMN", [("advice", advice)]));
+        AlterTable::DropColumns { columns, if_exists } => {
+            super::columns::drop(&mut metadata, &columns, if_exists)?;
+            let names: Vec<String> = columns.iter().map(|name| name.join(".")).collect();
+            Operation::new("DROP COLUMNS").with("columns", serde_json::Value::from(names).to_string())
         }
-        AlterTable::RenameColumn { .. } => {
-            let advice = "Column mapping, which it needs, is not written here.";
-            return Err(SparkError::new("DELTA_UNSUPPORTED_RENAME_COLUMN", [("advice", advice)]));
+        AlterTable::RenameColumn { from, to } => {
+            super::columns::rename(&mut metadata, &from, &to)?;
+            let mut new = from.clone();
+            if let Some(last) = new.last_mut() {
+                last.clone_from(&to);
+            }
+            Operation::new("RENAME COLUMN").with("oldColumnPath", from.join(".")).with("newColumnPath", new.join("."))
         }
         AlterTable::ReplaceColumns(_) => return Err(unsupported_operation(&found.id(), "REPLACE COLUMNS")),
         AlterTable::ClusterBy(_) => return Err(SparkError::unsupported("clustering of Delta tables")),
@@ -83,6 +88,7 @@ pub async fn alter(st: &Statement, found: &Found, action: AlterTable) -> Result<
             return Err(unsupported_operation(&found.id(), "PARTITION"));
         }
     };
+    metadata.map_columns(Some(found.delta.metadata()))?;
     commit(st, found, metadata, operation).await.map(Some)
 }
 
@@ -248,11 +254,10 @@ async fn change_column(
     let index = find(metadata, &column)?;
     let name = definition.name.last().cloned().unwrap_or_default();
     if !metadata.schema.fields[index].name.eq_ignore_ascii_case(&name) {
-        let advice = "Column mapping, which it needs, is not written here.";
-        return Err(SparkError::new("DELTA_UNSUPPORTED_RENAME_COLUMN", [("advice", advice)]));
+        super::columns::rename(metadata, &column, &name)?;
     }
     let change = ColumnChange {
-        column,
+        column: vec![name],
         data_type: Some(definition.definition.data_type),
         nullable: None,
         comment: definition.definition.comment,

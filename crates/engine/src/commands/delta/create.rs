@@ -25,13 +25,16 @@ pub fn metadata_of(
     partitions: Vec<String>,
     configuration: BTreeMap<String, String>,
 ) -> Result<TableMetadata> {
-    let bad = |name: &str| name.chars().any(|c| " ,;{}()\n\t=".contains(c));
+    let mut metadata = TableMetadata::new(schema, vec![], configuration);
+    metadata.map_columns(None)?;
+    let schema = &metadata.schema;
+    let bad = |name: &str| !metadata.is_mapped() && name.chars().any(|c| " ,;{}()\n\t=".contains(c));
     let invalid: Vec<&str> = schema.fields.iter().map(|f| f.name.as_str()).filter(|name| bad(name)).collect();
     if !invalid.is_empty() {
         let parameters = [("invalidColumnNames", invalid.join(", "))];
         return Err(SparkError::new("DELTA_INVALID_CHARACTERS_IN_COLUMN_NAMES", parameters));
     }
-    refuse_defaults(&schema)?;
+    refuse_defaults(schema)?;
     let mut names = vec![];
     for partition in &partitions {
         let field = schema.fields.iter().find(|f| f.name.eq_ignore_ascii_case(partition));
@@ -49,8 +52,9 @@ pub fn metadata_of(
     if !names.is_empty() && names.len() == schema.fields.len() {
         return Err(SparkError::of("DELTA_CANNOT_USE_ALL_COLUMNS_FOR_PARTITION"));
     }
-    check_types(&schema)?;
-    Ok(TableMetadata::new(schema, names, configuration))
+    check_types(schema)?;
+    metadata.partition_columns = names;
+    Ok(metadata)
 }
 
 /// Defaults need a table feature that is not written here, nor by Delta unless it is asked for.

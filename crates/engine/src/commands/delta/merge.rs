@@ -86,7 +86,8 @@ async fn run(st: &Statement, found: &Found, alias: Option<&str>, merge: MergeInt
     let source_name = source_alias(&merge.source);
     let evolves =
         merge.with_schema_evolution || st.context.eval.flag("spark.databricks.delta.schema.autoMerge.enabled", false);
-    let metadata = if evolves { evolved(found, &source_schema, &clauses) } else { found.delta.metadata().clone() };
+    let mut metadata = if evolves { evolved(found, &source_schema, &clauses) } else { found.delta.metadata().clone() };
+    metadata.map_columns(Some(found.delta.metadata()))?;
     let source_column = |name: &String| {
         let parts = source_name.iter().cloned().chain([name.clone()]).collect();
         (name.clone(), Expr::parts(parts))

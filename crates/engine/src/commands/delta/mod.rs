@@ -24,6 +24,7 @@ use crate::names::{Resolved, quote_id};
 use crate::rows::{Cell, Rows};
 
 pub mod alter;
+mod columns;
 pub mod create;
 mod delete;
 mod describe;
@@ -279,13 +280,11 @@ pub fn configuration(properties: &BTreeMap<String, String>) -> Result<BTreeMap<S
 fn refuse_unkept(key: &str, value: &str) -> Result<()> {
     let is_on = value.eq_ignore_ascii_case("true");
     let refused = match key {
-        "delta.enableDeletionVectors"
-        | "delta.enableRowTracking"
+        "delta.enableRowTracking"
         | "delta.enableInCommitTimestamps"
         | "delta.enableTypeWidening"
         | "delta.enableIcebergCompatV1"
         | "delta.enableIcebergCompatV2" => is_on,
-        "delta.columnMapping.mode" => !value.eq_ignore_ascii_case("none"),
         key => key.starts_with("delta.feature."),
     };
     match refused {

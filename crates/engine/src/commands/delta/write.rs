@@ -219,6 +219,7 @@ pub async fn into_table(st: &Statement, found: &Found, save: DeltaSave) -> Resul
         }
         metadata.schema = merged_schema(&metadata, &save.rows, merge_schema)?;
     }
+    metadata.map_columns(Some(table.metadata()))?;
     let mut checks = vec![];
     if let Overwrite::Where(condition, text) = &overwrite
         && st.context.eval.flag("spark.databricks.delta.replaceWhere.constraintCheck.enabled", true)
@@ -260,7 +261,8 @@ pub async fn into_table(st: &Statement, found: &Found, save: DeltaSave) -> Resul
             operation = operation.with("isDynamicPartitionOverwrite", "true");
         }
         Overwrite::Partitions(values) => {
-            let wanted: HashMap<String, Option<String>> = values.into_iter().collect();
+            let stored = values.into_iter().map(|(column, value)| (metadata.stored_name(&column), value));
+            let wanted: HashMap<String, Option<String>> = stored.collect();
             let is_in =
                 |add: &&Add| wanted.iter().all(|(column, value)| add.partition_values.get(column) == Some(value));
             let gone: Vec<Add> = table.files()?.iter().filter(is_in).cloned().collect();
