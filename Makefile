@@ -8,7 +8,7 @@ BINARY := $(CARGO_TARGET_DIR)/debug/firesteel
 PYTEST := cd tests && FIRESTEEL_BINARY=$(BINARY) $(PYTHON) -m pytest
 PROTOC_PATH := $(CACHE)/bin
 
-.PHONY: help build run test lint unit end-to-end ratchet bench bench-functions conformance dist clean
+.PHONY: help build run test lint unit end-to-end ratchet bench bench-functions bench-delta conformance dist clean
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -39,6 +39,9 @@ bench: build java $(VENV)/.complete ## TPC-H beside Spark, Sail, DuckDB and Pola
 
 bench-functions: build java $(VENV)/.complete ## A query per family of functions beside DuckDB and Spark; writes bench/functions.md
 	$(PYTHON) bench/functions.py --binary $(BINARY)
+
+bench-delta: build java $(VENV)/.complete ## Delta tables beside delta-spark and PyPI's deltalake; writes bench/delta.md
+	$(PYTHON) bench/delta.py --binary $(BINARY)
 
 conformance: ## Write docs/conformance.md from tests/ratchet
 	python3 tests/conformance.py

@@ -7,7 +7,12 @@ import pytest
 from support import servers
 from support.outcome import difference, outcome_of
 
-PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
+# What makes a real Spark one with Delta tables.
+DELTA = {
+    "spark.jars.packages": "io.delta:delta-spark_4.2_2.13:4.4.0",
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
 
 ROWS = "INSERT INTO {t} VALUES (1, 'a'), (2, 'b'), (3, NULL), (NULL, 'd')"
 
@@ -36,7 +41,7 @@ CASES = {
         [
             "UPDATE {t} SET name = upper(name) WHERE id >= 2",
             "DELETE FROM {t} WHERE id IS NULL",
-            """MERGE INTO {t} t USING (VALUES (1, 'z'), (9, 'n')) AS s(id, name) ON t.id = s.id
+            """MERGE INTO {t} t USING (SELECT * FROM VALUES (1, 'z'), (9, 'n') AS v(id, name)) s ON t.id = s.id
                WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *""",
         ],
         ["SELECT * FROM {t} ORDER BY id"],
@@ -123,13 +128,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def delta_spark():
-    server = servers.start_spark(
-        {
-            "spark.jars.packages": PACKAGE,
-            "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-            "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        }
-    )
+    server = servers.start_spark(DELTA)
     session = servers.connect(server.remote)
     yield session
     session.stop()

@@ -2,14 +2,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use deltalake_core::DeltaTableError;
-use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError};
-use deltalake_core::kernel::{Action, Add, AddCDCFile, CommitInfo, EagerSnapshot, IsolationLevel, Remove};
-use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::kernel::transaction::TransactionError;
+use deltalake_core::kernel::{Action, Add, AddCDCFile, CommitInfo, IsolationLevel, Remove};
+use deltalake_core::logstore::CommitOrBytes;
 use firesteel_plan::{Result, SparkError};
 use firesteel_storage::{Location, Storage};
 use serde_json::Value;
 
+use super::checkpoint;
 use super::conflict::{self, ReadSet};
 use super::errors::{append_only, delta_error};
 use super::metadata::TableMetadata;
@@ -66,6 +66,12 @@ pub struct Transaction {
     pub reads: ReadSet,
     /// Only the layout of the rows changes (OPTIMIZE).
     pub keeps_rows: bool,
+}
+
+enum Attempt {
+    Done(u64),
+    /// Another writer has made the version.
+    TooLate,
 }
 
 /// A commit that is done.
@@ -173,38 +179,36 @@ impl Transaction {
             }
         }
         for _ in 0..ATTEMPTS {
-            match self.attempt(&operation).await {
-                Ok(version) => return Ok(Committed { version }),
-                Err(DeltaTableError::VersionAlreadyExists(_)) => {}
-                Err(DeltaTableError::Transaction { source: TransactionError::MaxCommitAttempts(_) }) => {}
-                Err(error) => return Err(delta_error(&self.location, error)),
+            if let Attempt::Done(version) = self.attempt(&operation).await? {
+                return Ok(Committed { version });
             }
             self.rebase().await?;
         }
         Err(SparkError::of("DELTA_CONCURRENT_WRITE"))
     }
 
-    async fn attempt(&self, operation: &Operation) -> std::result::Result<u64, DeltaTableError> {
+    /// One try, as the version after the one that was read.
+    async fn attempt(&self, operation: &Operation) -> Result<Attempt> {
         let store = match &self.table {
             Some(table) => Arc::clone(table.log_store()),
-            None => log_store(&self.location, &self.storage).map_err(|e| DeltaTableError::Generic(e.to_string()))?,
+            None => log_store(&self.location, &self.storage)?,
         };
-        let actions = self.actions(operation).map_err(|e| DeltaTableError::Generic(e.to_string()))?;
-        let snapshot: Option<&EagerSnapshot> = self.table.as_ref().map(DeltaTable::snapshot);
-        // No retries in the library: a conflict with a compaction is none to it, and rows would come back.
-        let builder: CommitBuilder = CommitProperties::default().with_max_retries(0).into();
-        let kind = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        let commit = builder
-            .with_actions(actions)
-            .build(snapshot.map(|s| s as &dyn TableReference), store, kind)
-            .into_prepared_commit_future()
-            .await?
-            .await?;
-        let version = commit.version;
-        // The log entry is written: what comes after (a checkpoint, removal of old entries) is for the next reader's
-        // good, and its failure takes nothing back.
-        let _ = commit.await;
-        Ok(version)
+        let actions = self.actions(operation)?;
+        let lines = actions.iter().map(serde_json::to_string).collect::<std::result::Result<Vec<_>, _>>();
+        let lines = lines.map_err(|e| SparkError::internal("an action of a Delta table").with_cause(e))?;
+        let entry = CommitOrBytes::LogBytes(lines.join("\n").into());
+        let version = self.table.as_ref().map_or(0, |table| table.version() + 1);
+        match store.write_commit_entry(version, entry, uuid::Uuid::new_v4()).await {
+            Ok(()) => {}
+            Err(TransactionError::VersionAlreadyExists(_)) => return Ok(Attempt::TooLate),
+            Err(error) => return Err(delta_error(&self.location, error.into())),
+        }
+        // The log entry is written: what follows is for the next reader's good, and its failure takes nothing back.
+        let metadata = self.metadata.as_ref().or_else(|| self.table.as_ref().map(DeltaTable::metadata));
+        if let Err(error) = checkpoint::after_commit(store, version, metadata).await {
+            tracing::warn!(location = %self.location, version, %error, "no checkpoint was written");
+        }
+        Ok(Attempt::Done(version))
     }
 
     /// Moves the transaction behind the versions that were committed meanwhile.

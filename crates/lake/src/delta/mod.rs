@@ -8,6 +8,7 @@
 //! ```
 //!
 //! Whatever fails before the log entry is written leaves the table as it was.
+mod checkpoint;
 mod commit;
 pub mod conflict;
 mod convert;
