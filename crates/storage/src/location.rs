@@ -36,6 +36,11 @@ impl Location {
         Ok(Self { scheme, authority: String::new(), path: normalize(&format!("{}/{path}", directory.display())) })
     }
 
+    /// Whether a text names a place whatever the server's directory is: `/tmp/x`, `s3a://bucket/x`.
+    pub fn is_absolute(text: &str) -> bool {
+        text.starts_with('/') || split_scheme(text).0.is_some()
+    }
+
     pub fn scheme(&self) -> &str {
         &self.scheme
     }

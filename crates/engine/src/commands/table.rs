@@ -113,6 +113,13 @@ fn columns_of(create: &CreateTable) -> Result<(StructType, Vec<String>)> {
 }
 
 pub async fn create(st: &Statement, create: CreateTable) -> Answer {
+    if let [format, path] = st.name(&create.name).await?.as_slice()
+        && firesteel_lake::delta::is_delta(format)
+        && firesteel_storage::Location::is_absolute(path)
+        && create.provider.as_deref().is_none_or(firesteel_lake::delta::is_delta)
+    {
+        return super::delta::create::at_path(st, path, create).await;
+    }
     let id = st.table_id(&create.name).await?;
     let existing = st.catalog().get_table(&id).await?;
     match (create.mode, &existing) {

@@ -124,17 +124,7 @@ pub async fn create(st: &Statement, create: CreateTable, mut table: Table, exist
     if delta.is_none() {
         refuse_other_files(st, &location, Some(quote_id(&table.id))).await?;
     }
-    let mut configuration = super::configuration(&table.properties)?;
-    for constraint in &create.constraints {
-        let ConstraintKind::Check(check) = &constraint.kind else {
-            return Err(SparkError::unsupported("constraints other than CHECK"));
-        };
-        let name = constraint.name.clone().unwrap_or_else(|| format!("chk_{}", configuration.len()));
-        configuration.insert(format!("delta.constraints.{}", name.to_lowercase()), check.text.clone());
-    }
-    if create.columns.iter().any(|c| c.identity.is_some()) {
-        return Err(SparkError::unsupported("identity columns"));
-    }
+    let configuration = configuration_of(&create)?;
     match &create.query {
         Some(query) => {
             let analyzed = st.analyze(query).await?;
@@ -148,6 +138,22 @@ pub async fn create(st: &Statement, create: CreateTable, mut table: Table, exist
     }
     register(st, table, existing.is_some(), create.mode == CreateMode::CreateIfNotExists).await?;
     Ok(Execution::empty())
+}
+
+/// Properties of the log: those of the statement, and its constraints.
+fn configuration_of(create: &CreateTable) -> Result<BTreeMap<String, String>> {
+    let mut configuration = super::configuration(&create.properties)?;
+    for constraint in &create.constraints {
+        let ConstraintKind::Check(check) = &constraint.kind else {
+            return Err(SparkError::unsupported("constraints other than CHECK"));
+        };
+        let name = constraint.name.clone().unwrap_or_else(|| format!("chk_{}", configuration.len()));
+        configuration.insert(format!("delta.constraints.{}", name.to_lowercase()), check.text.clone());
+    }
+    if create.columns.iter().any(|c| c.identity.is_some()) {
+        return Err(SparkError::unsupported("identity columns"));
+    }
+    Ok(configuration)
 }
 
 async fn register(st: &Statement, mut table: Table, exists: bool, if_not_exists: bool) -> Result<()> {
@@ -377,11 +383,18 @@ pub async fn at_path(st: &Statement, path: &str, create: CreateTable) -> Answer 
     }
     let schema = logged(&schema_of(&create.columns));
     let partitions: Vec<String> = create.partition_by.iter().map(partition_name).collect::<Result<_>>()?;
-    let configuration = super::configuration(&create.properties)?;
+    let configuration = configuration_of(&create)?;
     let id = firesteel_catalog::TableId::new("delta", path);
     let mut table = Table::new(id, TableKind::External, schema.clone());
     table.comment.clone_from(&create.comment);
-    empty(st, &mut table, &location, schema, partitions, configuration, delta, replaces).await?;
+    match &create.query {
+        Some(query) => {
+            table.partition_columns = partitions;
+            let analyzed = st.analyze(query).await?;
+            with_rows(st, &mut table, &location, analyzed, configuration, delta, replaces).await?;
+        }
+        None => empty(st, &mut table, &location, schema, partitions, configuration, delta, replaces).await?,
+    }
     st.session().cache.invalidate_relations();
     Ok(Execution::empty())
 }
