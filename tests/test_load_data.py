@@ -1,5 +1,8 @@
 """LOAD DATA into tables of Hive's formats, beside a real Spark that has Hive's catalog: same rows, files and errors."""
+import socket
+
 import pytest
+from pyspark.errors import PySparkException
 from support import servers
 from support.outcome import difference, outcome_of
 
@@ -82,3 +85,21 @@ def test_load_data(spark, hive_spark, tmp_path):
     for statement, expected, actual in zip(STATEMENTS, asked["expected"], asked["actual"]):
         assert difference(expected, actual, "ORDER BY" in statement) is None, statement
     assert asked["expected files"] == asked["actual files"]
+
+
+def test_failed_load_changes_nothing(spark, tmp_path):
+    """One of the files cannot be read: the old rows stay, and nothing of the load is left."""
+    source = tmp_path / "files"
+    source.mkdir()
+    (source / "a.txt").write_text("new\n")
+    with socket.socket(socket.AF_UNIX) as unreadable:
+        unreadable.bind(str(source / "b.txt"))
+        spark.sql(f"CREATE TABLE kept (a STRING) STORED AS TEXTFILE LOCATION '{tmp_path}/kept'")
+        spark.sql("INSERT INTO kept VALUES ('old')")
+        before = sorted((tmp_path / "kept").rglob("*"))
+        for mode in ("OVERWRITE INTO", "INTO"):
+            with pytest.raises(PySparkException):
+                spark.sql(f"LOAD DATA LOCAL INPATH '{source}' {mode} TABLE kept")
+            assert [row.a for row in spark.table("kept").collect()] == ["old"]
+            assert sorted((tmp_path / "kept").rglob("*")) == before
+    spark.sql("DROP TABLE kept")

@@ -44,16 +44,7 @@ pub async fn load_data(st: &Statement, load: LoadData) -> Answer {
     };
     let place = Place::new(st, &directory)?;
     place.files.create_directory(&place.directory).await?;
-    if load.overwrite {
-        place.clear(&found).await?;
-    }
-    for status in found {
-        let name = place.free_name(status.location.name()).await?;
-        match load.is_local {
-            true => place.copy(files.as_ref(), &status, &name).await?,
-            false => place.take(files.as_ref(), &status, &name).await?,
-        }
-    }
+    place.load(files.as_ref(), found, load.is_local, load.overwrite).await?;
     if let Some(partition) = partition {
         st.catalog().create_partitions(&table.id, vec![partition], true).await?;
     }
@@ -123,15 +114,81 @@ impl Place {
         Ok(Self { directory, files })
     }
 
-    /// Removes what was there, but for what is being loaded.
-    async fn clear(&self, loaded: &[FileStatus]) -> Result<()> {
-        for old in self.files.list(&self.directory).await? {
-            let is_loaded = loaded.iter().any(|status| status.location == old.location);
-            if !is_loaded && !firesteel_storage::is_hidden(old.location.name()) {
-                self.files.delete(&old.location).await?;
+    /// Puts files into the directory; it is as it was if that fails. Copies are made in a hidden directory first, so that
+    /// all that is left to do is to rename.
+    async fn load(
+        &self,
+        files: &dyn FileSystem,
+        found: Vec<FileStatus>,
+        is_local: bool,
+        overwrite: bool,
+    ) -> Result<()> {
+        let staging = self.directory.join(&format!(".load-{}", uuid::Uuid::new_v4()));
+        self.files.create_directory(&staging).await?;
+        let loaded = self.load_through(&staging, files, &found, is_local, overwrite).await;
+        let cleared = self.files.delete(&staging).await;
+        loaded.and(cleared)
+    }
+
+    async fn load_through(
+        &self,
+        staging: &Location,
+        files: &dyn FileSystem,
+        found: &[FileStatus],
+        is_local: bool,
+        overwrite: bool,
+    ) -> Result<()> {
+        let can_rename = !is_local && files.store_url() == self.files.store_url();
+        let mut ready = Vec::with_capacity(found.len());
+        for (number, status) in found.iter().enumerate() {
+            let from = if can_rename { status.location.clone() } else { staging.join(&format!("new-{number}")) };
+            if !can_rename {
+                self.copy(files, status, &from).await?;
+            }
+            ready.push((from, status.location.name()));
+        }
+        let old = if overwrite { self.old(found).await? } else { vec![] };
+        let mut renamed = vec![];
+        if let Err(error) = self.exchange(staging, &old, &ready, &mut renamed).await {
+            for (from, to) in renamed.iter().rev() {
+                self.files.rename(to, from).await?;
+            }
+            return Err(error);
+        }
+        if !is_local && !can_rename {
+            for status in found {
+                files.delete(&status.location).await?;
             }
         }
         Ok(())
+    }
+
+    /// Moves the old files away and the new ones in, and lists what it has moved.
+    async fn exchange(
+        &self,
+        staging: &Location,
+        old: &[Location],
+        ready: &[(Location, &str)],
+        renamed: &mut Vec<(Location, Location)>,
+    ) -> Result<()> {
+        for (number, from) in old.iter().enumerate() {
+            let to = staging.join(&format!("old-{number}"));
+            self.files.rename(from, &to).await?;
+            renamed.push((from.clone(), to));
+        }
+        for (from, name) in ready {
+            let to = self.free_name(name).await?;
+            self.files.rename(from, &to).await?;
+            renamed.push((from.clone(), to));
+        }
+        Ok(())
+    }
+
+    /// What is there, but for what is being loaded.
+    async fn old(&self, loaded: &[FileStatus]) -> Result<Vec<Location>> {
+        let all = self.files.list(&self.directory).await?.into_iter().map(|status| status.location);
+        let is_loaded = |place: &Location| loaded.iter().any(|status| status.location == *place);
+        Ok(all.filter(|place| !is_loaded(place) && !firesteel_storage::is_hidden(place.name())).collect())
     }
 
     /// `a.txt`, or `a_copy_1.txt` where that is taken, and so on.
@@ -144,14 +201,6 @@ impl Place {
             free = self.directory.join(&format!("{stem}_copy_{count}{extension}"));
         }
         Ok(free)
-    }
-
-    async fn take(&self, files: &dyn FileSystem, status: &FileStatus, to: &Location) -> Result<()> {
-        if files.store_url() == self.files.store_url() {
-            return files.rename(&status.location, to).await;
-        }
-        self.copy(files, status, to).await?;
-        files.delete(&status.location).await
     }
 
     /// Copies a file, or a directory with all it holds. (An object store's own copy may be a link.)

@@ -9,6 +9,7 @@ use datafusion::logical_expr::Accumulator;
 use firesteel_plan::Result;
 
 use super::call::AggregateBuilder;
+use super::entry;
 use super::udaf::{AggregateCall, AggregateKernel};
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
 use crate::signature::Accept;
@@ -68,21 +69,19 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
     builder.finish(name, KERNEL, data_type, true, vec![], vec![])
 }
 
-macro_rules! entry {
+macro_rules! bitwise {
     ($name:literal, $word:literal, $result:literal) => {
-        Function {
-            name: $name,
-            aliases: &[],
-            kind: FunctionKind::Aggregate,
-            group: "agg_funcs",
-            parameters: &[],
-            build: Build::Custom(build),
-            usage: concat!($name, "(expr) - The bitwise ", $word, " of the values of a group that are not NULL."),
-            examples: &[(concat!("SELECT ", $name, "(col) FROM VALUES (3), (5) AS tab(col)"), $result)],
-            since: "3.0.0",
-        }
+        entry!(
+            $name,
+            &[],
+            build,
+            concat!($name, "(expr) - The bitwise ", $word, " of the values of a group that are not NULL."),
+            concat!("SELECT ", $name, "(col) FROM VALUES (3), (5) AS tab(col)"),
+            $result,
+            "3.0.0"
+        )
     };
 }
 
 pub static FUNCTIONS: &[Function] =
-    &[entry!("bit_and", "AND", "1"), entry!("bit_or", "OR", "7"), entry!("bit_xor", "XOR", "6")];
+    &[bitwise!("bit_and", "AND", "1"), bitwise!("bit_or", "OR", "7"), bitwise!("bit_xor", "XOR", "6")];

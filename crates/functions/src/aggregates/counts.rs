@@ -12,6 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
 
 use super::call::AggregateBuilder;
+use super::grouped::states_of_rows;
 use super::udaf::AggregateKernel;
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
 use crate::scalar::from_datafusion;
@@ -139,10 +140,7 @@ impl GroupsAccumulator for CountGroups {
         Ok(())
     }
     fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> DfResult<Vec<ArrayRef>> {
-        let rows = values.first().map_or(0, |column| column.len());
-        let mut single = Self::default();
-        single.update_batch(values, &(0..rows).collect::<Vec<_>>(), opt_filter, rows)?;
-        single.state(EmitTo::All)
+        states_of_rows(Self::default(), values, opt_filter)
     }
     fn size(&self) -> usize {
         size_of::<Self>() + self.0.capacity() * size_of::<i64>()

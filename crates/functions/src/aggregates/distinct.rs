@@ -22,7 +22,7 @@ use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use indexmap::IndexSet;
 
-use super::grouped::{GroupedRows, listed_rows};
+use super::grouped::{GroupedRows, listed_rows, states_of_rows};
 use super::udaf::AggregateCall;
 use super::wrappers::normalise_floats;
 
@@ -185,10 +185,7 @@ impl GroupsAccumulator for DistinctGroups {
         self.push(UInt32Array::from(groups), &columns)
     }
     fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> DfResult<Vec<ArrayRef>> {
-        let rows = values.first().map_or(0, |column| column.len());
-        let mut single = Self::new(&self.call)?;
-        single.update_batch(values, &(0..rows).collect::<Vec<_>>(), opt_filter, rows)?;
-        single.state(EmitTo::All)
+        states_of_rows(Self::new(&self.call)?, values, opt_filter)
     }
     fn size(&self) -> usize {
         size_of::<Self>() + self.rows.size() + self.found.capacity() * size_of::<usize>()

@@ -213,6 +213,17 @@ impl GroupedRows {
     }
 }
 
+/// The states of rows, each of which is a group of its own. `single` has seen no row.
+pub(super) fn states_of_rows(
+    mut single: impl GroupsAccumulator,
+    values: &[ArrayRef],
+    filter: Option<&BooleanArray>,
+) -> DfResult<Vec<ArrayRef>> {
+    let rows = values.first().map_or(0, |column| column.len());
+    single.update_batch(values, &(0..rows).collect::<Vec<_>>(), filter, rows)?;
+    single.state(EmitTo::All)
+}
+
 /// The columns of the rows in lists, and the group of each row.
 pub(super) fn listed_rows(
     call: &AggregateCall,
@@ -258,12 +269,8 @@ impl GroupsAccumulator for Grouped {
         let keep = self.kept(&columns, None)?;
         self.rows.push(&columns, groups.into_iter(), keep.as_ref())
     }
-    /// Each row as a group of its own.
     fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> DfResult<Vec<ArrayRef>> {
-        let rows = values.first().map_or(0, |column| column.len());
-        let mut single = Self::new(&self.rows.call, self.skip_nulls, self.finish);
-        single.update_batch(values, &(0..rows).collect::<Vec<_>>(), opt_filter, rows)?;
-        single.state(EmitTo::All)
+        states_of_rows(Self::new(&self.rows.call, self.skip_nulls, self.finish), values, opt_filter)
     }
     fn size(&self) -> usize {
         size_of::<Self>() + self.rows.size()

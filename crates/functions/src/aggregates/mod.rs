@@ -36,7 +36,7 @@ pub mod wrappers;
 
 /// An entry of the table of functions, for those whose arguments have no names.
 macro_rules! entry {
-    ($name:literal, $aliases:expr, $build:expr, $usage:literal, $sql:literal, $result:literal, $since:literal) => {
+    ($name:literal, $aliases:expr, $build:expr, $usage:expr, $sql:expr, $result:literal, $since:literal) => {
         Function {
             name: $name,
             aliases: $aliases,

@@ -9,6 +9,7 @@ use datafusion::logical_expr::Accumulator;
 use firesteel_plan::{DataType, Result};
 
 use super::call::AggregateBuilder;
+use super::entry;
 use super::udaf::{AggregateCall, AggregateKernel};
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
 use crate::signature::Accept;
@@ -149,45 +150,43 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
     builder.finish(name, KERNEL, DataType::Double, true, vec![], vec![])
 }
 
-macro_rules! entry {
+macro_rules! moment {
     ($name:literal, $aliases:expr, $what:literal, $sql:literal, $result:literal) => {
-        Function {
-            name: $name,
-            aliases: $aliases,
-            kind: FunctionKind::Aggregate,
-            group: "agg_funcs",
-            parameters: &[],
-            build: Build::Custom(build),
-            usage: concat!($name, "(expr) - The ", $what, " of the values of a group."),
-            examples: &[($sql, $result)],
-            since: "1.6.0",
-        }
+        entry!(
+            $name,
+            $aliases,
+            build,
+            concat!($name, "(expr) - The ", $what, " of the values of a group."),
+            $sql,
+            $result,
+            "1.6.0"
+        )
     };
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    entry!(
+    moment!(
         "stddev",
         &["std", "stddev_samp"],
         "sample standard deviation",
         "SELECT stddev(col) FROM VALUES (1), (2), (3) AS tab(col)",
         "1.0"
     ),
-    entry!(
+    moment!(
         "stddev_pop",
         &[],
         "population standard deviation",
         "SELECT stddev_pop(col) FROM VALUES (1), (3) AS tab(col)",
         "1.0"
     ),
-    entry!(
+    moment!(
         "var_samp",
         &["variance"],
         "sample variance",
         "SELECT var_samp(col) FROM VALUES (1), (2), (3) AS tab(col)",
         "1.0"
     ),
-    entry!("var_pop", &[], "population variance", "SELECT var_pop(col) FROM VALUES (1), (3) AS tab(col)", "1.0"),
-    entry!("skewness", &[], "skewness", "SELECT skewness(col) FROM VALUES (1), (2), (3) AS tab(col)", "0.0"),
-    entry!("kurtosis", &[], "excess kurtosis", "SELECT kurtosis(col) FROM VALUES (1), (2), (3) AS tab(col)", "-1.5"),
+    moment!("var_pop", &[], "population variance", "SELECT var_pop(col) FROM VALUES (1), (3) AS tab(col)", "1.0"),
+    moment!("skewness", &[], "skewness", "SELECT skewness(col) FROM VALUES (1), (2), (3) AS tab(col)", "0.0"),
+    moment!("kurtosis", &[], "excess kurtosis", "SELECT kurtosis(col) FROM VALUES (1), (2), (3) AS tab(col)", "-1.5"),
 ];

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use firesteel_plan::{DataType, Result, SparkError};
 
 use super::call::AggregateBuilder;
+use super::entry;
 use super::single::{Peek, Single};
 use super::udaf::{AggregateCall, AggregateKernel};
 use crate::coerce;
@@ -454,49 +455,41 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
     builder.finish(if average { "avg" } else { "sum" }, KERNEL, result, true, options, vec![])
 }
 
-macro_rules! entry {
-    ($name:literal, $aliases:expr, $usage:literal, $examples:expr, $since:literal) => {
-        Function {
-            name: $name,
-            aliases: $aliases,
-            kind: FunctionKind::Aggregate,
-            group: "agg_funcs",
-            parameters: &[],
-            build: Build::Custom(build),
-            usage: $usage,
-            examples: $examples,
-            since: $since,
-        }
-    };
-}
-
 pub static FUNCTIONS: &[Function] = &[
     entry!(
         "sum",
         &[],
+        build,
         "sum(expr) - Adds up the values of a group that are not NULL.",
-        &[("SELECT sum(col) FROM VALUES (5), (10), (15) AS tab(col)", "30")],
+        "SELECT sum(col) FROM VALUES (5), (10), (15) AS tab(col)",
+        "30",
         "1.0.0"
     ),
     entry!(
         "try_sum",
         &[],
+        build,
         "try_sum(expr) - As sum, with NULL where the total does not fit.",
-        &[("SELECT try_sum(col) FROM VALUES (9223372036854775807L), (1L) AS tab(col)", "NULL")],
+        "SELECT try_sum(col) FROM VALUES (9223372036854775807L), (1L) AS tab(col)",
+        "NULL",
         "3.3.0"
     ),
     entry!(
         "avg",
         &["mean"],
+        build,
         "avg(expr) - The mean of the values of a group that are not NULL.",
-        &[("SELECT avg(col) FROM VALUES (1), (2), (3) AS tab(col)", "2.0")],
+        "SELECT avg(col) FROM VALUES (1), (2), (3) AS tab(col)",
+        "2.0",
         "1.0.0"
     ),
     entry!(
         "try_avg",
         &[],
+        build,
         "try_avg(expr) - As avg, with NULL where the total does not fit.",
-        &[("SELECT try_avg(col) FROM VALUES (1), (2), (3) AS tab(col)", "2.0")],
+        "SELECT try_avg(col) FROM VALUES (1), (2), (3) AS tab(col)",
+        "2.0",
         "3.3.0"
     ),
 ];
