@@ -148,7 +148,19 @@ pub fn warning(name: &str) -> Option<String> {
 
 /// Values of keys that name a secret are not shown.
 pub fn redact(name: &str, value: &str) -> String {
-    const SECRETS: &[&str] = &["secret", "password", "token", "access.key", "accesskey", "credential", "passphrase"];
+    const SECRETS: &[&str] = &[
+        "secret",
+        "password",
+        "token",
+        "access.key",
+        "accesskey",
+        "credential",
+        "passphrase",
+        ".account.key",
+        ".sas.",
+        "encryption.key",
+        "private.key",
+    ];
     let name = name.to_ascii_lowercase();
     let is_secret = SECRETS.iter().any(|word| name.contains(word));
     if is_secret { "*********(redacted)".into() } else { value.into() }
@@ -191,6 +203,7 @@ mod tests {
     #[test]
     fn secrets_are_hidden() {
         assert_eq!(redact("spark.hadoop.fs.s3a.secret.key", "x"), "*********(redacted)");
+        assert_eq!(redact("fs.azure.account.key.lake.dfs.core.windows.net", "x"), "*********(redacted)");
         assert_eq!(redact("spark.sql.ansi.enabled", "true"), "true");
     }
 }

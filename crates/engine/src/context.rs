@@ -205,13 +205,13 @@ impl StatementContext {
         Ok(ScanRequest {
             format,
             paths: vec![location],
+            storage: self.storage().with_options(&all),
             options: SourceOptions::new(all),
             user_schema: Some(table.schema.as_nullable()),
             partition_columns: Some(table.partition_columns.clone()),
             partitions,
             bucketing: bucketing(table),
             conf: self.lake_conf(),
-            storage: self.storage(),
         })
     }
 
@@ -302,7 +302,7 @@ impl AnalyzerContext for StatementContext {
             partitions: None,
             bucketing: None,
             conf: self.lake_conf(),
-            storage: self.storage(),
+            storage: self.storage().with_options(&request.options),
         };
         let scan = self.block_on(firesteel_lake::scan(request))?;
         Ok(TableSource::Provider {

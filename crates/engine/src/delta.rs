@@ -10,7 +10,7 @@ use firesteel_lake::delta::{Add, ChangeFeed, DeltaScan, DeltaTable, DeltaVersion
 use firesteel_lake::{Conf, Scan};
 use firesteel_plan::relation::{SetOpType, TimeTravel};
 use firesteel_plan::{DataType, Expr, Relation, RelationKind, Result, SparkError, StructField, StructType};
-use firesteel_storage::Location;
+use firesteel_storage::{Location, Storage};
 
 use crate::context::StatementContext;
 
@@ -61,18 +61,18 @@ impl StatementContext {
     }
 
     /// `path@v5`, `path@20240131235959999`: the path and the version in its name.
-    async fn delta_of_path(&self, path: &str) -> Result<(DeltaTable, bool)> {
+    async fn delta_of_path(&self, path: &str, storage: &Storage) -> Result<(DeltaTable, bool)> {
         let location = Location::parse(path)?;
-        if let Some(table) = DeltaTable::find(&location, &self.storage()).await? {
+        if let Some(table) = DeltaTable::find(&location, storage).await? {
             return Ok((table, false));
         }
         if let Some((place, version)) = path.rsplit_once('@')
             && let Some(version) = self.version_of_suffix(version)?
-            && let Some(table) = DeltaTable::find(&Location::parse(place)?, &self.storage()).await?
+            && let Some(table) = DeltaTable::find(&Location::parse(place)?, storage).await?
         {
             return Ok((table.at(&version).await?, true));
         }
-        let is_there = self.storage().file_system(&location)?.status(&location).await?.is_some();
+        let is_there = storage.file_system(&location)?.status(&location).await?.is_some();
         match is_there {
             true => Err(SparkError::new("DELTA_TABLE_NOT_FOUND", [("tableName", format!("`{location}`"))])),
             false => Err(SparkError::new("DELTA_PATH_DOES_NOT_EXIST", [("path", location.to_string())])),
@@ -156,7 +156,8 @@ impl StatementContext {
         if paths.len() > 1 {
             return Err(SparkError::unsupported("one read of several Delta tables"));
         }
-        let (table, is_fixed) = self.block_on(self.delta_of_path(path))?;
+        let storage = self.storage().with_options(options);
+        let (table, is_fixed) = self.block_on(self.delta_of_path(path, &storage))?;
         let travel = travel.cloned().map_or_else(|| self.travel_of_options(options), |travel| Ok(Some(travel)))?;
         if is_fixed && travel.is_some() {
             return Err(SparkError::of("DELTA_ONEOF_IN_TIMETRAVEL"));
@@ -173,7 +174,8 @@ impl StatementContext {
         qualifier: Vec<String>,
     ) -> Result<TableSource> {
         let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
-        let delta = self.block_on(self.delta_at(&location))?;
+        let storage = self.storage().with_options(table.options.iter().chain(options));
+        let delta = self.block_on(DeltaTable::open(&location, &storage, &DeltaVersion::Latest))?;
         let travel = travel.cloned().map_or_else(|| self.travel_of_options(options), |travel| Ok(Some(travel)))?;
         self.delta_read(delta, options, travel.as_ref(), qualifier)
     }

@@ -1,13 +1,7 @@
 //! Read failures, by Spark's conditions.
 use datafusion::common::DataFusionError;
 use firesteel_plan::SparkError;
-use firesteel_storage::Location;
-use object_store::path::Path;
-
-/// `file:///…` of an object.
-pub(crate) fn file_url(path: &Path) -> String {
-    Location::parse(&format!("/{path}")).map_or_else(|_| path.to_string(), |location| location.url())
-}
+use firesteel_storage::{Location, StoreFailure, describe, store_failure};
 
 /// Wraps what went wrong with a file as Spark's scan does; an error that says so already stays, and so does a
 /// request that is refused.
@@ -20,13 +14,20 @@ pub(crate) fn failed_read(place: &str, error: SparkError) -> SparkError {
 }
 
 /// A failure of the object store on a file.
-pub(crate) fn store(path: &Path, error: object_store::Error) -> SparkError {
-    let place = file_url(path);
-    let condition = match error {
-        object_store::Error::NotFound { .. } => "FAILED_READ_FILE.FILE_NOT_EXIST",
+pub(crate) fn store(place: &Location, error: &object_store::Error) -> SparkError {
+    let condition = match StoreFailure::of(error) {
+        StoreFailure::Missing => "FAILED_READ_FILE.FILE_NOT_EXIST",
         _ => "FAILED_READ_FILE.NO_HINT",
     };
-    SparkError::new(condition, [("path", place)]).with_cause(error)
+    SparkError::new(condition, [("path", place.url())]).with_cause(cause_text(error))
+}
+
+/// A cause in words. Of what a store answered only what holds no secrets.
+pub(crate) fn cause_text(error: &(dyn std::error::Error + 'static)) -> String {
+    match store_failure(error) {
+        Some(failure) if StoreFailure::of(failure) != StoreFailure::Missing => describe(failure),
+        _ => error.to_string(),
+    }
 }
 
 /// The `SparkError` inside a DataFusion error, else an internal error with its text.

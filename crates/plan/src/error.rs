@@ -26,8 +26,11 @@ struct Inner {
 /// What Java's own library throws inside Spark: a class and a message, but no condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JavaException {
+    AccessDenied,
     Arithmetic,
+    FileNotFound,
     IllegalArgument,
+    Io,
     MissingFormatArgument,
 }
 

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! `object_store` moves bytes; [`FileSystem`] adds what it does not have and Spark needs: directories that exist while
-//! empty, rename of a directory, and modification times of both. Local files are supported now; another scheme answers
-//! a clear error.
+//! empty, rename of a directory, and modification times of both. Local files, S3, Azure and Google Cloud Storage are
+//! supported (the module `remote` has the last three); another scheme answers a clear error.
 //!
 //! ```
 //! use firesteel_storage::Location;
@@ -21,42 +21,71 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod errors;
 mod file_system;
 pub mod glob;
 mod local;
 mod location;
+mod remote;
+mod settings;
+mod uploads;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use firesteel_plan::{Result, SparkError};
 
+pub use errors::{StoreFailure, describe, store_error, store_failure};
 pub use file_system::{FileStatus, FileSystem, is_hidden};
 pub use local::LocalFiles;
 pub use location::Location;
+pub use uploads::{BegunUpload, PendingUpload, UploadWriter, Uploads};
 
 /// Makes file systems from locations. Settings (credentials, endpoints) belong to a session or a request.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Storage {
     settings: Arc<BTreeMap<String, String>>,
 }
 
+impl fmt::Debug for Storage {
+    /// Settings hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Storage")
+    }
+}
+
 /// Schemes that belong to stores which this version does not speak.
-const KNOWN_SCHEMES: &[&str] =
-    &["s3", "s3a", "s3n", "hdfs", "viewfs", "webhdfs", "abfs", "abfss", "wasb", "wasbs", "gs", "http", "https", "ftp"];
+const KNOWN_SCHEMES: &[&str] = &["hdfs", "viewfs", "webhdfs", "http", "https", "ftp"];
+
+/// How the options of a read or write begin that are settings of a store.
+const OPTION_PREFIXES: &[&str] = &["fs.", "google.cloud.", "spark.hadoop."];
 
 impl Storage {
     pub fn new(settings: BTreeMap<String, String>) -> Self {
         Self { settings: Arc::new(settings) }
     }
 
-    /// The settings that were given, `spark.hadoop.` prefix included.
-    pub fn settings(&self) -> &BTreeMap<String, String> {
-        &self.settings
+    /// The same with the settings among the options of one request, which stand above the session's.
+    pub fn with_options<'a>(self, options: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
+        let is_setting = |key: &str| OPTION_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+        let own: Vec<_> = options.into_iter().filter(|(key, _)| is_setting(key)).collect();
+        if own.is_empty() {
+            return self;
+        }
+        let mut settings = (*self.settings).clone();
+        for (key, value) in own {
+            let key = key.strip_prefix(settings::SPARK_PREFIX).unwrap_or(key);
+            settings.insert(key.to_string(), value.clone());
+        }
+        Self::new(settings)
     }
 
     /// The file system that holds `location`.
     pub fn file_system(&self, location: &Location) -> Result<Arc<dyn FileSystem>> {
+        if let Some(files) = remote::file_system(location, &self.settings)? {
+            return Ok(files);
+        }
         match location.scheme() {
             "file" => Ok(LocalFiles::shared()),
             scheme if KNOWN_SCHEMES.contains(&scheme) => {

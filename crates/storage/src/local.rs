@@ -15,11 +15,12 @@ use crate::location::Location;
 /// The machine's own files.
 #[derive(Debug)]
 pub struct LocalFiles {
+    root: Location,
     store: Arc<LocalFileSystem>,
 }
 
 static SHARED: LazyLock<Arc<LocalFiles>> =
-    LazyLock::new(|| Arc::new(LocalFiles { store: Arc::new(LocalFileSystem::new()) }));
+    LazyLock::new(|| Arc::new(LocalFiles { root: Location::local_root(), store: Arc::new(LocalFileSystem::new()) }));
 
 impl LocalFiles {
     /// The one instance: local files need no credentials.
@@ -102,6 +103,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 #[async_trait]
 impl FileSystem for LocalFiles {
+    fn root(&self) -> &Location {
+        &self.root
+    }
+
     fn object_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.store) as Arc<dyn ObjectStore>
     }

@@ -41,6 +41,11 @@ impl Location {
         text.starts_with('/') || split_scheme(text).0.is_some()
     }
 
+    /// `file:/`
+    pub fn local_root() -> Self {
+        Self { scheme: "file".into(), authority: String::new(), path: "/".into() }
+    }
+
     pub fn scheme(&self) -> &str {
         &self.scheme
     }

@@ -60,6 +60,13 @@ static INVALID_PLAN: Class = Class(
     "org.apache.spark.sql.connect.common.InvalidPlanInput",
     &["java.lang.RuntimeException", "java.lang.Exception"],
 );
+static JAVA_ACCESS_DENIED: Class = Class(
+    "java.nio.file.AccessDeniedException",
+    &["java.nio.file.FileSystemException", "java.io.IOException", "java.lang.Exception"],
+);
+static JAVA_FILE_NOT_FOUND: Class =
+    Class("java.io.FileNotFoundException", &["java.io.IOException", "java.lang.Exception"]);
+static JAVA_IO: Class = Class("java.io.IOException", &["java.lang.Exception"]);
 static JAVA_ARITHMETIC: Class = Class("java.lang.ArithmeticException", RUNTIME);
 static JAVA_MISSING_FORMAT_ARGUMENT: Class = Class(
     "java.util.MissingFormatArgumentException",
@@ -146,6 +153,9 @@ pub(super) fn hierarchy(error: &SparkError) -> Vec<&'static str> {
 
 fn class_of(error: &SparkError) -> &'static Class {
     match error.java_exception() {
+        Some(JavaException::AccessDenied) => return &JAVA_ACCESS_DENIED,
+        Some(JavaException::FileNotFound) => return &JAVA_FILE_NOT_FOUND,
+        Some(JavaException::Io) => return &JAVA_IO,
         Some(JavaException::Arithmetic) => return &JAVA_ARITHMETIC,
         Some(JavaException::IllegalArgument) => return &JAVA_ILLEGAL_ARGUMENT,
         Some(JavaException::MissingFormatArgument) => return &JAVA_MISSING_FORMAT_ARGUMENT,

@@ -137,7 +137,7 @@ fn request_of_path(
         static_partitions: vec![],
         moved_partitions: vec![],
         conf: Conf::new((*st.context.eval.conf).clone()),
-        storage: st.context.storage(),
+        storage: st.context.storage().with_options(options),
     }
 }
 

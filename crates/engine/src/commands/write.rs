@@ -104,7 +104,7 @@ async fn save(st: &Statement, write: &Write, path: Option<String>) -> Result<Obs
         static_partitions: vec![],
         moved_partitions: vec![],
         conf: Conf::new((*st.context.eval.conf).clone()),
-        storage: st.context.storage(),
+        storage: st.context.storage().with_options(&write.options),
     };
     let (_, observed) = write_files(st, &analyzed, request).await?;
     st.session().cache.invalidate_relations();
@@ -282,7 +282,7 @@ pub async fn create_with_rows(
         static_partitions: vec![],
         moved_partitions: vec![],
         conf: Conf::new((*st.context.eval.conf).clone()),
-        storage: st.context.storage(),
+        storage: st.context.storage().with_options(&table.options),
     };
     let location = request.path.clone();
     // An empty directory that is there already is no obstacle; one with files is, unless the table is replaced.
@@ -516,11 +516,11 @@ pub async fn write_stored(
         schema: stored.schema.clone(),
         partition_by: table.partition_columns.clone(),
         bucketing: bucketing(table),
+        storage: st.context.storage().with_options(&all_options),
         options: SourceOptions::new(all_options),
         static_partitions: if overwrite { leading(table, &static_partitions) } else { vec![] },
         moved_partitions: moved_partitions(st, table).await?,
         conf: Conf::new((*st.context.eval.conf).clone()),
-        storage: st.context.storage(),
     };
     let (summary, observed) = write_files(st, &stored, request).await?;
     if table.tracks_partitions {

@@ -81,11 +81,11 @@ impl Format for Avro {
         &self,
         _schema: &StructType,
         table_schema: TableSchema,
-        _file_system: &Arc<dyn FileSystem>,
+        file_system: &Arc<dyn FileSystem>,
         _session: &dyn Session,
     ) -> Result<Arc<dyn FileSource>> {
         let reader = read::AvroReader { reader_schema: self.reader_schema.clone(), exact_case: self.exact_case };
-        Ok(Arc::new(RecordSource::new(Arc::new(reader), table_schema, self.tolerance)))
+        Ok(Arc::new(RecordSource::new(Arc::new(reader), table_schema, self.tolerance, file_system.root())))
     }
 
     fn writer(&self, schema: &StructType, request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {

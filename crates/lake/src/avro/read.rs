@@ -34,7 +34,7 @@ pub(super) async fn schema(
 ) -> Result<SchemaRef> {
     let path = file.location.object_path()?;
     let read = input.file_system.object_store().get_range(&path, 0..file.size).await;
-    let bytes = read.map_err(|e| errors::store(&path, e))?;
+    let bytes = read.map_err(|e| errors::store(&file.location, &e))?;
     let reader = open(bytes, reader_schema, 1).map_err(|e| {
         SparkError::new("FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER", [("path", file.location.to_string())]).with_cause(e)
     })?;
@@ -56,7 +56,8 @@ impl RecordReader for AvroReader {
         let (reader_schema, exact_case) = (self.reader_schema.clone(), self.exact_case);
         async_stream::try_stream! {
             let path = &part.meta.location;
-            let bytes = part.store.get_range(path, 0..part.meta.size).await.map_err(|e| errors::store(path, e))?;
+            let bytes = part.store.get_range(path, 0..part.meta.size).await;
+            let bytes = bytes.map_err(|e| errors::store(&part.place(), &e))?;
             for batch in open(bytes, reader_schema.as_ref(), part.batch_size)? {
                 yield fit(&batch.map_err(failed)?, &part.schema, exact_case)?;
             }

@@ -2,7 +2,7 @@
 use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::transaction::TransactionError;
 use firesteel_plan::SparkError;
-use firesteel_storage::Location;
+use firesteel_storage::{Location, StoreFailure, store_error, store_failure};
 
 /// The place is no Delta table.
 pub fn missing_table(location: &Location) -> SparkError {
@@ -11,6 +11,11 @@ pub fn missing_table(location: &Location) -> SparkError {
 
 /// An error of the library on the table at `location`.
 pub fn delta_error(location: &Location, error: DeltaTableError) -> SparkError {
+    if let Some(failure) = store_failure(&error)
+        && !matches!(StoreFailure::of(failure), StoreFailure::Missing | StoreFailure::Other)
+    {
+        return store_error("use the Delta log of", location, failure);
+    }
     match error {
         DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_) => missing_table(location),
         DeltaTableError::Transaction { source: TransactionError::UnsupportedTableFeatures(features) } => {

@@ -1,11 +1,12 @@
 //! One version of a table.
 use std::sync::Arc;
 
+use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::{Add, EagerSnapshot};
-use deltalake_core::logstore::LogStoreRef;
-use deltalake_core::{DeltaTableBuilder, DeltaTableError};
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use firesteel_plan::{Result, SparkError, StructType};
 use firesteel_storage::{Location, Storage};
+use object_store::prefix::PrefixStore;
 use url::Url;
 
 use super::errors::{delta_error, missing_table};
@@ -49,8 +50,9 @@ pub(super) fn log_store(location: &Location, storage: &Storage) -> Result<LogSto
     let url = Url::parse(&format!("{}/", location.url()))
         .map_err(|e| SparkError::internal(format!("{location} is no usable place")).with_cause(e))?;
     let store = storage.file_system(location)?.object_store();
-    let builder = DeltaTableBuilder::from_url(url.clone()).map_err(|e| delta_error(location, e))?;
-    builder.with_storage_backend(store, url).build_storage().map_err(|e| delta_error(location, e))
+    let below = Arc::new(PrefixStore::new(Arc::clone(&store), location.object_path()?));
+    // Its commits are put if absent, which every store here can.
+    Ok(default_logstore(below, store, &url, &StorageConfig::default()))
 }
 
 impl DeltaTable {

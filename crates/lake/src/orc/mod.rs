@@ -77,11 +77,11 @@ impl Format for Orc {
         &self,
         _schema: &StructType,
         table_schema: TableSchema,
-        _file_system: &Arc<dyn FileSystem>,
+        file_system: &Arc<dyn FileSystem>,
         _session: &dyn Session,
     ) -> Result<Arc<dyn FileSource>> {
         let reader = read::OrcReader { exact_case: self.exact_case, time_zone: self.time_zone.as_str().into() };
-        Ok(Arc::new(RecordSource::new(Arc::new(reader), table_schema, self.tolerance)))
+        Ok(Arc::new(RecordSource::new(Arc::new(reader), table_schema, self.tolerance, file_system.root())))
     }
 
     fn writer(&self, schema: &StructType, request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {

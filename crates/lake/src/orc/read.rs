@@ -70,7 +70,7 @@ impl RecordReader for OrcReader {
         let (exact_case, time_zone) = (self.exact_case, Arc::clone(&self.time_zone));
         async_stream::try_stream! {
             // A file that has gone says so, rather than that its tail cannot be read.
-            part.store.head(&part.meta.location).await.map_err(|e| errors::store(&part.meta.location, e))?;
+            part.store.head(&part.meta.location).await.map_err(|e| errors::store(&part.place(), &e))?;
             let reader = StoreReader {
                 store: Arc::clone(&part.store),
                 path: part.meta.location.clone(),

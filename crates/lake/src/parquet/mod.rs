@@ -6,6 +6,7 @@
 //!  bytes ─▶ reader: errors name the file
 //! ```
 mod adapter;
+mod cache;
 mod reader;
 mod schema;
 mod selective;
@@ -38,6 +39,7 @@ use crate::request::WriteRequest;
 use crate::scan::Prepared;
 use crate::scan::source::Tolerance;
 use crate::write::WriterFactory;
+use cache::StoreCache;
 
 pub(crate) fn make(options: &SourceOptions, conf: &Conf) -> Result<Arc<dyn Format>> {
     Ok(Arc::new(Parquet {
@@ -99,11 +101,12 @@ impl Format for Parquet {
         global.coerce_int96 = Some("us".into());
         global.coerce_int96_tz = Some("UTC".into());
         let options = TableParquetOptions { global, ..TableParquetOptions::default() };
-        let cache = session.runtime_env().cache_manager.get_file_metadata_cache();
+        let cache = StoreCache::of(file_system.as_ref(), session);
         let cached = CachedParquetFileReaderFactory::new(file_system.object_store(), cache);
-        let source = ParquetSource::new(table_schema)
-            .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(reader::NamingReaderFactory::new(cached)));
+        let source =
+            ParquetSource::new(table_schema).with_table_parquet_options(options).with_parquet_file_reader_factory(
+                Arc::new(reader::NamingReaderFactory::new(cached, file_system.root().clone())),
+            );
         Ok(Arc::new(selective::SelectiveSource::new(source)))
     }
 
@@ -127,7 +130,7 @@ impl Format for Parquet {
             return Ok(Prepared::by_size(files, kept, table_schema));
         }
         let store = file_system.object_store();
-        let cache = session.runtime_env().cache_manager.get_file_metadata_cache();
+        let cache = StoreCache::of(file_system.as_ref(), session);
         let read = |index: usize| {
             let (store, cache) = (Arc::clone(&store), Arc::clone(&cache));
             let (meta, schema) = (files[index].object_meta.clone(), Arc::clone(table_schema.file_schema()));

@@ -9,7 +9,7 @@ use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFacto
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use firesteel_plan::{Result, SparkError};
-use firesteel_storage::{FileStatus, FileSystem, Location};
+use firesteel_storage::{FileStatus, FileSystem, Location, StoreFailure, store_failure};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::ObjectMeta;
@@ -17,6 +17,8 @@ use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
+
+use crate::errors::cause_text;
 
 /// Reads the footer of a file while its schema is inferred.
 pub(super) async fn footer(
@@ -33,7 +35,8 @@ pub(super) async fn footer(
     let store = file_system.object_store();
     let metadata = DFParquetMetadata::new(store.as_ref(), &meta).fetch_metadata().await;
     let metadata = metadata.map_err(|e| {
-        SparkError::new("FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER", [("path", file.location.to_string())]).with_cause(e)
+        SparkError::new("FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER", [("path", file.location.to_string())])
+            .with_cause(cause_text(&e))
     })?;
     Ok((file.location, metadata))
 }
@@ -42,11 +45,13 @@ pub(super) async fn footer(
 #[derive(Debug)]
 pub(super) struct NamingReaderFactory {
     inner: CachedParquetFileReaderFactory,
+    /// Of the store
+    root: Location,
 }
 
 impl NamingReaderFactory {
-    pub(super) fn new(inner: CachedParquetFileReaderFactory) -> Self {
-        Self { inner }
+    pub(super) fn new(inner: CachedParquetFileReaderFactory, root: Location) -> Self {
+        Self { inner, root }
     }
 }
 
@@ -58,7 +63,7 @@ impl ParquetFileReaderFactory for NamingReaderFactory {
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> datafusion::common::Result<Box<dyn AsyncFileReader + Send>> {
-        let place: Arc<str> = crate::errors::file_url(&file.object_meta.location).into();
+        let place: Arc<str> = self.root.of_object(&file.object_meta.location).url().into();
         let inner = self.inner.create_reader(partition_index, file, metadata_size_hint, metrics)?;
         Ok(Box::new(NamingReader { inner, place }))
     }
@@ -70,17 +75,9 @@ struct NamingReader {
 }
 
 fn name(error: ParquetError, place: &str) -> ParquetError {
-    let missing = {
-        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        let mut found = false;
-        while let Some(current) = source {
-            found |= matches!(current.downcast_ref(), Some(object_store::Error::NotFound { .. }));
-            source = current.source();
-        }
-        found
-    };
+    let missing = store_failure(&error).is_some_and(|failure| StoreFailure::of(failure) == StoreFailure::Missing);
     let condition = if missing { "FAILED_READ_FILE.FILE_NOT_EXIST" } else { "FAILED_READ_FILE.NO_HINT" };
-    ParquetError::External(Box::new(SparkError::new(condition, [("path", place)]).with_cause(error)))
+    ParquetError::External(Box::new(SparkError::new(condition, [("path", place)]).with_cause(cause_text(&error))))
 }
 
 impl AsyncFileReader for NamingReader {

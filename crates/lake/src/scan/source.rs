@@ -38,6 +38,8 @@ pub(crate) trait RecordReader: Send + Sync + fmt::Debug + 'static {
 /// What to read of a file.
 pub(crate) struct FilePart {
     pub store: Arc<dyn ObjectStore>,
+    /// The root of the store
+    pub root: Location,
     pub meta: ObjectMeta,
     /// Bytes `start..end` in which records must begin; the whole file otherwise.
     pub range: Option<(u64, u64)>,
@@ -46,6 +48,13 @@ pub(crate) struct FilePart {
     /// Their positions among all file columns.
     pub columns: Vec<usize>,
     pub batch_size: usize,
+}
+
+impl FilePart {
+    /// Where the file is.
+    pub fn place(&self) -> Location {
+        self.root.of_object(&self.meta.location)
+    }
 }
 
 /// What to do with files that cannot be read.
@@ -59,6 +68,7 @@ pub(crate) struct Tolerance {
 pub(crate) struct RecordSource {
     reader: Arc<dyn RecordReader>,
     tolerance: Tolerance,
+    root: Location,
     table_schema: TableSchema,
     projection: SplitProjection,
     batch_size: usize,
@@ -68,10 +78,24 @@ pub(crate) struct RecordSource {
 const DEFAULT_BATCH_ROWS: usize = 8192;
 
 impl RecordSource {
-    pub(crate) fn new(reader: Arc<dyn RecordReader>, table_schema: TableSchema, tolerance: Tolerance) -> Self {
+    /// `root`: of the file system that holds the files.
+    pub(crate) fn new(
+        reader: Arc<dyn RecordReader>,
+        table_schema: TableSchema,
+        tolerance: Tolerance,
+        root: &Location,
+    ) -> Self {
         let projection = SplitProjection::unprojected(&table_schema);
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { reader, tolerance, table_schema, projection, batch_size: DEFAULT_BATCH_ROWS, metrics }
+        Self {
+            reader,
+            tolerance,
+            root: root.clone(),
+            table_schema,
+            projection,
+            batch_size: DEFAULT_BATCH_ROWS,
+            metrics,
+        }
     }
 }
 
@@ -86,6 +110,7 @@ impl FileSource for RecordSource {
         let opener = RecordOpener {
             reader: Arc::clone(&self.reader),
             tolerance: self.tolerance,
+            root: self.root.clone(),
             store,
             schema: Arc::new(self.table_schema.file_schema().project(&columns)?),
             columns,
@@ -140,6 +165,7 @@ impl FileSource for RecordSource {
 struct RecordOpener {
     reader: Arc<dyn RecordReader>,
     tolerance: Tolerance,
+    root: Location,
     store: Arc<dyn ObjectStore>,
     schema: SchemaRef,
     columns: Vec<usize>,
@@ -148,9 +174,9 @@ struct RecordOpener {
 
 impl FileOpener for RecordOpener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let place = errors::file_url(&file.object_meta.location);
         let part = FilePart {
             store: Arc::clone(&self.store),
+            root: self.root.clone(),
             range: file
                 .range
                 .as_ref()
@@ -160,6 +186,7 @@ impl FileOpener for RecordOpener {
             columns: self.columns.clone(),
             batch_size: self.batch_size,
         };
+        let place = part.place().url();
         let stream = guard(self.reader.read(part), place, self.tolerance);
         Ok(async move { Ok(stream) }.boxed())
     }
@@ -188,9 +215,4 @@ fn guard(stream: BatchStream, place: String, tolerance: Tolerance) -> BoxStream<
 
 fn tolerates(error: &SparkError, tolerance: Tolerance) -> bool {
     if error.is("FAILED_READ_FILE.FILE_NOT_EXIST") { tolerance.ignore_missing } else { tolerance.ignore_corrupt }
-}
-
-/// The place of an object, for errors and columns that show it.
-pub(crate) fn location_of(meta: &ObjectMeta) -> Option<Location> {
-    Location::parse(&format!("/{}", meta.location)).ok()
 }

@@ -18,7 +18,7 @@ use crate::errors;
 use crate::format::{Format, InferInput};
 use crate::options::SourceOptions;
 use crate::request::WriteRequest;
-use crate::scan::source::{BatchStream, FilePart, RecordReader, RecordSource, Tolerance, location_of};
+use crate::scan::source::{BatchStream, FilePart, RecordReader, RecordSource, Tolerance};
 use crate::write::WriterFactory;
 
 /// Spark's own limit of one value.
@@ -76,10 +76,10 @@ impl Format for BinaryFile {
         &self,
         _schema: &StructType,
         table_schema: TableSchema,
-        _file_system: &Arc<dyn FileSystem>,
+        file_system: &Arc<dyn FileSystem>,
         _session: &dyn Session,
     ) -> Result<Arc<dyn FileSource>> {
-        Ok(Arc::new(RecordSource::new(Arc::new(self.clone()), table_schema, self.tolerance)))
+        Ok(Arc::new(RecordSource::new(Arc::new(self.clone()), table_schema, self.tolerance, file_system.root())))
     }
 
     fn writer(&self, _schema: &StructType, _request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {
@@ -99,7 +99,7 @@ impl RecordReader for BinaryFile {
 }
 
 async fn read_one(part: &FilePart, max_length: u64) -> Result<RecordBatch> {
-    let path = location_of(&part.meta).map_or_else(|| part.meta.location.to_string(), |location| location.to_string());
+    let path = part.place().to_string();
     let mut columns: Vec<ArrayRef> = vec![];
     for field in part.schema.fields() {
         columns.push(match field.name().as_str() {
@@ -118,7 +118,7 @@ async fn read_one(part: &FilePart, max_length: u64) -> Result<RecordBatch> {
                     return Err(SparkError::new("_LEGACY_ERROR_TEMP_2206", [("message", message)]));
                 }
                 let read = part.store.get_range(&part.meta.location, 0..part.meta.size).await;
-                let bytes = read.map_err(|e| errors::store(&part.meta.location, e))?;
+                let bytes = read.map_err(|e| errors::store(&part.place(), &e))?;
                 Arc::new(BinaryArray::from_vec(vec![bytes.as_ref()]))
             }
         });

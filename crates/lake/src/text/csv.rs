@@ -87,12 +87,12 @@ impl Format for Csv {
         &self,
         schema: &StructType,
         table_schema: TableSchema,
-        _file_system: &Arc<dyn FileSystem>,
+        file_system: &Arc<dyn FileSystem>,
         _session: &dyn Session,
     ) -> Result<Arc<dyn FileSource>> {
         let reader =
             CsvRecords { files: self.files.clone(), schema: schema.clone(), case_sensitive: self.case_sensitive };
-        Ok(Arc::new(RecordSource::new(Arc::new(reader), table_schema, self.tolerance)))
+        Ok(Arc::new(RecordSource::new(Arc::new(reader), table_schema, self.tolerance, file_system.root())))
     }
 
     fn writer(&self, schema: &StructType, request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {
@@ -133,7 +133,7 @@ impl RecordReader for CsvRecords {
             let tokenizer = Tokenizer::new(&files.csv);
             if files.csv.multi_line {
                 let mut text = files.charset.decode(
-                    ByteReader::new(Arc::clone(&part.store), part.meta.clone(), 0)?.read_all().await?,
+                    ByteReader::new(&part, 0)?.read_all().await?,
                 );
                 if text.starts_with('\u{feff}') {
                     text.drain(..'\u{feff}'.len_utf8());

@@ -83,7 +83,7 @@ impl State<'_> {
     async fn file(&mut self, input: &InferInput<'_>, file: &FileStatus) -> Result<bool> {
         let part = whole_file(input, file)?;
         if self.files.csv.multi_line {
-            let bytes = ByteReader::new(Arc::clone(&part.store), part.meta.clone(), 0)?.read_all().await?;
+            let bytes = ByteReader::new(&part, 0)?.read_all().await?;
             let text = self.files.charset.decode(bytes);
             let mut rest = text.trim_start_matches('\u{feff}');
             while !rest.is_empty() {
@@ -147,6 +147,7 @@ pub(super) fn whole_file(input: &InferInput<'_>, file: &FileStatus) -> Result<Fi
     };
     Ok(FilePart {
         store: input.file_system.object_store(),
+        root: input.file_system.root().clone(),
         meta,
         range: None,
         schema: Arc::new(Schema::empty()),

@@ -105,11 +105,11 @@ impl Format for Json {
         &self,
         schema: &StructType,
         table_schema: TableSchema,
-        _file_system: &Arc<dyn FileSystem>,
+        file_system: &Arc<dyn FileSystem>,
         _session: &dyn Session,
     ) -> Result<Arc<dyn FileSource>> {
         let reader = JsonRecords { files: self.files.clone(), schema: schema.clone() };
-        Ok(Arc::new(RecordSource::new(Arc::new(reader), table_schema, self.tolerance)))
+        Ok(Arc::new(RecordSource::new(Arc::new(reader), table_schema, self.tolerance, file_system.root())))
     }
 
     fn writer(&self, schema: &StructType, request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {
@@ -124,7 +124,7 @@ async fn infer_file(
     part: &FilePart,
 ) -> Result<()> {
     if files.multi_line {
-        let bytes = ByteReader::new(Arc::clone(&part.store), part.meta.clone(), 0)?.read_all().await?;
+        let bytes = ByteReader::new(&part, 0)?.read_all().await?;
         return if sample.takes() { inference.add(&files.charset.decode(bytes)) } else { Ok(()) };
     }
     let mut lines = LineReader::new(part, files.separator.clone(), files.charset)?;
@@ -154,7 +154,7 @@ impl RecordReader for JsonRecords {
         async_stream::try_stream! {
             let mut task = JsonTask::new(&files, &schema, &part)?;
             if files.multi_line {
-                let bytes = ByteReader::new(Arc::clone(&part.store), part.meta.clone(), 0)?.read_all().await?;
+                let bytes = ByteReader::new(&part, 0)?.read_all().await?;
                 task.record(&files.charset.decode(bytes))?;
             } else {
                 let mut lines = LineReader::new(&part, files.separator.clone(), files.charset)?;

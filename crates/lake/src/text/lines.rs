@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use firesteel_plan::Result;
+use firesteel_storage::Location;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::charset::Charset;
@@ -130,7 +131,7 @@ impl LineReader {
     pub(super) fn new(part: &FilePart, separator: Separator, charset: Charset) -> Result<Self> {
         let (start, end) = part.range.map_or((0, None), |(start, end)| (start, Some(end)));
         Ok(Self {
-            bytes: ByteReader::new(Arc::clone(&part.store), part.meta.clone(), start)?,
+            bytes: ByteReader::new(part, start)?,
             separator,
             charset,
             buffer: vec![],
@@ -212,15 +213,17 @@ impl LineReader {
 pub(super) struct ByteReader {
     store: Arc<dyn ObjectStore>,
     meta: ObjectMeta,
+    place: Location,
     offset: u64,
     decompressor: Option<Decompressor>,
 }
 
 impl ByteReader {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, meta: ObjectMeta, offset: u64) -> Result<Self> {
+    pub(super) fn new(part: &FilePart, offset: u64) -> Result<Self> {
+        let (store, meta, place) = (Arc::clone(&part.store), part.meta.clone(), part.place());
         let codec = Codec::of_file(meta.location.filename().unwrap_or_default());
         let decompressor = if codec == Codec::None { None } else { Some(codec.decompressor()?) };
-        Ok(Self { store, meta, offset, decompressor })
+        Ok(Self { store, meta, place, offset, decompressor })
     }
 
     /// Appends the next piece. False: the file has ended.
@@ -232,7 +235,7 @@ impl ByteReader {
                 .store
                 .get_range(&self.meta.location, self.offset..end)
                 .await
-                .map_err(|e| errors::store(&self.meta.location, e))?;
+                .map_err(|e| errors::store(&self.place, &e))?;
             self.offset = end;
             match &mut self.decompressor {
                 None => to.extend_from_slice(&piece),
@@ -278,6 +281,7 @@ mod tests {
                 let end = (start + step).min(text.len());
                 let part = FilePart {
                     store: Arc::clone(&store),
+                    root: Location::local_root(),
                     meta: meta.clone(),
                     range: Some((start as u64, end as u64)),
                     schema: Arc::new(Schema::empty()),

@@ -58,11 +58,11 @@ impl Format for Text {
         &self,
         schema: &StructType,
         table_schema: TableSchema,
-        _file_system: &Arc<dyn FileSystem>,
+        file_system: &Arc<dyn FileSystem>,
         _session: &dyn Session,
     ) -> Result<Arc<dyn FileSource>> {
         one_column(schema)?;
-        Ok(Arc::new(RecordSource::new(Arc::new(self.clone()), table_schema, self.tolerance)))
+        Ok(Arc::new(RecordSource::new(Arc::new(self.clone()), table_schema, self.tolerance, file_system.root())))
     }
 
     fn writer(&self, schema: &StructType, request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {
@@ -93,7 +93,7 @@ impl RecordReader for Text {
             let mut values = StringBuilder::new();
             let mut rows = 0usize;
             if text.whole {
-                let bytes = ByteReader::new(Arc::clone(&part.store), part.meta.clone(), 0)?.read_all().await?;
+                let bytes = ByteReader::new(&part, 0)?.read_all().await?;
                 values.append_value(text.charset.decode(bytes));
                 rows = 1;
             } else {

@@ -1,4 +1,5 @@
 //! What a task made, and moving it into place.
+use firesteel_storage::PendingUpload;
 use serde::{Deserialize, Serialize};
 
 /// A file that a task wrote in the staging directory.
@@ -12,12 +13,15 @@ pub struct StagedFile {
     pub partition: Vec<(String, Option<String>)>,
     /// What a table's log says of the file's columns, as JSON.
     pub statistics: Option<String>,
+    /// How the commit makes the file appear, where tasks do not write to a staging directory.
+    #[serde(default)]
+    pub upload: Option<PendingUpload>,
 }
 
 /// The answer of one task; travels from the task to the commit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskOutput {
-    /// The attempt's directory below the job's staging directory.
+    /// The attempt's directory below the job's staging directory; empty where there is none.
     pub directory: String,
     pub files: Vec<StagedFile>,
 }

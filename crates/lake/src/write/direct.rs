@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::commit::{StagedFile, TaskOutput};
 use super::guard::RowGuard;
 use super::plan::{RunTask, ordered, run_tasks};
+use super::sink::Destination;
 use super::task::{self, TaskContext};
 use crate::format;
 use crate::request::WriteRequest;
@@ -120,7 +121,9 @@ impl RunTask for DirectJob {
         let counts: Arc<Mutex<BTreeMap<i32, u64>>> = Arc::default();
         let rows = if self.has_actions { acted(rows, Arc::clone(&counts)) } else { rows };
         let rows = self.guard.applied(rows);
-        let files = task::run(&self.task, self.file_system.as_ref(), &self.root, partition, rows).await?;
+        let files =
+            task::run(&self.task, Destination::Directory(self.file_system.as_ref(), &self.root), partition, rows)
+                .await?;
         let mut all = self.actions.lock();
         for (action, count) in counts.lock().iter() {
             *all.entry(*action).or_default() += count;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use datafusion::execution::SendableRecordBatchStream;
 use firesteel_plan::command::SaveMode;
 use firesteel_plan::{Result, SparkError, StructType};
-use firesteel_storage::{FileSystem, Location, is_hidden};
+use firesteel_storage::{BegunUpload, FileSystem, Location, is_hidden, store_error};
 use object_store::ObjectStoreExt;
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::commit::{StagedFile, TaskOutput};
+use super::sink::Destination;
 use super::task::{self, TaskContext};
 use crate::files::{find_field, partition_path};
 use crate::format;
@@ -27,12 +29,14 @@ const WHOLE: &str = "whole";
 /// [`WriteJob::abort`] removes.
 #[derive(Debug)]
 pub struct WriteJob {
-    request: WriteRequest,
-    file_system: Arc<dyn FileSystem>,
-    target: Location,
+    pub(super) request: WriteRequest,
+    pub(super) file_system: Arc<dyn FileSystem>,
+    pub(super) target: Location,
     /// There was nothing at the target.
     is_new: bool,
     staging: Location,
+    /// Where files are sent to their final places and there is no staging directory: what was begun.
+    pub(super) begun: Option<Mutex<Vec<BegunUpload>>>,
     task: Arc<TaskContext>,
 }
 
@@ -63,9 +67,12 @@ impl WriteJob {
             // What is not there, or is a file, is staged beside its place.
             _ => nearest_directory(file_system.as_ref(), &target).await?.join(&format!("{TEMPORARY}-{id}")),
         };
-        file_system.create_directory(&staging).await?;
+        let begun = file_system.uploads().map(|_| Mutex::default());
+        if begun.is_none() {
+            file_system.create_directory(&staging).await?;
+        }
         let task = Arc::new(TaskContext::new(&request, data_schema, writer, id)?);
-        Ok(Some(Self { request, file_system, target, is_new, staging, task }))
+        Ok(Some(Self { request, file_system, target, is_new, staging, begun, task }))
     }
 
     /// Where the files will be.
@@ -80,9 +87,14 @@ impl WriteJob {
         attempt: usize,
         rows: SendableRecordBatchStream,
     ) -> Result<TaskOutput> {
+        if self.begun.is_some() {
+            let files = task::run(&self.task, Destination::Uploads(self), partition, rows).await?;
+            return Ok(TaskOutput { directory: String::new(), files });
+        }
         let directory = format!("task_{partition:06}_{attempt}");
         let place = self.staging.join(&directory);
-        let files = task::run(&self.task, self.file_system.as_ref(), &place, partition, rows).await?;
+        let destination = Destination::Directory(self.file_system.as_ref(), &place);
+        let files = task::run(&self.task, destination, partition, rows).await?;
         Ok(TaskOutput { directory, files })
     }
 
@@ -91,12 +103,15 @@ impl WriteJob {
     pub async fn commit(self, outputs: Vec<TaskOutput>) -> Result<WriteSummary> {
         let mut moves = vec![];
         let published = match self.is_new {
+            _ if self.begun.is_some() => self.publish_uploads(&outputs).await,
             true => self.publish_whole(&outputs).await,
             false => self.publish(&outputs, &mut moves).await,
         };
         match published {
             Ok(()) => {
-                self.remove_staging().await?;
+                if self.begun.is_none() {
+                    self.remove_staging().await?;
+                }
                 Ok(summary(outputs))
             }
             Err(error) => {
@@ -144,14 +159,19 @@ impl WriteJob {
         }
         for (output, file) in files_of(outputs) {
             let from = self.staging.join(&output.directory).join(&file.path);
-            let to = match file.path.rsplit_once('/') {
-                Some((directory, name)) => self.partition(directory)?.join(name),
-                None => self.target.join(&file.path),
-            };
+            let to = self.place(&file.path)?;
             self.file_system.rename(&from, &to).await?;
             moves.push((from, to));
         }
         self.mark_success(&self.target).await
+    }
+
+    /// Where a file goes, by its path below the table.
+    pub(super) fn place(&self, path: &str) -> Result<Location> {
+        match path.rsplit_once('/') {
+            Some((directory, name)) => Ok(self.partition(directory)?.join(name)),
+            None => Ok(self.target.join(path)),
+        }
     }
 
     /// Where the files of a partition go, by the path its values make.
@@ -162,17 +182,20 @@ impl WriteJob {
         }
     }
 
-    async fn mark_success(&self, directory: &Location) -> Result<()> {
+    pub(super) async fn mark_success(&self, directory: &Location) -> Result<()> {
         if !self.request.conf.flag("spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs", true)? {
             return Ok(());
         }
-        let path = directory.join(SUCCESS).object_path()?;
-        let put = self.file_system.object_store().put(&path, bytes::Bytes::new().into()).await;
-        put.map(|_| ()).map_err(|e| crate::errors::store(&path, e))
+        let place = directory.join(SUCCESS);
+        let put = self.file_system.object_store().put(&place.object_path()?, bytes::Bytes::new().into()).await;
+        put.map(|_| ()).map_err(|e| store_error("write", &place, &e))
     }
 
     /// Removes what the tasks wrote.
     pub async fn abort(self) -> Result<()> {
+        if self.begun.is_some() {
+            return self.abort_uploads().await;
+        }
         self.remove_staging().await
     }
 
@@ -186,7 +209,7 @@ impl WriteJob {
     }
 
     /// The files and directories that an overwrite replaces.
-    async fn overwritten(&self, outputs: &[TaskOutput]) -> Result<Vec<Location>> {
+    pub(super) async fn overwritten(&self, outputs: &[TaskOutput]) -> Result<Vec<Location>> {
         if self.is_dynamic()? && !self.request.partition_by.is_empty() {
             let written: BTreeSet<String> = outputs
                 .iter()

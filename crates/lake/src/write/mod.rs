@@ -6,7 +6,8 @@
 //!                        new: <above>/_temporary-<job>/  new: one rename of the whole directory
 //! ```
 //!
-//! Names that begin with `_` are not read, so a write that fails or is killed leaves no rows behind.
+//! Names that begin with `_` are not read, so a write that fails or is killed leaves no rows behind. On an object store,
+//! where a rename is a copy, tasks send their files to the final places as uploads that the commit completes ([`uploads`]).
 mod bucket;
 mod buffer;
 mod commit;
@@ -14,7 +15,9 @@ mod direct;
 mod guard;
 mod job;
 mod plan;
+mod sink;
 mod task;
+mod uploads;
 
 use std::fmt::Debug;
 

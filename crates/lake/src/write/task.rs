@@ -9,22 +9,17 @@ use arrow::record_batch::RecordBatchOptions;
 use datafusion::execution::SendableRecordBatchStream;
 use firesteel_functions::types::to_arrow_fields;
 use firesteel_plan::{Result, SparkError, StructType};
-use firesteel_storage::{FileSystem, Location};
 use futures::StreamExt;
 use indexmap::IndexMap;
-use object_store::buffered::BufWriter;
-use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use super::bucket::bucket_ids;
 use super::commit::StagedFile;
+use super::sink::{Destination, FLUSH_BYTES, Sink};
 use super::{Encoder, WriterFactory};
 use crate::files::partition_path;
 use crate::partition_text::partition_texts;
 use crate::request::{Bucketing, WriteRequest};
-
-/// Encoded bytes are handed to the store in pieces of this size.
-const FLUSH_BYTES: usize = 1 << 20;
 
 /// What all tasks of a write share.
 #[derive(Debug)]
@@ -131,30 +126,25 @@ struct Key {
 /// Runs a task; answers the files it wrote.
 pub(super) async fn run(
     context: &TaskContext,
-    files: &dyn FileSystem,
-    place: &Location,
+    destination: Destination<'_>,
     partition: usize,
-    mut rows: SendableRecordBatchStream,
+    rows: SendableRecordBatchStream,
 ) -> Result<Vec<StagedFile>> {
-    let mut task = Task { context, files, place, partition, open: IndexMap::new(), counter: 0, done: vec![] };
-    while let Some(batch) = rows.next().await {
-        let batch = batch.map_err(|e| crate::errors::from_datafusion(&e))?;
-        task.write(&batch).await?;
+    let mut task = Task { context, destination, partition, open: IndexMap::new(), counter: 0, done: vec![] };
+    match task.write_all(rows).await {
+        Ok(()) => Ok(task.done),
+        Err(error) => {
+            for (_, file) in task.open.drain(..) {
+                file.sink.abort().await;
+            }
+            Err(error)
+        }
     }
-    // A write without partitions has at least one file, which holds the schema.
-    if context.partition_columns.is_empty() && task.done.is_empty() && task.open.is_empty() && partition == 0 {
-        let key = Key { partition: vec![], bucket: None };
-        let file = task.open_file(&key).await?;
-        task.open.insert(key, file);
-    }
-    task.close_all().await?;
-    Ok(task.done)
 }
 
 struct Task<'a> {
     context: &'a TaskContext,
-    files: &'a dyn FileSystem,
-    place: &'a Location,
+    destination: Destination<'a>,
     partition: usize,
     /// Files of the current partition: one, or one per bucket.
     open: IndexMap<Key, OpenFile>,
@@ -163,6 +153,21 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
+    async fn write_all(&mut self, mut rows: SendableRecordBatchStream) -> Result<()> {
+        while let Some(batch) = rows.next().await {
+            let batch = batch.map_err(|e| crate::errors::from_datafusion(&e))?;
+            self.write(&batch).await?;
+        }
+        // A write without partitions has at least one file, which holds the schema.
+        let is_partitioned = !self.context.partition_columns.is_empty();
+        if !is_partitioned && self.done.is_empty() && self.open.is_empty() && self.partition == 0 {
+            let key = Key { partition: vec![], bucket: None };
+            let file = self.open_file(&key).await?;
+            self.open.insert(key, file);
+        }
+        self.close_all().await
+    }
+
     async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let data = self.context.data_batch(batch)?;
         if self.context.partition_columns.is_empty() && self.context.bucketing.is_none() {
@@ -239,10 +244,9 @@ impl Task<'_> {
         let directory = partition_path(columns.zip(key.partition.iter().map(Option::as_deref)));
         let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
         let names = self.context.partition_columns.iter().map(|(column, _)| column.clone());
-        let store = self.files.object_store();
         Ok(OpenFile {
             encoder: self.context.writer.encoder()?,
-            sink: BufWriter::with_capacity(store, self.place.join(&path).object_path()?, FLUSH_BYTES),
+            sink: self.destination.open(&path).await?,
             buffer: vec![],
             rows: 0,
             bytes: 0,
@@ -271,7 +275,7 @@ fn take(batch: &RecordBatch, indices: Vec<u32>) -> Result<RecordBatch> {
 
 struct OpenFile {
     encoder: Box<dyn Encoder>,
-    sink: BufWriter,
+    sink: Sink,
     buffer: Vec<u8>,
     rows: u64,
     bytes: u64,
@@ -295,22 +299,23 @@ impl OpenFile {
 
     async fn flush(&mut self) -> Result<()> {
         self.bytes += self.buffer.len() as u64;
-        let written = self.sink.write_all(&self.buffer).await;
+        let written = self.sink.write(&self.buffer).await;
         self.buffer.clear();
-        written.map_err(|e| failed(&self.path, &e))
+        written
     }
 
     async fn close(mut self) -> Result<StagedFile> {
         self.encoder.finish(&mut self.buffer)?;
         self.flush().await?;
-        self.sink.shutdown().await.map_err(|e| failed(&self.path, &e))?;
+        let upload = self.sink.close().await?;
         let statistics = match (&self.described, self.encoder.footer()) {
             (Some((columns, schema)), Some(footer)) => {
                 Some(crate::delta::statistics_of_file(footer, schema, *columns, &self.not_a_number))
             }
             _ => None,
         };
-        Ok(StagedFile { path: self.path, rows: self.rows, bytes: self.bytes, partition: self.partition, statistics })
+        let (path, rows, bytes, partition) = (self.path, self.rows, self.bytes, self.partition);
+        Ok(StagedFile { path, rows, bytes, partition, statistics, upload })
     }
 }
 
@@ -320,8 +325,4 @@ fn has_nan(column: &ArrayRef) -> bool {
         DataType::Float64 => column.as_primitive::<Float64Type>().iter().flatten().any(f64::is_nan),
         _ => false,
     }
-}
-
-fn failed(path: &str, error: &std::io::Error) -> SparkError {
-    SparkError::new("TASK_WRITE_FAILED", [("path", path)]).with_cause(error)
 }

@@ -353,7 +353,7 @@ pub async fn apply(
     }
     if counts.updated + counts.deleted + counts.inserted == 0 && *metadata == *found.delta.metadata() {
         // Nothing changes: the files that were written say what the table says already.
-        written.discard(found.delta.location(), &st.context.storage()).await;
+        written.discard(found.delta.location(), found.delta.storage()).await;
         return Ok(counts);
     }
     let mut transaction = Transaction::on(&found.delta);

@@ -159,7 +159,7 @@ pub fn target_of<'a>(
     metadata: &'a firesteel_lake::delta::TableMetadata,
 ) -> RowTarget<'a> {
     let options = found.table.as_ref().map(|table| table.options.clone()).unwrap_or_default();
-    RowTarget { location: found.delta.location(), storage: st.context.storage(), metadata, options }
+    RowTarget { location: found.delta.location(), storage: found.delta.storage().clone(), metadata, options }
 }
 
 /// A column of the table by its full name, which no other relation's column can be meant by.
@@ -204,7 +204,7 @@ pub async fn commit(
     match result {
         Ok(done) => Ok(done.version),
         Err(error) => {
-            written.discard(found.delta.location(), &st.context.storage()).await;
+            written.discard(found.delta.location(), found.delta.storage()).await;
             Err(error)
         }
     }

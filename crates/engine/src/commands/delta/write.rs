@@ -77,7 +77,7 @@ fn flag(st: &Statement, options: &Options, name: &str, key: &str) -> Result<bool
 /// `df.write.format("delta").save(path)`
 pub async fn save(st: &Statement, path: &str, mut save: DeltaSave) -> Result<Observed> {
     let location = Location::parse(path)?;
-    let existing = DeltaTable::find(&location, &st.context.storage()).await?;
+    let existing = DeltaTable::find(&location, &st.context.storage().with_options(&save.options)).await?;
     match (&existing, save.mode) {
         (Some(_), SaveMode::Ignore) => Ok(vec![]),
         (Some(_), SaveMode::ErrorIfExists) => {
@@ -112,14 +112,14 @@ pub async fn create_with(
     operation: Operation,
     replaced: Option<DeltaTable>,
 ) -> Result<Observed> {
-    let target =
-        RowTarget { location, storage: st.context.storage(), metadata: &metadata, options: save.options.clone() };
+    let storage = st.context.storage().with_options(&save.options);
+    let target = RowTarget { location, storage: storage.clone(), metadata: &metadata, options: save.options.clone() };
     let rows = by_name(st, &metadata.schema, &save.rows, true)?;
     let rows = checked(st, &metadata, rows, None, vec![]).await?;
     let (written, observed) = write_checked(st, &target, rows).await?;
     let mut transaction = match &replaced {
         Some(table) => Transaction::on(table),
-        None => Transaction::create(location.clone(), st.context.storage()),
+        None => Transaction::create(location.clone(), storage),
     };
     if let Some(table) = &replaced {
         transaction.remove(&table.files()?);
@@ -232,7 +232,7 @@ pub async fn into_table(st: &Statement, found: &Found, save: DeltaSave) -> Resul
     let rows = checked(st, &metadata, rows, None, checks).await?;
     let target = RowTarget {
         location: table.location(),
-        storage: st.context.storage(),
+        storage: table.storage().clone(),
         metadata: &metadata,
         options: save.options.clone(),
     };

@@ -1,0 +1,123 @@
+"""An S3 service for the tests: `moto`, in a process of its own; and a proxy before it that misbehaves as it is told."""
+import http.client
+import http.server
+import socket
+import sys
+import threading
+
+import boto3
+from support import servers
+
+
+class Store:
+    """A running service, and a client of it that is not Firesteel."""
+
+    def __init__(self):
+        port = servers.free_port()
+        self.port = port
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self.server = servers.Server(
+            lambda folder: [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+        )
+        self.server.wait_until(self.listens)
+        self.client = self.of("s3")
+
+    def of(self, service):
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="tests",
+            aws_secret_access_key="of-nobody",
+        )
+
+    def listens(self):
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def post(self, path, body=b""):
+        """A request to the service's own controls."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        connection.request("POST", path, body)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200, answer.status
+
+    def keys(self, bucket, prefix=""):
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return sorted(entry["Key"] for page in pages for entry in page.get("Contents", []))
+
+    def uploads(self, bucket):
+        """Uploads that were begun and neither completed nor aborted."""
+        return [upload["Key"] for upload in self.client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+
+    def text(self, bucket, key):
+        return self.client.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+
+    def close(self):
+        self.server.close()
+
+
+class Proxy:
+    """Passes requests on to a service. `answer(method, path)` may give a status to answer instead."""
+
+    def __init__(self, store, answer=lambda method, path: None):
+        proxy = self
+        self.requests = []
+        self.answer = answer
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def pass_on(self):
+                length = int(self.headers.get("content-length") or 0)
+                body = self.rfile.read(length)
+                proxy.requests.append((self.command, self.path))
+                status = proxy.answer(self.command, self.path)
+                if status:
+                    return self.send(status, [], b"<Error><Code>Told</Code><Message>by the test</Message></Error>")
+                connection = http.client.HTTPConnection("127.0.0.1", store.port)
+                connection.request(self.command, self.path, body, dict(self.headers))
+                answer = connection.getresponse()
+                return self.send(answer.status, answer.getheaders(), answer.read())
+
+            def send(self, status, headers, body):
+                self.send_response(status)
+                sized = False
+                for name, value in headers:
+                    if name.lower() in ("transfer-encoding", "connection", "date", "server"):
+                        continue
+                    if name.lower() == "content-length":
+                        sized = True
+                    self.send_header(name, value)
+                if not sized:
+                    self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = pass_on
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Silence:
+    """An endpoint that takes connections and says nothing."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def close(self):
+        self.listener.close()
