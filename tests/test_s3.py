@@ -277,41 +277,42 @@ def test_delta_writers_do_not_lose_commits(s3, store, path, firesteel):
 # Credentials
 
 
-def test_sessions_do_not_share_credentials(s3, store, folder, path, firesteel):
-    """With its checks on, the service knows who asks."""
-    iam = store.of("iam")
-    iam.create_user(UserName=folder)
-    policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
-    iam.put_user_policy(UserName=folder, PolicyName="all", PolicyDocument=policy)
-    key = iam.create_access_key(UserName=folder)["AccessKey"]
+def test_sessions_do_not_share_credentials(s3, store, proxy, folder, path, firesteel):
+    """The proxy checks signatures, as Amazon does."""
+    secret = "known-to-one"
+    proxy.answer = stores.checking({"one": secret})
     s3.range(3).write.parquet(path)
     good, bad, unsigned, kept = (servers.connect(firesteel) for _ in range(4))
-    configure(good, settings(store.endpoint, key["AccessKeyId"], key["SecretAccessKey"]))
-    configure(bad, settings(store.endpoint, key["AccessKeyId"], SECRET))
-    configure(unsigned, settings(store.endpoint))
+    configure(good, settings(proxy.endpoint, "one", secret))
+    configure(bad, settings(proxy.endpoint, "one", SECRET))
+    configure(unsigned, settings(proxy.endpoint))
     anonymous = "org.apache.hadoop.fs.s3a.AnonymousAWSCredentialsProvider"
     unsigned.conf.set("spark.hadoop.fs.s3a.aws.credentials.provider", anonymous)
-    store.post("/moto-api/reset-auth", b"0")
-    try:
-        assert good.read.parquet(path).count() == 3
-        message = fails(lambda: bad.read.parquet(path).count())
-        assert path in message and "403" in message
-        fails(lambda: unsigned.read.parquet(path).count())
-        assert good.read.parquet(path).count() == 3
-        fails(lambda: bad.range(1).write.mode("append").parquet(path))
-        # The options of one request stand above the session's settings.
-        options = {"fs.s3a.access.key": key["AccessKeyId"], "fs.s3a.secret.key": key["SecretAccessKey"]}
-        assert bad.read.options(**options).parquet(path).count() == 3
-        bad.range(1).write.mode("append").options(**options).parquet(path)
-        fails(lambda: bad.read.parquet(path).count())
-        # So do the settings of one bucket.
-        configure(kept, settings(store.endpoint, key["AccessKeyId"], SECRET))
-        kept.conf.set(f"spark.hadoop.fs.s3a.bucket.{BUCKET}.secret.key", key["SecretAccessKey"])
-        assert kept.read.parquet(path).count() == 4
-    finally:
-        store.post("/moto-api/reset-auth", b"1000000000")
-        for session in (good, bad, unsigned, kept):
-            session.stop()
+    assert good.read.parquet(path).count() == 3
+    message = fails(lambda: bad.read.parquet(path).count())
+    assert path in message and "403" in message
+    message = fails(lambda: unsigned.read.parquet(path).count())
+    assert path in message and "403" in message
+    assert good.read.parquet(path).count() == 3
+    fails(lambda: bad.range(1).write.mode("append").parquet(path))
+    # The options of one request stand above the session's settings.
+    options = {"fs.s3a.secret.key": secret}
+    assert bad.read.options(**options).parquet(path).count() == 3
+    bad.range(1).write.mode("append").options(**options).parquet(path)
+    fails(lambda: bad.read.parquet(path).count())
+    # So do the settings of one bucket.
+    configure(kept, settings(proxy.endpoint, "one", SECRET))
+    kept.conf.set(f"spark.hadoop.fs.s3a.bucket.{BUCKET}.secret.key", secret)
+    assert kept.read.parquet(path).count() == 4
+    # Requests for directories, names that need encoding, copies and bulk deletes are signed as well.
+    good.sql(f"CREATE TABLE t_{folder[2:]} (a INT) USING parquet LOCATION '{path}2/ü x'")
+    assert f"{folder}/table2/ü x/" in store.keys(BUCKET, folder)
+    good.sql(f"INSERT INTO t_{folder[2:]} VALUES (1)")
+    good.sql(f"INSERT OVERWRITE t_{folder[2:]} VALUES (2)")
+    assert rows(good.table(f"t_{folder[2:]}")) == [(2,)]
+    good.sql(f"DROP TABLE t_{folder[2:]}")
+    for session in (good, bad, unsigned, kept):
+        session.stop()
 
 
 def test_sessions_do_not_share_endpoints(s3, folder, path, firesteel):
@@ -356,9 +357,9 @@ def test_no_such_bucket(s3):
 def test_a_store_that_recovers(spark, store, proxy, path):
     left = [5]
 
-    def failing(method, path):
+    def failing(request):
         left[0] -= 1
-        return 503 if left[0] >= 0 and left[0] % 2 == 0 else None
+        return (503, "SlowDown") if left[0] >= 0 and left[0] % 2 == 0 else None
 
     configure(spark, settings(proxy.endpoint))
     spark.range(10).write.parquet(path)
@@ -366,14 +367,14 @@ def test_a_store_that_recovers(spark, store, proxy, path):
     assert spark.read.parquet(path).count() == 10
     left[0] = 9
     spark.range(5).write.mode("append").parquet(path)
-    proxy.answer = lambda method, path: None
+    proxy.answer = lambda request: None
     assert spark.read.parquet(path).count() == 15
 
 
 def test_a_store_that_stays_broken(spark, store, proxy, path):
     configure(spark, settings(proxy.endpoint))
     spark.conf.set("fs.s3a.attempts.maximum", "2")
-    proxy.answer = lambda method, path: 500
+    proxy.answer = lambda request: (500, "InternalError")
     message = fails(lambda: spark.read.parquet(path).count())
     assert path in message and "500" in message
     assert len(proxy.requests) == 3
@@ -412,10 +413,10 @@ def test_a_commit_that_fails_leaves_nothing(spark, store, proxy, folder, path):
     before = store.keys(BUCKET, folder)
     completions = []
 
-    def second_fails(method, path):
-        if method == "POST" and "uploadId=" in path:
-            completions.append(path)
-            return 403 if len(completions) > 1 else None
+    def second_fails(request):
+        if request.method == "POST" and "uploadId=" in request.path:
+            completions.append(request.path)
+            return (403, "AccessDenied") if len(completions) > 1 else None
         return None
 
     proxy.answer = second_fails

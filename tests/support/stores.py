@@ -4,8 +4,12 @@ import http.server
 import socket
 import sys
 import threading
+import typing
 
 import boto3
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
 from support import servers
 
 
@@ -21,11 +25,8 @@ class Store:
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
         )
         self.server.wait_until(self.listens)
-        self.client = self.of("s3")
-
-    def of(self, service):
-        return boto3.client(
-            service,
+        self.client = boto3.client(
+            "s3",
             endpoint_url=self.endpoint,
             region_name="us-east-1",
             aws_access_key_id="tests",
@@ -36,14 +37,6 @@ class Store:
         with socket.socket() as probe:
             probe.settimeout(0.2)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def post(self, path, body=b""):
-        """A request to the service's own controls."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        connection.request("POST", path, body)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200, answer.status
 
     def keys(self, bucket, prefix=""):
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
@@ -60,10 +53,39 @@ class Store:
         self.server.close()
 
 
-class Proxy:
-    """Passes requests on to a service. `answer(method, path)` may give a status to answer instead."""
+class Request(typing.NamedTuple):
+    method: str
+    path: str
+    # by names in lower case
+    headers: dict
 
-    def __init__(self, store, answer=lambda method, path: None):
+
+def checking(keys):
+    """An answer for a `Proxy` that lets in who signs with one of `keys`, secrets by access key."""
+
+    def answer(request):
+        signed = request.headers.get("authorization")
+        if not signed:
+            return 403, "AccessDenied"
+        parts = dict(part.strip().split("=", 1) for part in signed.split(" ", 1)[1].split(","))
+        key, _, region, service, _ = parts["Credential"].split("/")
+        if key not in keys:
+            return 403, "InvalidAccessKeyId"
+        named = parts["SignedHeaders"].split(";")
+        headers = {name: value for name, value in request.headers.items() if name in named}
+        own = botocore.awsrequest.AWSRequest(request.method, "http://" + request.headers["host"] + request.path, headers)
+        own.context["timestamp"] = own.headers["x-amz-date"]
+        signer = botocore.auth.S3SigV4Auth(botocore.credentials.Credentials(key, keys[key]), service, region)
+        wanted = signer.signature(signer.string_to_sign(own, signer.canonical_request(own)), own)
+        return None if wanted == parts["Signature"] else (403, "SignatureDoesNotMatch")
+
+    return answer
+
+
+class Proxy:
+    """Passes requests on to a service. `answer(request)`, of a `Request`, may give a status and a code to answer instead."""
+
+    def __init__(self, store, answer=lambda request: None):
         proxy = self
         self.requests = []
         self.answer = answer
@@ -75,9 +97,11 @@ class Proxy:
                 length = int(self.headers.get("content-length") or 0)
                 body = self.rfile.read(length)
                 proxy.requests.append((self.command, self.path))
-                status = proxy.answer(self.command, self.path)
-                if status:
-                    return self.send(status, [], b"<Error><Code>Told</Code><Message>by the test</Message></Error>")
+                told = proxy.answer(Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
+                if told:
+                    status, code = told
+                    body = f"<Error><Code>{code}</Code><Message>as the test wants it</Message></Error>"
+                    return self.send(status, [], body.encode())
                 connection = http.client.HTTPConnection("127.0.0.1", store.port)
                 connection.request(self.command, self.path, body, dict(self.headers))
                 answer = connection.getresponse()

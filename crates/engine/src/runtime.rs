@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use firesteel_lake::StoreRegistry;
 use firesteel_plan::{Result, SparkError};
 
 use crate::error::from_datafusion;
@@ -98,6 +99,7 @@ pub fn build(conf: &BTreeMap<String, String>, budget: MemoryBudget) -> Result<Ar
     RuntimeEnvBuilder::new()
         .with_cache_manager(caches)
         .with_memory_pool(Arc::new(SpillingPool::new(pool_bytes)))
+        .with_object_store_registry(Arc::new(StoreRegistry::default()))
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spill_mode(conf)?))
         .with_max_spill_merge_fan_in(merged_runs)
         .with_metadata_cache_limit(metadata_bytes)

@@ -54,6 +54,6 @@ pub use conf::{Conf, parse_bytes};
 pub use firesteel_functions::text_formats::FormatOptions as SourceOptions;
 pub use format::{display_name, is_file_format, short_name};
 pub use request::{Bucketing, ScanRequest, TablePartition, WriteRequest, WriteSummary};
-pub use scan::{FileTable, Scan, ScanFile, scan};
+pub use scan::{FileTable, Scan, ScanFile, StoreRegistry, scan};
 pub use text::infer_records;
 pub use write::{StagedFile, TaskOutput, WriteJob, ordered, write};

@@ -4,6 +4,7 @@ mod provider;
 mod prune;
 pub(crate) mod source;
 mod split;
+mod stores;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::format::{self, Format, InferInput};
 use crate::request::{Bucketing, ScanRequest};
 pub use provider::FileTable;
 pub(crate) use provider::Prepared;
+pub use stores::StoreRegistry;
 
 /// A resolved read. Cheap to clone; the files were listed when it was made.
 #[derive(Debug, Clone)]

@@ -20,7 +20,9 @@ pub(super) trait Markers: Send + Sync {
     /// No error where there is none.
     async fn delete(&self, directory: &Path) -> Result<()>;
     /// Whether the object at the directory's own key is a marker.
-    fn is_marker(&self, attributes: &Attributes) -> bool;
+    fn is_marker(&self, _attributes: &Attributes) -> bool {
+        false
+    }
 }
 
 /// How often a request is sent while the store says that the fault is its own.
@@ -124,9 +126,6 @@ impl Markers for S3Markers {
     async fn delete(&self, directory: &Path) -> Result<()> {
         self.send("DELETE", directory).await
     }
-    fn is_marker(&self, _attributes: &Attributes) -> bool {
-        false
-    }
 }
 
 pub(super) struct GoogleMarkers {
@@ -168,9 +167,6 @@ impl Markers for GoogleMarkers {
     }
     async fn delete(&self, directory: &Path) -> Result<()> {
         self.send("DELETE", directory).await
-    }
-    fn is_marker(&self, _attributes: &Attributes) -> bool {
-        false
     }
 }
 

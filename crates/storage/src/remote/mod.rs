@@ -24,7 +24,7 @@ use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use crate::errors::{describe, store_error};
+use crate::errors::store_error;
 use crate::file_system::{FileStatus, FileSystem};
 use crate::location::Location;
 use crate::settings::illegal;
@@ -81,13 +81,15 @@ impl Backend {
         markers: impl Markers + 'static,
         part_bytes: usize,
     ) -> Self {
-        let (uploads, pages) = (Arc::clone(&store) as _, Arc::clone(&store) as _);
+        let uploads: Arc<dyn MultipartStore> = Arc::clone(&store) as _;
+        let pages: Arc<dyn PaginatedListStore> = Arc::clone(&store) as _;
         Self { objects: store, uploads, pages, markers: Box::new(markers), part_bytes }
     }
 }
 
-fn unusable(location: &Location, error: &Error) -> SparkError {
-    illegal(format!("{location}: the settings of the store do not fit together ({})", describe(error)))
+/// A client that cannot be made. What it says of its settings may repeat them.
+fn unusable(location: &Location, _error: &Error) -> SparkError {
+    illegal(format!("{location}: the credentials or the endpoint among the store's settings are not well-formed"))
 }
 
 /// A bucket or container with the settings of one session or request.
