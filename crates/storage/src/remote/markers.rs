@@ -61,7 +61,8 @@ impl SlashRequests {
                 Ok(answer) if method == "DELETE" && answer.status().as_u16() == 404 => return Ok(()),
                 Ok(answer) => {
                     let status = answer.status();
-                    let body = answer.into_body().text().await.unwrap_or_default();
+                    let body = answer.into_body().bytes().await.unwrap_or_default();
+                    let body = String::from_utf8_lossy(&body);
                     failure = format!("status code: {status}: {body}").into();
                     if !status.is_server_error() {
                         break;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use firesteel_plan::{JavaException, Result, SparkError};
 
-pub(crate) use client::{ClientKeys, client};
+pub(crate) use client::{ClientKeys, ProxyKeys, client};
 
 /// What Spark puts before Hadoop's keys.
 pub(crate) const SPARK_PREFIX: &str = "spark.hadoop.";

@@ -65,7 +65,7 @@ pub async fn optimize(st: &Statement, found: &Found, condition: Option<Expr>, z_
     if !old.is_empty() {
         let rows = compacted(rows_of(st, found, &old, None)?, &metadata.partition_columns, &z_order);
         let analyzed = st.analyze(&rows.project(own_columns(found, None))).await?;
-        let mut target = target_of(st, found, &metadata);
+        let mut target = target_of(found, &metadata);
         if let Some(rows) = rows_per_file(st, &metadata.configuration, &old) {
             target.options.insert("maxRecordsPerFile".into(), rows.to_string());
         }

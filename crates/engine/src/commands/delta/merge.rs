@@ -359,7 +359,7 @@ pub async fn apply(
     let mut transaction = Transaction::on(&found.delta);
     if metadata.flag("delta.enableChangeDataFeed") && counts.updated + counts.deleted > 0 {
         let feed = feed_of(&acted.analyzed, metadata, &clauses)?;
-        transaction.changes = write_changes(st, &target_of(st, found, metadata), &feed).await?.into_changes();
+        transaction.changes = write_changes(st, &target_of(found, metadata), &feed).await?.into_changes();
     }
     if *metadata != *found.delta.metadata() {
         transaction.set_metadata(metadata.clone());

@@ -130,7 +130,7 @@ pub async fn without(st: &Statement, found: &Found, alias: Option<&str>, conditi
     let partial: Vec<Add> =
         counts.iter().filter(|entry| !is_whole(*entry)).filter_map(|(index, _)| files.get(*index).cloned()).collect();
     let metadata = found.delta.metadata().clone();
-    let target = target_of(st, found, &metadata);
+    let target = target_of(found, &metadata);
     let mut written = WrittenFiles::default();
     if !partial.is_empty() {
         let stays = Expr::call("not", vec![Expr::call("coalesce", vec![condition.clone(), Expr::boolean(false)])]);
@@ -153,11 +153,7 @@ pub async fn without(st: &Statement, found: &Found, alias: Option<&str>, conditi
     Ok(Without { removed: touched, written, changes, reads, deleted_rows, copied_rows })
 }
 
-pub fn target_of<'a>(
-    st: &Statement,
-    found: &'a Found,
-    metadata: &'a firesteel_lake::delta::TableMetadata,
-) -> RowTarget<'a> {
+pub fn target_of<'a>(found: &'a Found, metadata: &'a firesteel_lake::delta::TableMetadata) -> RowTarget<'a> {
     let options = found.table.as_ref().map(|table| table.options.clone()).unwrap_or_default();
     RowTarget { location: found.delta.location(), storage: found.delta.storage().clone(), metadata, options }
 }
@@ -187,7 +183,7 @@ pub async fn write_acted(
 ) -> Result<WrittenFiles> {
     let action = attribute(&rows, ACTION)?.clone();
     let checked = checked(st, metadata, rows, Some(action), vec![]).await?;
-    Ok(write_checked(st, &target_of(st, found, metadata), checked).await?.0)
+    Ok(write_checked(st, &target_of(found, metadata), checked).await?.0)
 }
 
 /// Commits a change of rows; where that fails, nothing is left of it.
