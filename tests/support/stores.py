@@ -73,7 +73,10 @@ def checking(keys):
             return 403, "InvalidAccessKeyId"
         named = parts["SignedHeaders"].split(";")
         headers = {name: value for name, value in request.headers.items() if name in named}
-        own = botocore.awsrequest.AWSRequest(request.method, "http://" + request.headers["host"] + request.path, headers)
+        # A blank in a query may be sent as a plus; signed it is %20.
+        path, mark, query = request.path.partition("?")
+        url = "http://" + request.headers["host"] + path + mark + query.replace("+", "%20")
+        own = botocore.awsrequest.AWSRequest(request.method, url, headers)
         own.context["timestamp"] = own.headers["x-amz-date"]
         signer = botocore.auth.S3SigV4Auth(botocore.credentials.Credentials(key, keys[key]), service, region)
         wanted = signer.signature(signer.string_to_sign(own, signer.canonical_request(own)), own)

@@ -128,9 +128,8 @@ pub fn store_error(doing: &str, location: &Location, error: &object_store::Error
         ),
         StoreFailure::Other => (JavaException::Io, format!("cannot {doing} {location}: {said}")),
     };
-    let retryable = matches!(StoreFailure::of(error), StoreFailure::Unreachable);
-    let error = SparkError::java(exception, message);
-    if retryable { error.retryable() } else { error }
+    // The requests were sent again already: clients, who would ask for minutes, are not told to.
+    SparkError::java(exception, message)
 }
 
 /// The failure of a store that is among the causes of an error, if one is.
