@@ -8,7 +8,7 @@
 //! ```
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{filter, prep_null_mask_filter};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, UInt32Type};
