@@ -16,7 +16,7 @@ pub(super) async fn after_commit(
     let property = |key: &str| metadata.and_then(|m| m.configuration.get(key)).map(String::as_str);
     let interval = property("delta.checkpointInterval").and_then(|text| text.trim().parse().ok());
     let interval: u64 = interval.filter(|interval| *interval > 0).unwrap_or(DEFAULT_INTERVAL);
-    if version == 0 || version % interval != 0 {
+    if version == 0 || !version.is_multiple_of(interval) {
         return Ok(());
     }
     let mut table = DeltaTable::new(store);

@@ -124,7 +124,7 @@ async fn infer_file(
     part: &FilePart,
 ) -> Result<()> {
     if files.multi_line {
-        let bytes = ByteReader::new(&part, 0)?.read_all().await?;
+        let bytes = ByteReader::new(part, 0)?.read_all().await?;
         return if sample.takes() { inference.add(&files.charset.decode(bytes)) } else { Ok(()) };
     }
     let mut lines = LineReader::new(part, files.separator.clone(), files.charset)?;

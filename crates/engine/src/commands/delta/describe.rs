@@ -145,7 +145,7 @@ pub fn detail(found: &Found) -> Answer {
         ("location", DataType::STRING, one(Some(table.location().uri()))),
         ("createdAt", DataType::Timestamp, times([metadata.created_ms].into_iter())),
         ("lastModified", DataType::Timestamp, times([modified].into_iter())),
-        ("partitionColumns", names.clone(), lists(&[metadata.partition_columns.clone()])),
+        ("partitionColumns", names.clone(), lists(std::slice::from_ref(&metadata.partition_columns))),
         ("clusteringColumns", names.clone(), lists(&[vec![]])),
         ("numFiles", DataType::Long, long(i64::try_from(files.len()).unwrap_or(i64::MAX))),
         ("sizeInBytes", DataType::Long, long(bytes)),
