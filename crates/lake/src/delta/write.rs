@@ -82,7 +82,9 @@ pub async fn write_data(
         false => not_null(write.metadata),
     };
     let guard = RowGuard { columns: request.schema.fields.len(), not_null, checks: write.checks };
-    let direct = DirectRequest { request, described_columns: described, guard, has_actions: write.has_actions };
+    let is_mapped = write.metadata.is_mapped();
+    let direct =
+        DirectRequest { request, described_columns: described, guard, is_mapped, has_actions: write.has_actions };
     let summary = DirectJob::run(plan, context, direct, cancel).await?;
     let now = chrono::Utc::now().timestamp_millis();
     let mut written = WrittenFiles { actions: summary.actions, ..WrittenFiles::default() };

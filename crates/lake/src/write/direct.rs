@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::Int32Type;
-use arrow::record_batch::RecordBatch;
+use arrow::datatypes::{Int32Type, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext as QueryContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use firesteel_functions::types::to_arrow_schema;
 use firesteel_plan::{Result, SparkError, StructType};
 use firesteel_storage::{FileSystem, Location};
 use futures::StreamExt;
@@ -22,6 +23,7 @@ use super::guard::RowGuard;
 use super::plan::{RunTask, ordered, run_tasks};
 use super::sink::Destination;
 use super::task::{self, TaskContext};
+use crate::convert::with_names;
 use crate::format;
 use crate::request::WriteRequest;
 
@@ -31,6 +33,8 @@ pub(crate) struct DirectRequest {
     /// How many leaf columns get statistics
     pub described_columns: usize,
     pub guard: RowGuard,
+    /// The names of `request.schema` are not those of the rows.
+    pub is_mapped: bool,
     /// The last column of the rows is an INT that says what becomes of a row: it is counted by its value, and rows with
     /// a value below zero are not written.
     pub has_actions: bool,
@@ -49,6 +53,8 @@ pub(crate) struct DirectJob {
     root: Location,
     task: TaskContext,
     guard: Arc<RowGuard>,
+    /// The columns as the files name them, where these are names of their own.
+    stored: Option<SchemaRef>,
     has_actions: bool,
     actions: Mutex<BTreeMap<i32, u64>>,
 }
@@ -70,6 +76,7 @@ impl DirectJob {
             root,
             task: task.described(described, data_schema),
             guard: Arc::new(direct.guard),
+            stored: direct.is_mapped.then(|| Arc::new(to_arrow_schema(&request.schema))),
             has_actions: direct.has_actions,
             actions: Mutex::default(),
         })
@@ -121,6 +128,10 @@ impl RunTask for DirectJob {
         let counts: Arc<Mutex<BTreeMap<i32, u64>>> = Arc::default();
         let rows = if self.has_actions { acted(rows, Arc::clone(&counts)) } else { rows };
         let rows = self.guard.applied(rows);
+        let rows = match &self.stored {
+            Some(stored) => named(rows, Arc::clone(stored)),
+            None => rows,
+        };
         let files =
             task::run(&self.task, Destination::Directory(self.file_system.as_ref(), &self.root), partition, rows)
                 .await?;
@@ -130,6 +141,24 @@ impl RunTask for DirectJob {
         }
         Ok(TaskOutput { directory: String::new(), files })
     }
+}
+
+/// Rows whose nested fields have the names of `stored`, column by column.
+fn named(rows: SendableRecordBatchStream, stored: SchemaRef) -> SendableRecordBatchStream {
+    let have = rows.schema();
+    let fields = have.fields().iter().zip(stored.fields());
+    let fields = fields.map(|(have, want)| have.as_ref().clone().with_data_type(want.data_type().clone()));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let named_schema = Arc::clone(&schema);
+    let stream = rows.map(move |batch| {
+        let batch = batch?;
+        let columns = batch.columns().iter().zip(schema.fields());
+        let columns = columns.map(|(column, field)| with_names(column, field.data_type()));
+        let columns = columns.collect::<std::result::Result<Vec<_>, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(named_schema, stream))
 }
 
 /// Counts rows by their action, and drops those that are deleted.

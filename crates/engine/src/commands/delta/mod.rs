@@ -115,6 +115,15 @@ pub async fn find(st: &Statement, parts: &[String]) -> Result<Option<Found>> {
     }
 }
 
+/// The table that ``delta.`/path` `` names.
+pub async fn at_path(st: &Statement, name: &TableName) -> Result<Option<Found>> {
+    let parts = st.name(name).await?;
+    match parts.as_slice() {
+        [format, path] if is_delta(format) && Location::is_absolute(path) => find(st, &parts).await,
+        _ => Ok(None),
+    }
+}
+
 /// A catalog table whose provider is Delta.
 pub async fn of_catalog(st: &Statement, table: Table) -> Result<Found> {
     let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
