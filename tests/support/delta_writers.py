@@ -8,14 +8,11 @@ import threading
 import time
 
 from pyspark.errors import PySparkException
+from pyspark.sql.connect.client.retries import DefaultPolicy
 
 from . import servers
 
 CONFLICTS = ("DELTA_CONCURRENT", "DELTA_METADATA_CHANGED")
-
-
-class Killed(Exception):
-    """The server went away."""
 
 
 class Writer(threading.Thread):
@@ -128,6 +125,8 @@ class Home:
             server, kills = self.server, self.kills
         if getattr(self.local, "kills", None) != kills:
             self.local.session, self.local.kills = servers.connect(server.remote), kills
+            # The client would ask a server that is gone for ten minutes.
+            self.local.session.client.set_retry_policies([DefaultPolicy(max_retries=2, max_backoff=200)])
         return self.local.session
 
     def was_killed(self, error):
