@@ -12,6 +12,8 @@ DELTA = {
     "spark.jars.packages": "io.delta:delta-spark_4.2_2.13:4.4.0",
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # Its default, 50 tasks for the log of every small table, takes most of the time.
+    "spark.databricks.delta.snapshotPartitions": "2",
 }
 
 ROWS = "INSERT INTO {t} VALUES (1, 'a'), (2, 'b'), (3, NULL), (NULL, 'd')"
