@@ -103,11 +103,16 @@ CASES = {
     ),
     "constraints and generated columns": (
         [
-            "CREATE TABLE {t} (id INT NOT NULL, twice INT GENERATED ALWAYS AS (id * 2)) USING delta LOCATION '{path}'",
+            "CREATE TABLE {t} (id INT, twice INT GENERATED ALWAYS AS (id * 2)) USING delta LOCATION '{path}'",
             "ALTER TABLE {t} ADD CONSTRAINT positive CHECK (id > 0)",
             "INSERT INTO {t} (id) VALUES (1)",
         ],
         ["INSERT INTO {t} (id) VALUES (5)", "INSERT INTO {t} (id) VALUES (-1)", "INSERT INTO {t} VALUES (4, 9)"],
+        ["SELECT * FROM {t} ORDER BY id"],
+    ),
+    "not null": (
+        ["CREATE TABLE {t} (id INT NOT NULL) USING delta LOCATION '{path}'", "INSERT INTO {t} VALUES (1)"],
+        ["INSERT INTO {t} VALUES (NULL)"],
         ["SELECT * FROM {t} ORDER BY id"],
     ),
     "change data feed": (
@@ -141,7 +146,15 @@ def run(session, statements, table, path):
     return [outcome_of(lambda s=s: session.sql(s.format(t=table, path=path))) for s in statements]
 
 
-@pytest.mark.parametrize("name", CASES)
+KNOWN = {"not null": "columns that are NOT NULL are read as if they were not"}
+
+
+def case(name):
+    marks = [pytest.mark.xfail(reason=KNOWN[name], strict=True)] if name in KNOWN else []
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", map(case, CASES))
 def test_both_directions(spark, delta_spark, tmp_path, name):
     first, second, queries = CASES[name]
     answers = {}
