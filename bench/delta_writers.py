@@ -17,6 +17,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", help="the firesteel binary")
     parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--table", help="folder of the table that they write (otherwise a temporary one)")
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--servers", type=int, default=2)
     parser.add_argument("--kill-every", type=float, default=5, help="seconds between kills")
@@ -26,7 +27,7 @@ def main():
         os.environ["FIRESTEEL_BINARY"] = options.binary
     with tempfile.TemporaryDirectory(prefix="firesteel-writers-") as folder:
         done = delta_writers.run(
-            f"{folder}/table", options.seconds, options.writers, options.servers, options.kill_every, options.seed
+            options.table or f"{folder}/table", options.seconds, options.writers, options.servers, options.kill_every, options.seed
         )
     print(json.dumps(done, indent=1))
 
