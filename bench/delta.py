@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import shutil
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
+import beside  # noqa: E402
 from support import servers  # noqa: E402
 from test_delta_interop import DELTA  # noqa: E402
 
@@ -146,30 +146,11 @@ def over_deltalake(places):
         return [(found.num_rows, compute.sum(found["v"]).as_py())]
 
     timed(times, "merge", merge)
-    timed(times, "update", lambda: deltalake.DeltaTable(places["t"]).update({"v": "v + 1"}, "g BETWEEN 10 AND 19") and None)
+    timed(times, "update", lambda: deltalake.DeltaTable(places["t"]).update({"v": "v + 1"}, predicate="g BETWEEN 10 AND 19") and None)
     timed(times, "optimize", lambda: deltalake.DeltaTable(places["t"]).optimize.z_order(["k", "g"])["numFilesAdded"])
     timed(times, "query after Z-order", lambda: rows_of(places["t"], "k", 500000, 510000))
     timed(times, "10,000 files, cold", lambda: rows_of(places["many"], "id", 424210, 424250))
     return times
-
-
-def report(results, rows):
-    names = list(results)
-    lines = [
-        "# Delta Lake",
-        "",
-        f"Made by `make bench-delta`: seconds, {rows:,} rows, one run, {os.cpu_count()} cores, {platform.machine()}, "
-        f"{time.strftime('%Y-%m-%d')}.",
-        "",
-        "| | " + " | ".join(names) + " | " + " | ".join(f"{n} / firesteel" for n in names[1:]) + " |",
-        "|---|" + "--:|" * (2 * len(names) - 1),
-    ]
-    for step in results[names[0]]:
-        times = [results[n].get(step) for n in names]
-        cells = ["–" if t is None else f"{t:.2f}" for t in times]
-        ratios = [f"{t / times[0]:.1f}" if t and times[0] else "–" for t in times[1:]]
-        lines.append(f"| {step} | " + " | ".join([*cells, *ratios]) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def main():
@@ -197,7 +178,8 @@ def main():
             copy = pathlib.Path(folder) / "table"
             shutil.copytree(table, copy)
             results[name] = engines[name]({"t": str(copy), "changes": str(changes), "many": str(many)})
-    text = report(results, options.rows)
+    about = f"Made by `make bench-delta`: seconds, {options.rows:,} rows, one run"
+    text = beside.page("Delta Lake", about, "", results, results[next(iter(results))])
     print(text)
     output = options.output or (HERE / "delta.md" if len(results) == len(engines) and options.rows == 20_000_000 else None)
     if output:

@@ -10,12 +10,12 @@ columns: what a family costs above it is the function's own time. Writes bench/f
 import argparse
 import os
 import pathlib
-import platform
 import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
+import beside  # noqa: E402
 from support import servers  # noqa: E402
 
 # Texts are different in every row, so that no engine can compute once for all equal ones. Columns: i INT, l BIGINT, d DOUBLE, m DECIMAL(12,2), s STRING (about 20 characters), w STRING (one of 1,000 words),
@@ -48,7 +48,7 @@ FAMILIES = {
     "cast text": ("CAST(substr(w, 5) AS INT), CAST(CAST(day AS STRING) AS DATE), CAST(at AS STRING)",
                   "CAST(substr(w, 5) AS INT), CAST(CAST(day AS VARCHAR) AS DATE), CAST(\"at\" AS VARCHAR)"),
     "string": ("length(s), upper(s), substr(s, 3, 7), concat(w, '-', s), trim(s), replace(s, 'Row', 'Line'), lpad(s, 30, '0'), reverse(s)",
-               "length(s), upper(s), substr(s, 3, 7), concat(w, '-', s), trim(s), replace(s, 'Row', 'Line'), lpad(w, 12, '0'), reverse(w)"),
+               "length(s), upper(s), substr(s, 3, 7), concat(w, '-', s), trim(s), replace(s, 'Row', 'Line'), lpad(s, 30, '0'), reverse(s)"),
     "search": ("instr(s, 'of'), s LIKE '%77%', startswith(s, 'Row 1'), contains(s, '99'), split_part(s, ' ', 2), locate('R', s, 3)",
                "instr(s, 'of'), s LIKE '%77%', starts_with(s, 'Row 1'), contains(s, '99'), split_part(s, ' ', 2), instr(substr(s, 3), 'R')"),
     "regexp": ("regexp_extract(s, '([0-9]+) of', 1), s RLIKE '7+ of', regexp_replace(s, '[0-9]+ of', '#')",
@@ -161,25 +161,6 @@ def make_data(rows):
     return path
 
 
-def report(results, texts, rows):
-    names = list(results)
-    cell = lambda seconds: "–" if seconds is None else f"{seconds:.2f}"  # noqa: E731
-    lines = [
-        "# Functions",
-        "",
-        f"Made by `make bench-functions`: seconds for one query of each family over {rows:,} rows, best of several, "
-        f"{os.cpu_count()} cores, {platform.machine()}, {time.strftime('%Y-%m-%d')}. A ratio above 1 means that Firesteel is slower.",
-        "",
-        "| family | " + " | ".join(names) + " | " + " | ".join(f"firesteel / {n}" for n in names[1:]) + " |",
-        "|---|" + "--:|" * (2 * len(names) - 1),
-    ]
-    for family in texts:
-        times = [results[n].get(family) for n in names]
-        ratios = [f"{times[0] / t:.2f}" if t and times[0] else "–" for t in times[1:]]
-        lines.append(f"| {family} | " + " | ".join([*map(cell, times), *ratios]) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", help="the firesteel binary")
@@ -200,7 +181,8 @@ def main():
         "spark": lambda: over_connect(lambda: servers.start_spark({"spark.driver.memory": "4g"}), path, ours, options.repeat, "spark"),
     }
     results = {name: engines[name]() for name in options.engines.split(",")}
-    text = report(results, ours, options.rows)
+    about = f"Made by `make bench-functions`: seconds for one query of each family over {options.rows:,} rows, best of {options.repeat}"
+    text = beside.page("Functions", about, "family", results, ours)
     print(text)
     if not options.only:
         (HERE / "functions.md").write_text(text)

@@ -1,4 +1,5 @@
 """Delta tables: written and changed here, read back here and by PyPI's `deltalake`, an implementation of its own."""
+import os
 import threading
 
 import deltalake
@@ -377,6 +378,42 @@ def test_optimize_and_vacuum(spark, path):
     finally:
         spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
     assert len(glob.glob(path + "/*.parquet")) == 1 and read(spark, path).count() == 40
+
+
+@pytest.mark.parametrize(
+    "properties", ["'delta.enableChangeDataFeed' = 'true'", "'delta.columnMapping.mode' = 'name'", "'delta.appendOnly' = 'false'"]
+)
+def test_vacuum_keeps_to_what_the_table_asks_for(spark, path, properties):
+    spark.sql(f"CREATE TABLE delta.`{path}` (id INT NOT NULL, v INT) USING delta TBLPROPERTIES ({properties})")
+    spark.sql(f"ALTER TABLE delta.`{path}` ADD CONSTRAINT positive CHECK (id > 0)")
+    spark.sql(f"INSERT INTO delta.`{path}` VALUES (1, 1), (2, 2)")
+    spark.sql(f"UPDATE delta.`{path}` SET v = 3 WHERE id = 1")
+    spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+    try:
+        removed = [row.path for row in spark.sql(f"VACUUM delta.`{path}` RETAIN 0 HOURS DRY RUN").collect()]
+        spark.sql(f"VACUUM delta.`{path}` RETAIN 0 HOURS")
+    finally:
+        spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
+    assert removed and not [name for name in removed if os.path.exists(name.removeprefix("file:"))]
+    assert rows(read(spark, path)) == [(1, 3), (2, 2)]
+    assert operations(spark, path)[-2:] == ["VACUUM START", "VACUUM END"]
+    metrics = spark.sql(f"DESCRIBE HISTORY delta.`{path}`").orderBy("version").collect()[-2].operationMetrics
+    assert int(metrics["numFilesToDelete"]) == len(removed) and int(metrics["sizeOfDataToDelete"]) > 0
+
+
+def test_protocol_versions(spark, path):
+    def protocol():
+        row = spark.sql(f"DESCRIBE DETAIL delta.`{path}`").first()
+        return row.minReaderVersion, row.minWriterVersion
+
+    spark.sql(f"CREATE TABLE delta.`{path}` (id INT) USING delta TBLPROPERTIES ('delta.minWriterVersion' = '4')")
+    assert protocol() == (1, 4)
+    spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.minReaderVersion' = '3', 'delta.minWriterVersion' = '7')")
+    assert protocol() == (3, 7)
+    asked = f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.minWriterVersion' = '8')"
+    fails("DELTA_INVALID_PROTOCOL_VERSION", lambda: spark.sql(asked))
+    spark.sql(f"INSERT INTO delta.`{path}` VALUES (1)")
+    assert others(path) == [(1,)]
 
 
 def test_z_order(spark, path):

@@ -22,8 +22,7 @@ pub fn is_delta_table(table: &Table) -> bool {
 /// The columns as readers see them: what concerns writers alone is left out.
 pub fn read_schema(table: &DeltaTable) -> StructType {
     let is_kept = |key: &String| !key.starts_with("delta.") && key != "CURRENT_DEFAULT" && key != "EXISTS_DEFAULT";
-    // Files may hold NULL wherever they like, whatever the table says.
-    with_metadata(table.schema(), &is_kept).as_nullable()
+    with_metadata(table.schema(), &is_kept)
 }
 
 /// A schema with the metadata that `is_kept`, at every level.
@@ -270,7 +269,8 @@ impl StatementContext {
         qualifier: Vec<String>,
     ) -> Result<Relation> {
         let scan = scan_with_constants(table, files, &[], constants, self.delta_conf())?;
-        let mut fields = read_schema(table).fields.to_vec();
+        // Rows to be changed are checked as they are written, whatever the table says of them.
+        let mut fields = read_schema(table).as_nullable().fields.to_vec();
         fields.extend(constants.iter().map(|(field, _)| field.clone()));
         Ok(self.pin(source_of(&scan, StructType::new(fields), qualifier)))
     }

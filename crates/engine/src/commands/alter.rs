@@ -18,7 +18,11 @@ pub async fn alter_table(st: &Statement, name: TableName, if_exists: bool, actio
     {
         return super::view::alter(st, name, action).await;
     }
-    if let Some(found) = super::delta::at_path(st, &name).await? {
+    let at_path = match super::delta::at_path(st, &name).await {
+        Err(error) if if_exists && error.is("DELTA_TABLE_NOT_FOUND") => return Ok(Execution::empty()),
+        other => other?,
+    };
+    if let Some(found) = at_path {
         let operation = operation_name(&action);
         let done = super::delta::alter::alter(st, &found, action).await?;
         return done.ok_or_else(|| unsupported_operation(&found.id(), operation));

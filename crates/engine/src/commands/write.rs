@@ -546,6 +546,7 @@ fn leading(table: &Table, values: &[(String, Option<String>)]) -> Vec<(String, O
     table.partition_columns.iter().map_while(find).collect()
 }
 
+/// The same in the table's order.
 fn with_static(
     st: &Statement,
     table: &Table,
@@ -555,19 +556,14 @@ fn with_static(
     if values.is_empty() {
         return Ok(stored);
     }
-    let mut columns = vec![];
-    for field in table.schema.fields.iter() {
-        let fixed = values.iter().find(|(name, _)| name.eq_ignore_ascii_case(&field.name));
-        let typed = match fixed {
-            Some((_, text)) => static_value(st, field, text.as_deref())?,
-            None => {
-                let found = stored.output.iter().find(|a| a.name.eq_ignore_ascii_case(&field.name));
-                found.ok_or_else(|| SparkError::internal(format!("no column {}", field.name)))?.typed()
-            }
-        };
-        columns.push((typed, field.clone()));
-    }
-    project(&stored, columns)
+    let all = with_static_columns(st, table, stored, values)?;
+    let column = |field: &firesteel_plan::StructField| {
+        let found = all.output.iter().find(|a| a.name.eq_ignore_ascii_case(&field.name));
+        let found = found.ok_or_else(|| SparkError::internal(format!("no column {}", field.name)))?;
+        Ok((found.typed(), field.clone()))
+    };
+    let columns = table.schema.fields.iter().map(column).collect::<Result<Vec<_>>>()?;
+    project(&all, columns)
 }
 
 pub async fn write_v2(st: &Statement, write: WriteV2) -> Answer {

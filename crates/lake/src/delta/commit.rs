@@ -13,7 +13,7 @@ use super::checkpoint;
 use super::conflict::{self, ReadSet};
 use super::errors::{append_only, delta_error};
 use super::metadata::TableMetadata;
-use super::protocol::TableProtocol;
+use super::protocol::{AskedVersions, TableProtocol};
 use super::table::{DeltaTable, DeltaVersion, log_store};
 
 /// How often a commit is tried while other writers win.
@@ -108,14 +108,17 @@ impl Transaction {
         }
     }
 
-    /// Sets the metadata, and the protocol that it needs.
-    pub fn set_metadata(&mut self, metadata: TableMetadata) {
+    /// Sets the metadata, and the protocol that it needs or asks for.
+    pub fn set_metadata(&mut self, mut metadata: TableMetadata) -> Result<()> {
+        let asked = AskedVersions::take(&mut metadata.configuration)?;
         let current = self.table.as_ref().map(DeltaTable::protocol);
-        let needed = TableProtocol::for_metadata(&metadata, current);
+        let mut needed = TableProtocol::for_metadata(&metadata, current);
+        needed.raise(asked);
         if Some(&needed) != current {
             self.protocol = Some(needed);
         }
         self.metadata = Some(metadata);
+        Ok(())
     }
 
     fn is_blind_append(&self) -> bool {
@@ -248,7 +251,7 @@ impl DeltaTable {
         transaction.adds = new.into_iter().filter(|add| !have.contains(&key(add))).collect();
         transaction.reads = ReadSet::WholeTable;
         if target.metadata() != self.metadata() {
-            transaction.set_metadata(target.metadata().clone());
+            transaction.set_metadata(target.metadata().clone())?;
         }
         Ok((transaction, target))
     }

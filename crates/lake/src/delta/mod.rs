@@ -33,7 +33,7 @@ pub use errors::{delta_error, missing_table};
 pub use feed::ChangeFeed;
 pub use history::{Commit, changes_between, commits};
 pub use metadata::TableMetadata;
-pub use protocol::TableProtocol;
+pub use protocol::{AskedVersions, TableProtocol};
 pub use scan::{DeltaFiles, DeltaScan, scan_with_constants};
 pub(crate) use statistics::of_file as statistics_of_file;
 pub use table::{DeltaTable, DeltaVersion};

@@ -1,5 +1,5 @@
 //! The protocol action: which readers and writers a table needs.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deltalake_core::kernel::{Action, Protocol};
 use firesteel_plan::{DataType, Result, SparkError};
@@ -29,6 +29,45 @@ const LEGACY_WRITER_FEATURES: &[(&str, i32)] = &[
     ("columnMapping", 5),
     ("identityColumns", 6),
 ];
+
+/// The highest versions: from there on, features have names.
+const NAMED: (i32, i32) = (3, 7);
+
+/// Properties that ask for a protocol; they are not kept as properties.
+const VERSION_KEYS: [&str; 2] = ["delta.minReaderVersion", "delta.minWriterVersion"];
+
+/// The versions that a table's protocol has to have at least.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AskedVersions {
+    pub reader: Option<i32>,
+    pub writer: Option<i32>,
+}
+
+impl AskedVersions {
+    /// Takes them out of a table's properties.
+    pub fn take(configuration: &mut BTreeMap<String, String>) -> Result<Self> {
+        let mut take = |key: &str, highest: i32| {
+            let Some(text) = configuration.remove(key) else { return Ok(None) };
+            match text.trim().parse() {
+                Ok(version) if (1..=highest).contains(&version) => Ok(Some(version)),
+                _ => Err(SparkError::of("DELTA_INVALID_PROTOCOL_VERSION")
+                    .with_message(format!("{key} has to be a version from 1 to {highest}, and is {text:?}."))),
+            }
+        };
+        Ok(Self { reader: take(VERSION_KEYS[0], NAMED.0)?, writer: take(VERSION_KEYS[1], NAMED.1)? })
+    }
+
+    /// Whether there are such versions.
+    pub fn are_known(self) -> bool {
+        self.reader.is_none_or(|version| (1..=NAMED.0).contains(&version))
+            && self.writer.is_none_or(|version| (1..=NAMED.1).contains(&version))
+    }
+
+    pub fn are_met_by(self, protocol: &TableProtocol) -> bool {
+        self.reader.is_none_or(|version| version <= protocol.min_reader_version)
+            && self.writer.is_none_or(|version| version <= protocol.min_writer_version)
+    }
+}
 
 impl TableProtocol {
     pub(super) fn of_action(protocol: &Protocol) -> Result<Self> {
@@ -94,18 +133,39 @@ impl TableProtocol {
 
     /// A feature that only a name brings.
     fn require_named(&mut self, feature: &str, also_reader: bool) {
-        if self.writer_features.is_none() {
-            let brought = LEGACY_WRITER_FEATURES.iter().filter(|(_, version)| *version <= self.min_writer_version);
-            self.writer_features = Some(brought.map(|(name, _)| (*name).to_string()).collect());
-            self.min_writer_version = 7;
-        }
-        self.writer_features.get_or_insert_default().insert(feature.to_string());
+        self.name_writer_features().insert(feature.to_string());
         if also_reader {
-            if self.reader_features.is_none() && self.min_reader_version == 2 {
-                self.reader_features = Some(BTreeSet::from(["columnMapping".to_string()]));
-            }
-            self.min_reader_version = 3;
-            self.reader_features.get_or_insert_default().insert(feature.to_string());
+            self.name_reader_features().insert(feature.to_string());
+        }
+    }
+
+    /// The features of writers by name; those that the version brought are named first.
+    fn name_writer_features(&mut self) -> &mut BTreeSet<String> {
+        let named = self.writer_features.take().unwrap_or_else(|| self.writer_feature_names().into_iter().collect());
+        self.min_writer_version = NAMED.1;
+        self.writer_features.insert(named)
+    }
+
+    fn name_reader_features(&mut self) -> &mut BTreeSet<String> {
+        let brought = (self.min_reader_version == 2).then(|| "columnMapping".to_string());
+        let named = self.reader_features.take().unwrap_or_else(|| brought.into_iter().collect());
+        self.min_reader_version = NAMED.0;
+        self.reader_features.insert(named)
+    }
+
+    /// Raises the versions; they never sink.
+    pub fn raise(&mut self, asked: AskedVersions) {
+        if asked.writer == Some(NAMED.1) || asked.reader == Some(NAMED.0) {
+            self.name_writer_features();
+        }
+        if asked.reader == Some(NAMED.0) {
+            self.name_reader_features();
+        }
+        self.min_reader_version = self.min_reader_version.max(asked.reader.unwrap_or_default());
+        self.min_writer_version = self.min_writer_version.max(asked.writer.unwrap_or_default());
+        // Mapped columns are the reader's business in version 2, and writers of version 5 know of them.
+        if self.min_reader_version == 2 && self.writer_features.is_none() {
+            self.min_writer_version = self.min_writer_version.max(5);
         }
     }
 

@@ -6,7 +6,7 @@ use firesteel_plan::{Result, SparkError};
 use object_store::StaticCredentialProvider;
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 
-use super::markers::GoogleMarkers;
+use super::markers::{Signer, SlashMarkers};
 use super::{Backend, DEFAULT_PART_BYTES, MIN_PART_BYTES, unusable};
 use crate::location::Location;
 use crate::settings::{self, ClientKeys, Keys, illegal};
@@ -62,9 +62,9 @@ pub(super) fn open(location: &Location, settings: &BTreeMap<String, String>) -> 
         Credentials::Default => builder,
     };
     let store = builder.build().map_err(|e| unusable(location, &e))?;
-    let signer = (!is_anonymous).then(|| Arc::clone(store.credentials()));
+    let signer = (!is_anonymous).then(|| Signer::Google(Arc::clone(store.credentials())));
     let markers =
-        GoogleMarkers::new(format!("{root}/{bucket}"), signer, &options).map_err(|e| unusable(location, &e))?;
+        SlashMarkers::new(format!("{root}/{bucket}"), signer, &options).map_err(|e| unusable(location, &e))?;
     let part_bytes = keys.bytes("outputstream.upload.chunk.size")?.unwrap_or(DEFAULT_PART_BYTES).max(MIN_PART_BYTES);
     Ok(Backend::new(store, markers, part_bytes))
 }

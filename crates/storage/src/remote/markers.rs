@@ -28,16 +28,40 @@ pub(super) trait Markers: Send + Sync {
 /// How often a request is sent while the store says that the fault is its own.
 const ATTEMPTS: usize = 4;
 
-/// Requests for keys that end with a slash.
-struct SlashRequests {
+/// How a request says whom it is from; one without it says nothing.
+pub(super) enum Signer {
+    S3 { region: String, credentials: Arc<dyn CredentialProvider<Credential = AwsCredential>> },
+    Google(Arc<dyn CredentialProvider<Credential = GcpCredential>>),
+}
+
+impl Signer {
+    async fn sign(&self, request: &mut HttpRequest) -> Result<()> {
+        match self {
+            Self::S3 { region, credentials } => {
+                let credential = credentials.get_credential().await?;
+                AwsAuthorizer::new(&credential, "s3", region).authorize(request, None);
+            }
+            Self::Google(credentials) => {
+                let value = format!("Bearer {}", credentials.get_credential().await?.bearer).parse();
+                let value = value.map_err(|_| Error::Generic { store: "marker", source: "no usable token".into() })?;
+                request.headers_mut().insert("authorization", value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An object whose key ends with a slash: S3, Google.
+pub(super) struct SlashMarkers {
     /// What keys are appended to
     bucket_url: String,
     client: HttpClient,
+    signer: Option<Signer>,
 }
 
-impl SlashRequests {
-    fn new(bucket_url: String, options: &ClientOptions) -> Result<Self> {
-        Ok(Self { bucket_url, client: ReqwestConnector::default().connect(options)? })
+impl SlashMarkers {
+    pub(super) fn new(bucket_url: String, signer: Option<Signer>, options: &ClientOptions) -> Result<Self> {
+        Ok(Self { bucket_url, client: ReqwestConnector::default().connect(options)?, signer })
     }
 
     fn request(&self, method: &str, directory: &Path) -> Result<HttpRequest> {
@@ -50,12 +74,14 @@ impl SlashRequests {
         Ok(request)
     }
 
-    /// `sign` is asked anew for each attempt.
-    async fn send(&self, method: &str, directory: &Path, sign: impl Fn(&mut HttpRequest) -> Result<()>) -> Result<()> {
+    async fn send(&self, method: &str, directory: &Path) -> Result<()> {
         let mut failure: Box<dyn std::error::Error + Send + Sync> = "the request failed".into();
         for _ in 0..ATTEMPTS {
             let mut request = self.request(method, directory)?;
-            sign(&mut request)?;
+            // Anew for each attempt: a credential may have run out.
+            if let Some(signer) = &self.signer {
+                signer.sign(&mut request).await?;
+            }
             match self.client.execute(request).await {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
                 Ok(answer) if method == "DELETE" && answer.status().as_u16() == 404 => return Ok(()),
@@ -87,82 +113,8 @@ fn encoded(key: &str) -> String {
     text
 }
 
-pub(super) struct S3Markers {
-    requests: SlashRequests,
-    region: String,
-    /// `None`: requests are not signed.
-    credentials: Option<Arc<dyn CredentialProvider<Credential = AwsCredential>>>,
-}
-
-impl S3Markers {
-    pub(super) fn new(
-        bucket_url: String,
-        region: String,
-        credentials: Option<Arc<dyn CredentialProvider<Credential = AwsCredential>>>,
-        options: &ClientOptions,
-    ) -> Result<Self> {
-        Ok(Self { requests: SlashRequests::new(bucket_url, options)?, region, credentials })
-    }
-
-    async fn send(&self, method: &str, directory: &Path) -> Result<()> {
-        let credential = match &self.credentials {
-            Some(credentials) => Some(credentials.get_credential().await?),
-            None => None,
-        };
-        let sign = |request: &mut HttpRequest| {
-            if let Some(credential) = &credential {
-                AwsAuthorizer::new(credential, "s3", &self.region).authorize(request, None);
-            }
-            Ok(())
-        };
-        self.requests.send(method, directory, sign).await
-    }
-}
-
 #[async_trait]
-impl Markers for S3Markers {
-    async fn put(&self, directory: &Path) -> Result<()> {
-        self.send("PUT", directory).await
-    }
-    async fn delete(&self, directory: &Path) -> Result<()> {
-        self.send("DELETE", directory).await
-    }
-}
-
-pub(super) struct GoogleMarkers {
-    requests: SlashRequests,
-    /// `None`: requests have no token.
-    credentials: Option<Arc<dyn CredentialProvider<Credential = GcpCredential>>>,
-}
-
-impl GoogleMarkers {
-    pub(super) fn new(
-        bucket_url: String,
-        credentials: Option<Arc<dyn CredentialProvider<Credential = GcpCredential>>>,
-        options: &ClientOptions,
-    ) -> Result<Self> {
-        Ok(Self { requests: SlashRequests::new(bucket_url, options)?, credentials })
-    }
-
-    async fn send(&self, method: &str, directory: &Path) -> Result<()> {
-        let token = match &self.credentials {
-            Some(credentials) => Some(credentials.get_credential().await?),
-            None => None,
-        };
-        let sign = |request: &mut HttpRequest| {
-            if let Some(token) = &token {
-                let value = format!("Bearer {}", token.bearer).parse();
-                let value = value.map_err(|_| Error::Generic { store: "marker", source: "no usable token".into() })?;
-                request.headers_mut().insert("authorization", value);
-            }
-            Ok(())
-        };
-        self.requests.send(method, directory, sign).await
-    }
-}
-
-#[async_trait]
-impl Markers for GoogleMarkers {
+impl Markers for SlashMarkers {
     async fn put(&self, directory: &Path) -> Result<()> {
         self.send("PUT", directory).await
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use firesteel_plan::{Result, SparkError};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
-use super::markers::S3Markers;
+use super::markers::{Signer, SlashMarkers};
 use super::{Backend, DEFAULT_PART_BYTES, MIN_PART_BYTES, unusable};
 use crate::location::Location;
 use crate::settings::{self, ClientKeys, Keys, illegal};
@@ -66,9 +66,10 @@ pub(super) fn open(location: &Location, settings: &BTreeMap<String, String>) -> 
     builder = encrypted(builder, &keys)?;
     let store = builder.build().map_err(|e| unusable(location, &e))?;
     let part_bytes = keys.bytes("multipart.size")?.unwrap_or(DEFAULT_PART_BYTES).max(MIN_PART_BYTES);
-    let signer = (!credentials.is_anonymous()).then(|| Arc::clone(store.credentials()));
-    let markers = S3Markers::new(endpoint.bucket_url(bucket), endpoint.region, signer, &options)
-        .map_err(|e| unusable(location, &e))?;
+    let bucket_url = endpoint.bucket_url(bucket);
+    let signer = (!credentials.is_anonymous())
+        .then(|| Signer::S3 { region: endpoint.region, credentials: Arc::clone(store.credentials()) });
+    let markers = SlashMarkers::new(bucket_url, signer, &options).map_err(|e| unusable(location, &e))?;
     Ok(Backend::new(store, markers, part_bytes))
 }
 

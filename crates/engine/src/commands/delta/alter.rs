@@ -1,5 +1,5 @@
 //! ALTER TABLE on Delta tables: each is a commit of new metadata.
-use firesteel_lake::delta::{Operation, TableMetadata, Transaction};
+use firesteel_lake::delta::{AskedVersions, Operation, TableMetadata, Transaction};
 use firesteel_plan::identifier::{quote_identifier, quoted_name};
 use firesteel_plan::statement::{AlterTable, ColumnChange, ColumnPosition, ConstraintKind, NewColumn, TableConstraint};
 use firesteel_plan::{DataType, Expr, Result, SparkError, StructField, StructType};
@@ -95,7 +95,7 @@ pub async fn alter(st: &Statement, found: &Found, action: AlterTable) -> Result<
 async fn commit(st: &Statement, found: &Found, metadata: TableMetadata, operation: Operation) -> Answer {
     if metadata != *found.delta.metadata() {
         let mut transaction = Transaction::on(&found.delta);
-        transaction.set_metadata(metadata.clone());
+        transaction.set_metadata(metadata.clone())?;
         transaction.commit(operation).await?;
         super::record(st, found, &metadata).await?;
         found.invalidate(st);
@@ -330,12 +330,14 @@ pub async fn upgrade_protocol(
     if let Some(feature) = feature {
         return Err(SparkError::unsupported(format!("adding the table feature {feature}")));
     }
-    let mut protocol = found.delta.protocol().clone();
-    if reader < protocol.min_reader_version || writer < protocol.min_writer_version || reader > 1 || writer > 4 {
+    let old = found.delta.protocol();
+    let asked = AskedVersions { reader: Some(reader), writer: Some(writer) };
+    if !asked.are_known() || reader < old.min_reader_version || writer < old.min_writer_version {
         return Err(SparkError::unsupported(format!("the protocol ({reader}, {writer})")));
     }
-    (protocol.min_reader_version, protocol.min_writer_version) = (reader, writer);
-    if protocol != *found.delta.protocol() {
+    let mut protocol = old.clone();
+    protocol.raise(asked);
+    if protocol != *old {
         let mut transaction = Transaction::on(&found.delta);
         let text = serde_json::json!({ "minReaderVersion": reader, "minWriterVersion": writer }).to_string();
         transaction.protocol = Some(protocol);

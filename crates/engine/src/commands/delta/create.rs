@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use firesteel_analyze::{AnalyzedPlan, declared_schema};
 use firesteel_catalog::{Table, TableKind};
 use firesteel_lake::delta::conflict::ReadSet;
-use firesteel_lake::delta::{DeltaTable, Operation, TableMetadata, Transaction};
+use firesteel_lake::delta::{AskedVersions, DeltaTable, Operation, TableMetadata, Transaction};
 use firesteel_plan::command::SaveMode;
 use firesteel_plan::statement::{ConstraintKind, CreateMode, CreateTable};
 use firesteel_plan::{DataType, Result, SparkError, StructField, StructType};
@@ -212,7 +212,7 @@ async fn empty(
         }
         None => Transaction::create(location.clone(), st.context.storage()),
     };
-    transaction.set_metadata(metadata.clone());
+    transaction.set_metadata(metadata.clone())?;
     (table.schema, table.partition_columns) = (metadata.schema.clone(), metadata.partition_columns.clone());
     transaction.commit(operation).await?;
     Ok(())
@@ -226,6 +226,8 @@ fn take_over(
     partitions: &[String],
     configuration: &BTreeMap<String, String>,
 ) -> Result<()> {
+    let mut configuration = configuration.clone();
+    let asked = AskedVersions::take(&mut configuration)?;
     let metadata = delta.metadata();
     let path = delta.location().to_string();
     let same =
@@ -249,13 +251,14 @@ fn take_over(
         ];
         return Err(SparkError::new("DELTA_CREATE_TABLE_WITH_DIFFERENT_PARTITIONING", parameters));
     }
-    if configuration.iter().any(|(key, value)| metadata.configuration.get(key) != Some(value)) {
+    let differs = configuration.iter().any(|(key, value)| metadata.configuration.get(key) != Some(value));
+    if differs || !asked.are_met_by(delta.protocol()) {
         let show = |map: &BTreeMap<String, String>| {
             map.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("\n")
         };
         let parameters = [
             ("path", path),
-            ("specifiedProperties", show(configuration)),
+            ("specifiedProperties", show(&configuration)),
             ("existingProperties", show(&metadata.configuration)),
         ];
         return Err(SparkError::new("DELTA_CREATE_TABLE_WITH_DIFFERENT_PROPERTY", parameters));

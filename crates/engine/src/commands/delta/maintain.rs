@@ -318,7 +318,7 @@ async fn convert_files(
         .with("partitionedBy", super::write::json_list(&metadata.partition_columns))
         .with("collectStats", statistics.to_string())
         .metric("numConvertedFiles", transaction.adds.len());
-    transaction.set_metadata(metadata);
+    transaction.set_metadata(metadata)?;
     transaction.commit(operation).await?;
     Ok(())
 }

@@ -362,7 +362,7 @@ pub async fn apply(
         transaction.changes = write_changes(st, &target_of(found, metadata), &feed).await?.into_changes();
     }
     if *metadata != *found.delta.metadata() {
-        transaction.set_metadata(metadata.clone());
+        transaction.set_metadata(metadata.clone())?;
     }
     transaction.remove(&change.touched);
     transaction.adds.clone_from(&written.adds);

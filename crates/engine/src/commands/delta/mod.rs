@@ -276,9 +276,6 @@ pub fn configuration(properties: &BTreeMap<String, String>) -> Result<BTreeMap<S
             }
             None => key.clone(),
         };
-        if key == "delta.minReaderVersion" || key == "delta.minWriterVersion" {
-            continue;
-        }
         refuse_unkept(&key, value)?;
         all.insert(key, value.clone());
     }

@@ -125,7 +125,7 @@ pub async fn create_with(
         transaction.remove(&table.files()?);
         transaction.reads = ReadSet::WholeTable;
     }
-    transaction.set_metadata(metadata.clone());
+    transaction.set_metadata(metadata.clone())?;
     let operation = operation
         .with("mode", mode_text(save.mode))
         .with("partitionBy", json_list(&metadata.partition_columns))
@@ -239,7 +239,7 @@ pub async fn into_table(st: &Statement, found: &Found, save: DeltaSave) -> Resul
     let (mut written, observed) = write_checked(st, &target, rows).await?;
     let mut transaction = Transaction::on(table);
     if metadata != *table.metadata() {
-        transaction.set_metadata(metadata.clone());
+        transaction.set_metadata(metadata.clone())?;
     }
     transaction.application = application;
     let mut operation = Operation::new("WRITE")
