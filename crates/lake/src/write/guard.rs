@@ -1,7 +1,7 @@
 //! Conditions that written rows must obey, checked as they are written: a row that does not ends the write.
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::SendableRecordBatchStream;
@@ -79,21 +79,36 @@ impl RowGuard {
         Box::pin(RecordBatchStreamAdapter::new(schema, stream))
     }
 
+    /// The first row that breaks a condition answers for all; of its conditions, the table's CHECKs come first, as in
+    /// delta-spark.
     fn check(&self, batch: &RecordBatch) -> Result<(), SparkError> {
-        for (position, name) in &self.not_null {
-            if batch.columns().get(*position).is_some_and(|column| column.logical_null_count() > 0) {
-                return Err(SparkError::new("DELTA_NOT_NULL_CONSTRAINT_VIOLATED", [("columnName", name.as_str())]));
+        let checked = self.checks.iter().zip(batch.columns().iter().skip(self.columns));
+        let checks = checked.filter_map(|(check, column)| Some((first_no(column)?, Broken::Check(check))));
+        let nulls = self.not_null.iter().filter_map(|(position, name)| {
+            let column = batch.columns().get(*position)?.logical_nulls().filter(|nulls| nulls.null_count() > 0)?;
+            let row = (0..column.len()).find(|row| column.is_null(*row))?;
+            Some((row, Broken::NotNull(name)))
+        });
+        match checks.chain(nulls).min_by_key(|(row, _)| *row) {
+            None => Ok(()),
+            Some((row, Broken::Check(check))) => Err(check.violated(batch, row)),
+            Some((_, Broken::NotNull(name))) => {
+                Err(SparkError::new("DELTA_NOT_NULL_CONSTRAINT_VIOLATED", [("columnName", name.as_str())]))
             }
         }
-        for (check, column) in self.checks.iter().zip(batch.columns().iter().skip(self.columns)) {
-            let Some(values) = column.as_boolean_opt() else { continue };
-            // NULL is no yes.
-            if values.null_count() == 0 && values.true_count() == values.len() {
-                continue;
-            }
-            let row = (0..values.len()).find(|row| values.is_null(*row) || !values.value(*row));
-            return Err(check.violated(batch, row.unwrap_or_default()));
-        }
-        Ok(())
+    }
+}
+
+enum Broken<'a> {
+    Check(&'a RowCheck),
+    NotNull(&'a String),
+}
+
+/// The first row of a condition that is not true; NULL is no yes.
+fn first_no(column: &ArrayRef) -> Option<usize> {
+    let values = column.as_boolean_opt()?;
+    match values.null_count() == 0 && values.true_count() == values.len() {
+        true => None,
+        false => (0..values.len()).find(|row| values.is_null(*row) || !values.value(*row)),
     }
 }
