@@ -1,0 +1,2 @@
+# Made from _async by python/unasync.py.
+"""The clients. `_sync` is made from `_async` by `python/unasync.py`; edit `_async`."""

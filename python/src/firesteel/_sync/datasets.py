@@ -1,0 +1,180 @@
+# Made from _async by python/unasync.py.
+"""Datasets: files and tables to read, and the new files that are made of them."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import arrow, calls, values
+from ..documents import Column
+from ..progress import Watch
+from ..results import Rows
+from .jobs import Job
+from .submit import submit
+from .transport import Transport
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+Filters = Mapping[str, Any]
+
+
+class Dataset:
+    """Files, a folder or a table. Nothing is read before a method is called."""
+
+    def __init__(self, transport: Transport, source: Mapping[str, Any]):
+        self.transport = transport
+        # The fields that name the data, and the credentials to read it with.
+        self.source = calls.present(source)
+
+    def _read(self, what: str, fields: Mapping[str, Any]) -> Any:
+        return self.transport.document(calls.read(f"/v1/datasets/{what}", {**self.source, **fields}))
+
+    def query(
+        self,
+        columns: Sequence[str] | None = None,
+        filters: Filters | None = None,
+        order_by: Sequence[str | Mapping[str, Any]] | None = None,
+        limit: int | None = None,
+        include_total: bool | None = None,
+        paginate: bool | None = None,
+    ) -> Rows:
+        """Rows that match, 1,000 unless `limit` says otherwise. `Rows.truncated` says whether there are more."""
+        fields = {"columns": columns, "filters": filters, "order_by": order_by, "limit": limit}
+        return Rows(self._read("query", {**fields, "include_total": include_total, "paginate": paginate}))
+
+    def pages(
+        self,
+        columns: Sequence[str] | None = None,
+        filters: Filters | None = None,
+        order_by: Sequence[str | Mapping[str, Any]] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Rows]:
+        """All that match, `limit` rows at a time. Pages neither overlap nor miss a row, though the data may change meanwhile."""
+        page = self.query(columns, filters, order_by, limit, paginate=True)
+        yield page
+        kept = calls.present({"credentials": self.source.get("credentials"), "limit": limit})
+        while page.next_cursor:
+            body = {"cursor": page.next_cursor, **kept}
+            page = Rows(self.transport.document(calls.read("/v1/datasets/query", body)))
+            yield page
+
+    def batches(
+        self,
+        columns: Sequence[str] | None = None,
+        filters: Filters | None = None,
+        order_by: Sequence[str | Mapping[str, Any]] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[pyarrow.RecordBatch]:
+        """Arrow batches as the server computes them. To stop early is to stop the query."""
+        fields = {"columns": columns, "filters": filters, "order_by": order_by, "limit": limit}
+        call = calls.read("/v1/datasets/query", {**self.source, **fields}, calls.ARROW)
+        with self.transport.stream(call) as response:
+            for batch in arrow.batches(response):
+                yield batch
+
+    def to_arrow(self, **fields: Any) -> pyarrow.Table:
+        """All rows, or those that `columns`, `filters`, `order_by` and `limit` leave."""
+        call = calls.read("/v1/datasets/query", {**self.source, **fields}, calls.ARROW)
+        with self.transport.stream(call) as response:
+            return arrow.table(response)
+
+    def to_pandas(self, **fields: Any) -> pandas.DataFrame:
+        return values.to_pandas(self.to_arrow(**fields))
+
+    def to_polars(self, **fields: Any) -> polars.DataFrame:
+        import polars
+
+        return polars.from_arrow(self.to_arrow(**fields))
+
+    def sample(
+        self,
+        rows: int | None = None,
+        fraction: float | None = None,
+        seed: int | None = None,
+        columns: Sequence[str] | None = None,
+        filters: Filters | None = None,
+    ) -> Rows:
+        """Some rows; the same `seed` gives the same ones."""
+        fields = {"rows": rows, "fraction": fraction, "seed": seed, "columns": columns, "filters": filters}
+        return Rows(self._read("sample", fields))
+
+    def summary(
+        self,
+        columns: Sequence[str] | None = None,
+        filters: Filters | None = None,
+        quantiles: Sequence[float] | None = None,
+        histogram_bins: int | None = None,
+    ) -> dict[str, Any]:
+        """Counts, nulls, distinct values, bounds, mean, quantiles and a histogram for each column."""
+        fields = {"columns": columns, "filters": filters, "quantiles": quantiles, "histogram_bins": histogram_bins}
+        answer: dict[str, Any] = self._read("summary", fields)
+        return answer
+
+    def count(self, filters: Filters | None = None) -> int:
+        return int((self._read("count", {"filters": filters}))["count"])
+
+    def schema(self) -> tuple[Column, ...]:
+        return tuple(map(Column.of, (self._read("schema", {}))["columns"]))
+
+    def partitions(self, filters: Filters | None = None) -> dict[str, Any]:
+        answer: dict[str, Any] = self._read("partitions", {"filters": filters})
+        return answer
+
+    def modify(
+        self,
+        sql: str,
+        output_path: str,
+        partition_by: Sequence[str] | None = None,
+        mode: str | None = None,
+        output_format: str | None = None,
+        output_options: Mapping[str, str] | None = None,
+        single_file: bool | None = None,
+        wait: bool | float = True,
+        progress: Watch = None,
+        **job: Any,
+    ) -> Job:
+        """Writes what `sql`, over the table `data_table`, makes of the data: an UPDATE, a DELETE or a SELECT."""
+        fields = {
+            "sql": sql,
+            "output_path": output_path,
+            "partition_by": partition_by,
+            "mode": mode,
+            "output_format": output_format,
+            "output_options": output_options,
+            "single_file": single_file,
+        }
+        return submit(self.transport, Job, "/v1/datasets/modify", {**self.source, **fields}, wait, progress, **job)
+
+    def merge_files(
+        self,
+        output_path: str,
+        deduplicate_on: Sequence[str] | None = None,
+        keep: str | None = None,
+        partition_by: Sequence[str] | None = None,
+        mode: str | None = None,
+        output_format: str | None = None,
+        output_options: Mapping[str, str] | None = None,
+        single_file: bool | None = None,
+        wait: bool | float = True,
+        progress: Watch = None,
+        **job: Any,
+    ) -> Job:
+        """Writes the rows of all `paths` together; of rows with the same key, the one of the last file (`keep`)."""
+        fields = {
+            "output_path": output_path,
+            "deduplicate_on": deduplicate_on,
+            "keep": keep,
+            "partition_by": partition_by,
+            "mode": mode,
+            "output_format": output_format,
+            "output_options": output_options,
+            "single_file": single_file,
+        }
+        return submit(self.transport, Job, "/v1/datasets/merge", {**self.source, **fields}, wait, progress, **job)
+
+    def __repr__(self) -> str:
+        named = [f"{name}={self.source[name]!r}" for name in ("path", "paths", "table", "format", "version") if name in self.source]
+        return f"<{type(self).__name__} {' '.join(named)}>"

@@ -1,0 +1,1 @@
+"""The session and its configuration, under the guide's names."""

@@ -1,0 +1,1 @@
+"""Values that the services take, under the guide's names."""

@@ -1,0 +1,4 @@
+"""Credentials of a user."""
+from ..credentials import UserAWSCredentials
+
+__all__ = ["UserAWSCredentials"]

@@ -1,0 +1,1 @@
+"""Parquet and Delta tables on S3, under the guide's names."""
