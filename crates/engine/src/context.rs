@@ -216,7 +216,7 @@ impl StatementContext {
     }
 
     pub fn storage(&self) -> Storage {
-        Storage::new((*self.eval.conf).clone())
+        Storage::new((*self.eval.conf).clone()).only_below(self.session.allowed_places())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A session: one user's configuration, temporary objects and running work.
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use firesteel_analyze::AnalyzedPlan;
@@ -9,6 +9,7 @@ use firesteel_functions::context::time_zone_or_utc;
 use firesteel_plan::command::ExplainMode;
 use firesteel_plan::{Plan, Relation, RelationKind, Result, SparkError, StructType};
 use firesteel_sql::ParseOptions;
+use firesteel_storage::Location;
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,8 @@ pub struct Session {
     pub(crate) functions: TemporaryFunctions,
     pub(crate) cache: Cache,
     artifacts: Artifacts,
+    /// The only places of storage that the session may reach, where they are limited.
+    allowed_places: OnceLock<Arc<[Location]>>,
     /// Fires when the session closes; what outlives a statement watches it.
     closed: CancellationToken,
 }
@@ -65,6 +68,7 @@ impl Session {
             functions: TemporaryFunctions::default(),
             cache: Cache::default(),
             artifacts: Artifacts::new(ARTIFACT_BYTES_MAX),
+            allowed_places: OnceLock::new(),
             closed: CancellationToken::new(),
         })
     }
@@ -81,6 +85,7 @@ impl Session {
             functions: self.functions.fork(),
             cache: Cache::default(),
             artifacts: self.artifacts.fork(),
+            allowed_places: self.allowed_places.clone(),
             closed: CancellationToken::new(),
         })
     }
@@ -100,6 +105,16 @@ impl Session {
     /// Cached local relations and uploaded files.
     pub fn artifacts(&self) -> &Artifacts {
         &self.artifacts
+    }
+
+    /// From now on the session reaches nothing but these places and what is below them, whatever it runs. The first call
+    /// counts.
+    pub fn limit_places(&self, places: Arc<[Location]>) {
+        let _ = self.allowed_places.set(places);
+    }
+
+    pub(crate) fn allowed_places(&self) -> Option<Arc<[Location]>> {
+        self.allowed_places.get().cloned()
     }
 
     pub(crate) fn namespace(&self) -> Namespace {
@@ -313,6 +328,11 @@ impl Analyzed {
     /// The files the plan reads, as URLs, sorted.
     pub async fn input_files(&self) -> Result<Vec<String>> {
         crate::explain::input_files(&self.plan.plan)
+    }
+
+    /// A number that differs when the files the plan reads are others: by place, size or time of their last change.
+    pub fn data_fingerprint(&self) -> Result<u64> {
+        crate::explain::data_fingerprint(&self.plan.plan)
     }
 
     /// Whether `collect` needs no executor: rows that are in the plan already.

@@ -1,8 +1,9 @@
 //! The `firesteel` binary.
 //!
 //! ```text
-//!  firesteel server   Spark Connect on sc://127.0.0.1:15002
+//!  firesteel server   Spark Connect on sc://127.0.0.1:15002, REST with --http-port
 //!  firesteel sql      a shell, embedded or against a server
+//!  firesteel token    who may use the REST API
 //! ```
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 mod allocator;
 mod server;
 mod sql;
+mod token;
 
 /// Spark without the JVM.
 #[derive(Debug, Parser)]
@@ -22,10 +24,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve Spark Connect
+    /// Serve Spark Connect and REST
     Server(server::Arguments),
     /// Run SQL statements, or a shell for them
     Sql(sql::Arguments),
+    /// Make, list and revoke tokens of the REST API
+    Token(token::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Server(arguments) => server::run(arguments),
         Command::Sql(arguments) => sql::run(arguments),
+        Command::Token(arguments) => token::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

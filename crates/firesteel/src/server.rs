@@ -9,6 +9,7 @@ use clap::Args;
 use firesteel_conf::sources::Sources;
 use firesteel_connect::{Server, ServerOptions};
 use firesteel_engine::{Engine, EngineOptions};
+use firesteel_service::{PROFILE_PREFIX, Service, ServiceOptions};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,9 @@ pub struct Arguments {
     /// Port of Spark Connect; 0 takes a free one [default: 15002]
     #[arg(long, value_name = "PORT")]
     connect_port: Option<u16>,
+    /// Port of the REST API; 0 takes a free one, without it there is none
+    #[arg(long, value_name = "PORT")]
+    http_port: Option<u16>,
     /// Where the catalog and the warehouse live; without it they go when the server stops
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -137,23 +141,45 @@ async fn serve(
     address: SocketAddr,
     workers: &Runtime,
 ) -> Result<(), Box<dyn Error>> {
-    let listener = TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    let address = listener.local_addr()?;
-    let conf = conf.into_values();
+    let listener = listen(address).await?;
+    let mut addresses = Addresses { connect: listener.local_addr()?, rest: None };
+    let http = match arguments.http_port {
+        Some(port) => Some(listen(SocketAddr::new(address.ip(), port)).await?),
+        None => None,
+    };
+    let mut conf = conf.into_values();
     let options = ServerOptions::from_conf(&conf);
+    let service_options = ServiceOptions::from_conf(&conf, arguments.data_dir.clone());
+    // Secrets of profiles are no session's to see.
+    conf.retain(|key, _| !key.starts_with(PROFILE_PREFIX));
     let engine_options = EngineOptions { conf, data_dir: arguments.data_dir };
     let engine = workers.spawn(Engine::new(engine_options)).await??;
     let runtimes = vec![workers.handle().clone(), Handle::current()];
     workers.spawn(crate::allocator::trim_when_idle(Arc::clone(engine.jobs()), runtimes));
-    let server = Server::new(engine, options, workers.handle().clone());
+    let server = Server::new(engine.clone(), options, workers.handle().clone());
     let shutdown = CancellationToken::new();
     tokio::spawn(watch_signals(shutdown.clone()));
-    // The listener queues connections from here on, so whoever reads the file is answered.
+    let rest = match http {
+        Some(listener) => {
+            addresses.rest = Some(listener.local_addr()?);
+            let opened = Service::open(engine, service_options, workers.handle().clone());
+            let service = opened.await.map_err(|error| error.to_string())?;
+            Some(tokio::spawn(service.serve(listener, shutdown.clone())))
+        }
+        None => None,
+    };
+    // The listeners queue connections from here on, so whoever reads the file is answered.
     if let Some(file) = &arguments.ready_file {
-        write_ready_file(file, address)?;
+        write_ready_file(file, &addresses)?;
     }
-    tracing::info!("Spark Connect answers on sc://{address}");
+    tracing::info!("Spark Connect answers on sc://{}", addresses.connect);
+    if let Some(address) = addresses.rest {
+        tracing::info!("REST answers on http://{address}, with a page at http://{address}/docs");
+    }
     server.serve(listener, shutdown).await?;
+    if let Some(rest) = rest {
+        rest.await??;
+    }
     if let Some(file) = &arguments.ready_file {
         let _ = std::fs::remove_file(file);
     }
@@ -161,12 +187,26 @@ async fn serve(
     Ok(())
 }
 
+/// Where the server answers.
+struct Addresses {
+    connect: SocketAddr,
+    rest: Option<SocketAddr>,
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Box<dyn Error>> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| format!("cannot listen on {address}: {error}").into())
+}
+
 /// Written beside and moved into place: a reader sees all of it or nothing.
-fn write_ready_file(file: &Path, address: SocketAddr) -> std::io::Result<()> {
-    let addresses = serde_json::json!({ "connect": format!("sc://{address}") });
+fn write_ready_file(file: &Path, addresses: &Addresses) -> std::io::Result<()> {
+    let mut object = serde_json::json!({ "connect": format!("sc://{}", addresses.connect) });
+    if let Some(address) = addresses.rest {
+        object["rest"] = format!("http://{address}").into();
+    }
     let mut partial = file.as_os_str().to_owned();
     partial.push(".partial");
-    std::fs::write(&partial, format!("{addresses}\n"))?;
+    std::fs::write(&partial, format!("{object}\n"))?;
     std::fs::rename(&partial, file)
 }
 

@@ -6,8 +6,12 @@ use std::sync::LazyLock;
 /// The SQLSTATE of every condition of Spark 4.2 and of Delta Lake. A sub-condition has its parent's.
 static SQL_STATES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
     let spark = rows(include_str!("conditions/sql_states.txt"), " ");
-    spark.chain(rows(include_str!("conditions/delta_states.txt"), " ")).collect()
+    let delta = rows(include_str!("conditions/delta_states.txt"), " ");
+    spark.chain(delta).chain(OWN_STATES.iter().copied()).collect()
 });
+
+/// Conditions that Spark has no like of.
+const OWN_STATES: &[(&str, &str)] = &[("PERMISSION_DENIED", "42501")];
 
 /// Message templates by condition, a file for each area.
 static MESSAGES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| FILES.iter().flat_map(|f| rows(f, ": ")).collect());

@@ -46,6 +46,8 @@ pub use uploads::{BegunUpload, PendingUpload, UploadWriter, Uploads};
 #[derive(Clone, Default)]
 pub struct Storage {
     settings: Arc<BTreeMap<String, String>>,
+    /// The only places there are, with what is below them; `None`: all.
+    allowed: Option<Arc<[Location]>>,
 }
 
 impl fmt::Debug for Storage {
@@ -63,7 +65,12 @@ const OPTION_PREFIXES: &[&str] = &["fs.", "google.cloud.", "spark.hadoop."];
 
 impl Storage {
     pub fn new(settings: BTreeMap<String, String>) -> Self {
-        Self { settings: Arc::new(settings) }
+        Self { settings: Arc::new(settings), allowed: None }
+    }
+
+    /// The same, where nothing but these places and what is below them can be reached.
+    pub fn only_below(self, allowed: Option<Arc<[Location]>>) -> Self {
+        Self { allowed, ..self }
     }
 
     /// The same with the settings among the options of one request, which stand above the session's.
@@ -78,11 +85,22 @@ impl Storage {
             let key = key.strip_prefix(settings::SPARK_PREFIX).unwrap_or(key);
             settings.insert(key.to_string(), value.clone());
         }
-        Self::new(settings)
+        Self { settings: Arc::new(settings), ..self }
+    }
+
+    /// Refuses a place that is not among the allowed ones.
+    fn check_allowed(&self, location: &Location) -> Result<()> {
+        match &self.allowed {
+            Some(allowed) if !allowed.iter().any(|place| location.is_below(place)) => {
+                Err(SparkError::new("PERMISSION_DENIED", [("path", location.to_string())]))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The file system that holds `location`.
     pub fn file_system(&self, location: &Location) -> Result<Arc<dyn FileSystem>> {
+        self.check_allowed(location)?;
         if let Some(files) = remote::file_system(location, &self.settings)? {
             return Ok(files);
         }

@@ -83,6 +83,11 @@ impl Location {
         let rest = self.path.strip_prefix(ancestor.path.trim_end_matches('/'))?;
         if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
     }
+    /// Whether this is `ancestor` or below it. The spellings of one store's scheme are the same here.
+    pub fn is_below(&self, ancestor: &Self) -> bool {
+        let same = |location: &Self| Self { scheme: store_of_scheme(&location.scheme).into(), ..location.clone() };
+        same(self).relative_to(&same(ancestor)).is_some()
+    }
     /// The place as a URL, percent-encoded: what `input_file_name()` shows.
     pub fn url(&self) -> String {
         format!("{}://{}{}", self.scheme, self.authority, encode_path(&self.path))
@@ -113,6 +118,15 @@ impl fmt::Display for Location {
         } else {
             write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
         }
+    }
+}
+
+/// One spelling for the schemes that Hadoop's connectors have for one store.
+fn store_of_scheme(scheme: &str) -> &str {
+    match scheme {
+        "s3" | "s3n" => "s3a",
+        "abfs" | "wasb" | "wasbs" => "abfss",
+        other => other,
     }
 }
 
@@ -160,6 +174,17 @@ fn encode_path(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_below_others() {
+        let below =
+            |place: &str, ancestor: &str| Location::parse(place).unwrap().is_below(&Location::parse(ancestor).unwrap());
+        assert!(below("s3://lake/etl/x", "s3a://lake/etl/"));
+        assert!(below("/data/a", "/data/a"));
+        assert!(!below("/data/ab", "/data/a"));
+        assert!(!below("/data/a/../b", "/data/a"));
+        assert!(!below("s3://other/etl/x", "s3://lake/etl"));
+    }
 
     #[test]
     fn spellings_of_one_place() {

@@ -3,6 +3,7 @@ mod operators;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -121,17 +122,36 @@ fn unresolved(relation: &Relation) -> String {
 /// URLs of the files below a plan.
 pub fn input_files(plan: &LogicalPlan) -> Result<Vec<String>> {
     let mut files = BTreeSet::new();
+    for_each_scan(plan, &mut |table| files.extend(table.scan().input_files()))?;
+    Ok(files.into_iter().collect())
+}
+
+/// See [`crate::Analyzed::data_fingerprint`].
+pub fn data_fingerprint(plan: &LogicalPlan) -> Result<u64> {
+    let mut files = BTreeSet::new();
+    for_each_scan(plan, &mut |table| {
+        files.extend(table.scan().files().iter().map(|file| {
+            let status = &file.status;
+            (status.location.to_string(), status.size, status.modified_us)
+        }));
+    })?;
+    let mut hasher = DefaultHasher::new();
+    files.hash(&mut hasher);
+    Ok(hasher.finish())
+}
+
+fn for_each_scan(plan: &LogicalPlan, visit: &mut dyn FnMut(&FileTable)) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
             && let Ok(provider) = source_as_provider(&scan.source)
             && let Some(table) = provider.downcast_ref::<FileTable>()
         {
-            files.extend(table.scan().input_files());
+            visit(table);
         }
         Ok(TreeNodeRecursion::Continue)
     })
     .map_err(from_datafusion)?;
-    Ok(files.into_iter().collect())
+    Ok(())
 }
 
 /// The plan's text with columns numbered in order of appearance, whatever their names: equal for plans that mean the
