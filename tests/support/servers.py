@@ -85,7 +85,7 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start_firesteel(configuration=(), data_directory=None):
+def start_firesteel(configuration=(), data_directory=None, environment=None):
     def command(folder):
         arguments = [str(binary()), "server", "--connect-port", "0", "--ready-file", str(folder / "ready.json")]
         arguments += ["--data-dir", str(data_directory or folder / "data")]
@@ -93,7 +93,7 @@ def start_firesteel(configuration=(), data_directory=None):
             arguments += ["--conf", f"{key}={value}"]
         return arguments
 
-    server = Server(command)
+    server = Server(command, environment)
     ready = server.folder / "ready.json"
     server.wait_until(ready.exists)
     server.remote = json.loads(ready.read_text())["connect"]

@@ -19,7 +19,7 @@ pub enum StoreFailure {
     Other,
 }
 
-/// Codes in the answers of S3, Azure and Google Cloud Storage, and texts of the client.
+/// Codes in the answers of S3, Azure and Google Cloud Storage, exceptions of HDFS, and texts of the client.
 const SIGNS: &[(&str, StoreFailure)] = &[
     ("NoSuchBucket", StoreFailure::NoBucket),
     ("ContainerNotFound", StoreFailure::NoBucket),
@@ -32,11 +32,14 @@ const SIGNS: &[(&str, StoreFailure)] = &[
     ("InvalidToken", StoreFailure::Denied),
     ("AuthenticationFailed", StoreFailure::Denied),
     ("invalid_client", StoreFailure::Denied),
+    ("AccessControlException", StoreFailure::Denied),
+    ("SASL error", StoreFailure::Denied),
     ("status code: 401", StoreFailure::Denied),
     ("status code: 403", StoreFailure::Denied),
     ("without LOCATION", StoreFailure::WrongRegion),
     ("PermanentRedirect", StoreFailure::WrongRegion),
     ("AuthorizationHeaderMalformed", StoreFailure::WrongRegion),
+    ("failed to lookup address", StoreFailure::Unreachable),
     ("operation timed out", StoreFailure::Unreachable),
     ("error sending request", StoreFailure::Unreachable),
     ("error trying to connect", StoreFailure::Unreachable),
@@ -78,6 +81,10 @@ pub fn describe(error: &object_store::Error) -> String {
     let mut parts = vec![];
     if let Some((_, rest)) = text.split_once("status code: ") {
         parts.push(rest.split([':', '\n']).next().unwrap_or_default().trim().to_string());
+    }
+    // A name node's exception: its class and the first line, without the Java stack.
+    if let Some((_, rest)) = text.split_once("RPC error: ") {
+        parts.push(rest.lines().next().unwrap_or_default().trim().to_string());
     }
     for (open, close) in [("<Code>", "</Code>"), ("<Message>", "</Message>")] {
         if let Some((_, rest)) = text.split_once(open) {

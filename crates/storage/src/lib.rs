@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `object_store` moves bytes; [`FileSystem`] adds what it does not have and Spark needs: directories that exist while
-//! empty, rename of a directory, and modification times of both. Local files, S3, Azure and Google Cloud Storage are
+//! empty, rename of a directory, and modification times of both. Local files, HDFS, S3, Azure and Google Cloud Storage are
 //! supported (the module `remote` has the last three); another scheme answers a clear error.
 //!
 //! ```
@@ -21,9 +21,11 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod clients;
 mod errors;
 mod file_system;
 pub mod glob;
+mod hdfs;
 mod local;
 mod location;
 mod remote;
@@ -58,10 +60,10 @@ impl fmt::Debug for Storage {
 }
 
 /// Schemes that belong to stores which this version does not speak.
-const KNOWN_SCHEMES: &[&str] = &["hdfs", "viewfs", "webhdfs", "http", "https", "ftp"];
+const KNOWN_SCHEMES: &[&str] = &["webhdfs", "swebhdfs", "har", "http", "https", "ftp"];
 
 /// How the options of a read or write begin that are settings of a store.
-const OPTION_PREFIXES: &[&str] = &["fs.", "google.cloud.", "spark.hadoop."];
+const OPTION_PREFIXES: &[&str] = &["fs.", "dfs.", "google.cloud.", "spark.hadoop."];
 
 impl Storage {
     pub fn new(settings: BTreeMap<String, String>) -> Self {
@@ -101,7 +103,7 @@ impl Storage {
     /// The file system that holds `location`.
     pub fn file_system(&self, location: &Location) -> Result<Arc<dyn FileSystem>> {
         self.check_allowed(location)?;
-        if let Some(files) = remote::file_system(location, &self.settings)? {
+        if let Some(files) = clients::file_system(location, &self.settings)? {
             return Ok(files);
         }
         match location.scheme() {

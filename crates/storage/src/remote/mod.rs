@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  location + settings ──▶ connect: s3 · azure · google ──▶ Backend {objects, uploads, pages, markers}
-//!                             one for each (bucket, settings)          │
+//!                                                                      │
 //!                                                     RemoteFiles: FileSystem
 //! ```
 mod azure;
@@ -10,7 +10,6 @@ mod google;
 mod guarded;
 mod markers;
 mod s3;
-mod shared;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +30,6 @@ use crate::settings::illegal;
 use crate::uploads::Uploads;
 use guarded::Guarded;
 use markers::Markers;
-pub(crate) use shared::file_system;
 
 /// Amazon's smallest part but for the last.
 const MIN_PART_BYTES: usize = 5 << 20;
@@ -41,22 +39,18 @@ const COPY_CONCURRENCY: usize = 16;
 /// The largest object that S3 copies in one request.
 const MAX_COPY_BYTES: u64 = 5 << 30;
 
-/// A kind of store: its schemes, the prefixes of its settings, and how to reach it.
-struct Kind {
-    schemes: &'static [&'static str],
-    prefixes: &'static [&'static str],
+/// A kind of object store: its schemes, the prefixes of its settings, and how to reach it.
+pub(crate) struct Kind {
+    pub(crate) schemes: &'static [&'static str],
+    pub(crate) prefixes: &'static [&'static str],
     open: fn(&Location, &BTreeMap<String, String>) -> Result<Backend>,
 }
 
-const KINDS: &[Kind] = &[
+pub(crate) const KINDS: &[Kind] = &[
     Kind { schemes: &["s3a", "s3", "s3n"], prefixes: &[s3::PREFIX], open: s3::open },
     Kind { schemes: &["abfss", "abfs", "wasbs", "wasb"], prefixes: &[azure::PREFIX], open: azure::open },
     Kind { schemes: &["gs"], prefixes: google::PREFIXES, open: google::open },
 ];
-
-fn kind(scheme: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.schemes.contains(&scheme))
-}
 
 /// The sides of one client.
 struct Backend {
@@ -107,7 +101,7 @@ impl fmt::Debug for RemoteFiles {
 
 impl RemoteFiles {
     /// `id` tells stores of one bucket with different settings apart.
-    fn open(location: &Location, settings: &BTreeMap<String, String>, kind: &Kind, id: u64) -> Result<Self> {
+    pub(crate) fn open(location: &Location, settings: &BTreeMap<String, String>, kind: &Kind, id: u64) -> Result<Self> {
         let root = location.with_path("/");
         let mut backend = (kind.open)(location, settings)?;
         backend.objects = Arc::new(Guarded::new(backend.objects, root.to_string()));

@@ -1,4 +1,4 @@
-//! Clients that are open. One is shared by all who use a bucket with the same settings, and by nobody else.
+//! Clients that are open. One is shared by all who use a bucket or name service with the same settings, and by nobody else.
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -6,9 +6,10 @@ use std::sync::{Arc, LazyLock};
 use firesteel_plan::Result;
 use parking_lot::Mutex;
 
-use super::{RemoteFiles, kind};
 use crate::file_system::FileSystem;
+use crate::hdfs;
 use crate::location::Location;
+use crate::remote::{KINDS, RemoteFiles};
 use crate::settings::relevant;
 
 /// Clients that are kept; beyond that the one that was not asked for longest goes.
@@ -23,23 +24,32 @@ struct Identity {
 }
 
 /// The last asked for is the last.
-static CLIENTS: LazyLock<Mutex<Vec<(Identity, Arc<RemoteFiles>)>>> = LazyLock::new(Mutex::default);
+static CLIENTS: LazyLock<Mutex<Vec<(Identity, Arc<dyn FileSystem>)>>> = LazyLock::new(Mutex::default);
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// The file system of a location on an object store; `None` for a scheme that is none of theirs.
+/// The file system of a location that is not local; `None` for a scheme that nobody knows.
 pub(crate) fn file_system(
     location: &Location,
     settings: &BTreeMap<String, String>,
 ) -> Result<Option<Arc<dyn FileSystem>>> {
-    let Some(kind) = kind(location.scheme()) else { return Ok(None) };
-    let settings = relevant(settings, kind.prefixes);
+    let scheme = location.scheme();
+    let kind = KINDS.iter().find(|kind| kind.schemes.contains(&scheme));
+    let prefixes = match kind {
+        Some(kind) => kind.prefixes,
+        None if hdfs::SCHEMES.contains(&scheme) => hdfs::PREFIXES,
+        None => return Ok(None),
+    };
+    let settings = relevant(settings, prefixes);
     let identity = Identity { scheme: location.scheme().into(), authority: location.authority().into(), settings };
     let mut clients = CLIENTS.lock();
     let files = match clients.iter().position(|(known, _)| *known == identity) {
         Some(index) => clients.remove(index).1,
         None => {
             let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-            Arc::new(RemoteFiles::open(location, &identity.settings, kind, id)?)
+            match kind {
+                Some(kind) => Arc::new(RemoteFiles::open(location, &identity.settings, kind, id)?),
+                None => hdfs::open(location, &identity.settings, id)?,
+            }
         }
     };
     clients.push((identity, Arc::clone(&files)));
