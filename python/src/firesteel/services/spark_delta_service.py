@@ -31,6 +31,9 @@ class SparkDeltaService:
         order_by: Sequence[str] | None = None,
     ) -> dict[str, Any]:
         """Rows of the newest version, or of an older one: `data`, `columns`, `stats`, `truncated`, `version`."""
+        if version is None and timestamp is None:
+            # The rows, their total and the answer's version are then of one and the same.
+            version = self.get_table_history(bucket, table_path, credentials, 1)[0]["version"]
         dataset = runtime.client().dataset(
             location(bucket, table_path), format="delta", version=version, timestamp=timestamp, credentials=credentials
         )
