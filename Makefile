@@ -8,7 +8,7 @@ BINARY := $(CARGO_TARGET_DIR)/debug/firesteel
 PYTEST := cd tests && FIRESTEEL_BINARY=$(BINARY) $(PYTHON) -m pytest
 PROTOC_PATH := $(CACHE)/bin
 
-.PHONY: help build run test lint unit end-to-end ratchet bench bench-functions bench-delta conformance dist clean
+.PHONY: help build run test lint unit end-to-end ratchet bench bench-functions bench-delta bench-rest conformance dist clean
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -42,6 +42,10 @@ bench-functions: build java $(VENV)/.complete ## A query per family of functions
 
 bench-delta: build java $(VENV)/.complete ## Delta tables beside delta-spark and PyPI's deltalake; writes bench/delta.md
 	$(PYTHON) bench/delta.py --binary $(BINARY)
+
+bench-rest: build $(VENV)/.complete ## The REST API beside FastAPI and DuckDB, and its streams; writes bench/rest.md
+	$(PYTHON) -m pip install --quiet -r bench/requirements.txt
+	$(PYTHON) bench/rest.py --binary $(BINARY)
 
 conformance: ## Write docs/conformance.md from tests/ratchet
 	python3 tests/conformance.py

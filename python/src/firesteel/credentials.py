@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Profile:
 
 
 # A mapping goes to the server as it is.
-Credentials = Union[UserAWSCredentials, Profile, Mapping[str, Any]]
+Credentials = UserAWSCredentials | Profile | Mapping[str, Any]
 
 
 def to_request(credentials: Credentials | None) -> dict[str, Any] | None:

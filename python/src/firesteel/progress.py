@@ -3,14 +3,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import IO, Union
+from typing import IO
 
 from .documents import JobState
 
 WIDTH = 30
 
 # True shows the bar; a function gets every state.
-Watch = Union[bool, Callable[[JobState], None], None]
+Watch = bool | Callable[[JobState], None] | None
 
 
 def watcher(watch: Watch) -> Callable[[JobState], None] | None:
