@@ -467,6 +467,32 @@ def test_an_embedded_server_ends_with_its_owner(end):
     assert gone(int(done.stdout))
 
 
+def test_a_session_whose_server_is_gone_is_made_anew():
+    program = """if True:
+        import os, signal, time
+        from firesteel import conf, get_spark, runtime, stop_spark
+        conf.set("spark.sql.shuffle.partitions", 3)
+        first = get_spark()
+        first.sql("CREATE TABLE t AS SELECT 1 AS a")
+        server = runtime._server
+        os.kill(server.pid, signal.SIGKILL)
+        server.guard.wait(20)
+        second = get_spark()
+        assert second is not first and second is get_spark() and first.is_stopped
+        assert second.range(5).count() == 5 and second.conf.get("spark.sql.shuffle.partitions") == "3"
+        assert not server.folder.exists()
+        assert runtime.client().sql("SELECT 1 AS a").fetch() == [{"a": 1}]
+        second.stop()
+        assert get_spark().range(3).count() == 3
+        os.kill(runtime._server.pid, signal.SIGKILL)
+        runtime._server.guard.wait(20)
+        stop_spark()
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "python" / "src"), "FIRESTEEL_BINARY": str(servers.binary())}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_module_is_the_program():
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "python" / "src"), "FIRESTEEL_BINARY": str(servers.binary())}
     done = subprocess.run([sys.executable, "-m", "firesteel", "--help"], env=environment, capture_output=True, text=True)

@@ -32,7 +32,11 @@ _client: Client | None = None
 def _embedded() -> EmbeddedServer:
     global _server
     with _lock:
-        if _server is None or not _server.is_running or _server.owner != os.getpid():
+        if _server is not None and not _server.is_running:
+            _server.stop()  # it ended by itself: this removes what it left
+            _server = None
+        # A forked child has a server of its own.
+        if _server is None or _server.owner != os.getpid():
             _server = EmbeddedServer({**DEFAULTS, **conf.given()})
         return _server
 
@@ -53,6 +57,11 @@ def remote() -> str:
     if address and token and "token=" not in address:
         address = address.rstrip("/") + ("" if "/;" in address else "/") + f";token={token}"
     return address or _embedded().connect
+
+
+def has_ended() -> bool:
+    """Whether there was an embedded server, and it ended by itself."""
+    return _server is not None and not _server.is_running
 
 
 def unknown_to_server() -> dict[str, str]:

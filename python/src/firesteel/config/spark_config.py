@@ -24,12 +24,12 @@ _session: Any = None
 
 def get_spark() -> SparkSession:
     """The session: a real one of PySpark over Spark Connect. The first call makes it, and starts a server unless
-    `FIRESTEEL_REMOTE` or `SPARK_REMOTE` names one."""
+    `FIRESTEEL_REMOTE` or `SPARK_REMOTE` names one. A session that was stopped, or whose server is gone, is made anew."""
     global _session
     with _lock:
-        if _session is not None and not _session.is_stopped:
+        if _session is not None and not _session.is_stopped and not runtime.has_ended():
             return _session
-        conf.live = None
+        _end_session()
         _session = _connect()
         conf.live = _session.conf.set
         return _session
@@ -44,17 +44,24 @@ def _connect() -> Any:
     # PySpark warns of those that a session cannot set.
     for key, value in runtime.unknown_to_server().items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    # Not another session that the program may have.
+    return builder.create()
+
+
+def _end_session() -> None:
+    global _session
+    if _session is not None and not _session.is_stopped:
+        # PySpark would ask a server that is gone for minutes.
+        _session.release_session_on_close = not runtime.has_ended()
+        _session.stop()
+    _session = None
+    conf.live = None
 
 
 def stop_spark() -> None:
     """Ends the session, and the server if `get_spark` started it."""
-    global _session
     with _lock:
-        if _session is not None and not _session.is_stopped:
-            _session.stop()
-        _session = None
-        conf.live = None
+        _end_session()
         runtime.stop()
 
 
