@@ -7,9 +7,11 @@ import math
 import os
 import pathlib
 import pickle
+import shutil
 import subprocess
 import sys
 import time
+import venv
 from decimal import Decimal
 
 import duckdb
@@ -20,7 +22,7 @@ from support import servers
 
 import firesteel
 from firesteel import calls, credentials, embedded, errors, html, progress, values
-from firesteel.conf import SessionConf
+from firesteel.session_conf import SessionConf
 from firesteel.documents import Column, JobState
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -385,6 +387,31 @@ def test_the_binary(monkeypatch, tmp_path):
         firesteel.EmbeddedServer()
 
 
+def test_the_wheel_brings_the_binary(tmp_path):
+    """The package as it is, with a program of two lines for the server, which takes half an hour to build."""
+    shutil.copytree(ROOT / "python", tmp_path / "python", ignore=shutil.ignore_patterns("__pycache__"))
+    crate = tmp_path / "crates" / "firesteel"
+    (crate / "src").mkdir(parents=True)
+    (crate / "src" / "main.rs").write_text('fn main() { println!("the program of the wheel"); }\n')
+    (crate / "Cargo.toml").write_text('[package]\nname = "firesteel"\nversion = "0.1.0"\nedition = "2024"\n')
+    (tmp_path / "Cargo.toml").write_text('[workspace]\nmembers = ["crates/*"]\n[profile.dist]\ninherits = "release"\n')
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(tmp_path / "target")}
+    subprocess.run(["cargo", "generate-lockfile", "--offline"], cwd=tmp_path, env=environment, check=True)
+    build = [sys.executable, "-m", "maturin", "build", "--quiet", "--out", str(tmp_path)]
+    subprocess.run(build, cwd=tmp_path / "python", env=environment, check=True)
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    (wheel,) = tmp_path.glob("firesteel-0.1.0-py3-none-*.whl")
+    subprocess.run([sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)], check=True)
+    # What it depends on comes from the tests' own environment.
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(path for path in sys.path if "site-packages" in path)}
+    program = "import firesteel, os; print(firesteel.__file__, os.path.exists(os.path.dirname(firesteel.__file__) + '/py.typed'))"
+    done = subprocess.run([python, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(str(tmp_path / "venv")) and done.stdout.endswith("True\n")
+    done = subprocess.run([python, "-m", "firesteel", "server"], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "the program of the wheel\n"
+
+
 def test_properties_follow_the_defaults_of_spark(monkeypatch, tmp_path):
     (tmp_path / "spark-defaults.conf").write_text("spark.a 1\n")
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
@@ -674,6 +701,11 @@ def test_the_async_client(server, users):
             assert rows == 300_000
             with pytest.raises(firesteel.NotFoundError):
                 await client.sql("SELECT * FROM no_such_table")
+            with pytest.raises(firesteel.ServerUnreachableError):
+                async for _ in client.sql_batches("SELECT assert_true(id < 900000) FROM range(1000000)"):
+                    pass
+            async for _ in client.sql_batches("SELECT id FROM range(100000000000)"):
+                break
             begun = await client.sql("SELECT count(*) FROM range(1000000000000) WHERE hash(id) = 1", wait=False)
             await begun.cancel()
             with pytest.raises(firesteel.JobCancelledError):

@@ -15,7 +15,7 @@ import threading
 
 from . import errors
 from ._sync.client import Client
-from .conf import SessionConf
+from .session_conf import SessionConf
 from .embedded import EmbeddedServer
 
 # What `get_spark` and the embedded server are configured with.
