@@ -1,5 +1,6 @@
 """docs/guide.md: each of its Python examples runs, in its order, on an S3 service; then what it did is looked at from outside."""
 import contextlib
+import functools
 import io
 import os
 import pathlib
@@ -209,6 +210,12 @@ def check_workflow(s, lake, out):
 
 def check_errors(s, lake, out):
     assert out == "PATH_NOT_FOUND\n"
+    # Nothing that the server has written, its log and its jobs too, holds the secret of all these requests.
+    from firesteel import runtime
+
+    files = [path for path in runtime._server.folder.rglob("*") if path.is_file()]
+    assert {"server.log", "service.db"} <= {path.name for path in files}
+    assert not [path for path in files if KEYS["aws_secret_access_key"].encode() in path.read_bytes()]
 
 
 def check_stop(s, lake, out):
@@ -258,3 +265,35 @@ def test_example(example, namespace, lake):
     if example["output"]:
         assert printed.getvalue() == example["output"]
     CHECKS[example["name"]](namespace, lake, printed.getvalue())
+
+
+def test_wrong_credentials(namespace, lake):
+    """The proxy checks signatures, as Amazon does; the error says what was refused, and not the keys."""
+    import firesteel
+    from firesteel.services.spark_parquet_service import spark_parquet_service
+
+    proxy = stores.Proxy(lake.store, stores.checking({"known": "right-secret"}))
+    try:
+        for key, secret in (("known", "wrong-secret"), ("unknown", "right-secret"), ("known", "right-secret")):
+            keys = firesteel.UserAWSCredentials(key, secret, "us-east-1", endpoint_url=proxy.endpoint)
+            read = functools.partial(spark_parquet_service.read_and_query, BUCKET, "data/users.parquet", keys, limit=1)
+            if (key, secret) == ("known", "right-secret"):
+                assert read()["stats"]["total_rows"] == USERS
+            else:
+                with pytest.raises(firesteel.PermissionDeniedError) as caught:
+                    read()
+                assert caught.value.condition == "STORAGE_ACCESS_DENIED" and secret not in str(caught.value)
+    finally:
+        proxy.close()
+
+
+def test_text_in_filters_is_a_value(namespace, lake):
+    import firesteel
+    from firesteel.services.spark_parquet_service import spark_parquet_service
+
+    keys = firesteel.UserAWSCredentials(**KEYS)
+    for text in ("IT' OR '1'='1", "IT'; DROP TABLE x; --", "\\' OR 1=1 --"):
+        found = spark_parquet_service.read_and_query(BUCKET, "data/users.parquet", keys, filters={"department": text})
+        assert found["data"] == [] and found["stats"]["total_rows"] == 0
+    with pytest.raises(firesteel.InvalidRequestError):
+        spark_parquet_service.read_and_query(BUCKET, "data/users.parquet", keys, filters={"1=1 OR id": 5})
