@@ -136,6 +136,13 @@ impl Session {
         parse_options(&self.conf.all())
     }
 
+    /// A statement or query as a user writes it, with `${key}` for values of the configuration.
+    pub(crate) fn parse_statement(&self, text: &str) -> Result<Plan> {
+        let conf = self.conf.all();
+        let text = firesteel_sql::substitute_variables(text, |key| conf.get(key).map(String::as_str));
+        firesteel_sql::parse_statement(&text, &parse_options(&conf))
+    }
+
     pub(crate) fn parse_query(&self, text: &str, eval: &EvalContext) -> Result<Relation> {
         firesteel_sql::parse_query(text, &parse_options(&eval.conf))
     }
@@ -157,7 +164,7 @@ impl Session {
         let statement = self.statement(options);
         if let Plan::Query(relation) = &plan
             && let RelationKind::Sql { query, named_arguments, positional_arguments } = &*relation.kind
-            && let plan @ Plan::Command(_) = firesteel_sql::parse_statement(query, &self.parse_options())?
+            && let plan @ Plan::Command(_) = self.parse_statement(query)?
         {
             let parameters = Parameters { named: named_arguments.clone(), positional: positional_arguments.clone() };
             return statement.with_parameters(parameters).run(plan).await;
@@ -170,7 +177,7 @@ impl Session {
         let RelationKind::Sql { query, named_arguments, positional_arguments } = &*relation.kind else {
             return Ok(SqlOutcome::Query(relation));
         };
-        match firesteel_sql::parse_statement(query, &self.parse_options())? {
+        match self.parse_statement(query)? {
             Plan::Query(_) => Ok(SqlOutcome::Query(relation)),
             command => {
                 let parameters =

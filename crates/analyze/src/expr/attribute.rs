@@ -311,14 +311,7 @@ impl Analyzer<'_> {
             })
             .collect();
         list.sort();
-        // Spark measures the quoted suggestion against the bare name.
-        let wanted = name.join(".");
-        list.sort_by_key(|suggestion| edit_distance(suggestion, &wanted));
-        list.truncate(SUGGESTIONS_MAX);
-        SparkError::new(
-            "UNRESOLVED_COLUMN.WITH_SUGGESTION",
-            [("objectName", quoted_name(name)), ("proposal", list.join(", "))],
-        )
+        unresolved_among(name, list)
     }
 
     /// `child[extraction]`, `child.field`.
@@ -389,6 +382,18 @@ fn ambiguous(name: &[String], candidates: &[(&Attribute, &[String])]) -> SparkEr
         [("name", quoted_name(name)), ("referenceNames", format!("[{}]", list.join(", ")))],
     )
     .with_cause(qualified_name(name))
+}
+
+/// The nearest of the quoted names `known` are proposed; equally near ones in the order given.
+pub(crate) fn unresolved_among(name: &[String], mut known: Vec<String>) -> SparkError {
+    // Spark measures the quoted suggestion against the bare name.
+    let wanted = name.join(".");
+    known.sort_by_key(|suggestion| edit_distance(suggestion, &wanted));
+    known.truncate(SUGGESTIONS_MAX);
+    SparkError::new(
+        "UNRESOLVED_COLUMN.WITH_SUGGESTION",
+        [("objectName", quoted_name(name)), ("proposal", known.join(", "))],
+    )
 }
 
 /// Levenshtein distance, for suggestions.

@@ -21,6 +21,7 @@ use crate::analyzer::Analyzer;
 use crate::default_collation::{of_cast, of_literal};
 use crate::scope::{Attribute, Resolved, TimeWindow};
 
+pub(crate) use attribute::unresolved_among;
 pub(crate) use function::{is_routine, plain_column};
 pub(crate) use select_list::{SelectItem, SelectValue};
 pub(crate) use sort::ResolvedSort;

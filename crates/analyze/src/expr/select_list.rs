@@ -131,7 +131,7 @@ impl Analyzer<'_> {
 
     fn inherited_metadata(&self, typed: &TypedExpr, scope: &Scope) -> std::collections::BTreeMap<String, String> {
         plain_column(&typed.expr)
-            .and_then(|id| scope.output.iter().find(|a| a.id == id))
+            .and_then(|id| scope.output.iter().chain(&scope.hidden).find(|a| a.id == id))
             .map(|a| a.metadata.clone())
             .unwrap_or_default()
     }

@@ -33,8 +33,11 @@ impl Analyzer<'_> {
                 self.builtin("if", vec![greater, down, up])?
             }
             other => {
-                return Err(SparkError::new("INVALID_PARAMETER_VALUE", [("direction", other)])
-                    .with_message(format!("An as-of join goes backward, forward or nearest, not {other}.")));
+                let supported = "'forward', 'backward', 'nearest'";
+                return Err(SparkError::new(
+                    "AS_OF_JOIN.UNSUPPORTED_DIRECTION",
+                    [("direction", other), ("supported", supported)],
+                ));
             }
         };
         let mut conditions = vec![];

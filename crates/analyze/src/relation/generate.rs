@@ -50,7 +50,7 @@ impl Analyzer<'_> {
         if !names.is_empty() && names.len() != generator.columns.len() {
             return Err(SparkError::new(
                 "UDTF_ALIAS_NUMBER_MISMATCH",
-                [("aliasesNum", names.len().to_string()), ("aliasesSize", generator.columns.len().to_string())],
+                [("aliasesSize", generator.columns.len().to_string()), ("aliasesNames", names.join(","))],
             ));
         }
         let rows_id = fresh_id("rows");
@@ -79,23 +79,12 @@ impl Analyzer<'_> {
         Ok((Resolved { extend: None, ..input.with_plan(plan) }, generated))
     }
 
-    /// Replaces generators of a select list by the columns they make.
+    /// Replaces generators of a select list by the columns they make; of several, each row of one meets each of the next.
     pub(super) fn expand_generators(
         &self,
         input: Resolved,
         items: Vec<SelectItem>,
     ) -> Result<(Resolved, Vec<SelectValue>)> {
-        let count = items.iter().filter(|item| matches!(item, SelectItem::Generator { .. })).count();
-        if count > 1 {
-            let names = items.iter().filter_map(|item| match item {
-                SelectItem::Generator { generator, .. } => Some(format!("\"{}\"", generator.rows.sql)),
-                SelectItem::Value(_) => None,
-            });
-            return Err(SparkError::new(
-                "UNSUPPORTED_GENERATOR.MULTI_GENERATOR",
-                [("num", count.to_string()), ("generators", names.collect::<Vec<_>>().join(", "))],
-            ));
-        }
         let mut input = input;
         let mut values = vec![];
         for item in items {

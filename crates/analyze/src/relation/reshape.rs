@@ -1,13 +1,13 @@
 //! Operators that rename, add, drop or turn columns.
 use firesteel_functions::TypedExpr;
 use firesteel_functions::cast::{CastMode, cast};
-use firesteel_plan::identifier::quoted_name;
+use firesteel_plan::identifier::{quote_identifier, quoted_name};
 use firesteel_plan::relation::{Grouping, Unpivot};
 use firesteel_plan::{DataType, Expr, ExprKind, Relation, Result, SparkError, StructField, parse_multipart_identifier};
 
 use super::setop::has_map;
 use crate::analyzer::Analyzer;
-use crate::expr::{Scope, SelectItem, SelectValue, quoted_sql};
+use crate::expr::{Scope, SelectItem, SelectValue, quoted_sql, unresolved_among};
 use crate::scope::{Attribute, Resolved};
 
 impl Analyzer<'_> {
@@ -275,12 +275,8 @@ impl Analyzer<'_> {
                     None => own,
                     Some(known) => firesteel_functions::coerce::wider_type_without_strings(&known, &own, &self.eval)
                         .ok_or_else(|| {
-                            let list: Vec<_> = groups
-                                .iter()
-                                .filter_map(|(c, _)| c.get(index))
-                                .map(|c| format!("\"{}\" ({})", c.data_type.sql(), c.sql))
-                                .collect();
-                            SparkError::new("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", [("types", list.join(", "))])
+                            let types = types_and_columns(groups.iter().filter_map(|(c, _)| c.get(index)));
+                            SparkError::new("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", [("types", types)])
                         })?,
                 });
             }
@@ -468,6 +464,23 @@ fn refuse_aggregates(items: &[SelectItem], clause: &str) -> Result<()> {
     Ok(())
 }
 
+/// `"INT" (`a`, `b`), "STRING" (`c`)`: what stands in the way of one type for all; of each type, three columns at most.
+fn types_and_columns<'a>(columns: impl Iterator<Item = &'a TypedExpr>) -> String {
+    let mut names: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+    for column in columns {
+        names.entry(column.data_type.sql()).or_default().push(quote_identifier(&column.sql));
+    }
+    let show = |(data_type, mut names): (String, Vec<String>)| {
+        names.sort();
+        if names.len() > 3 {
+            names.truncate(3);
+            names.push("...".to_string());
+        }
+        format!("\"{data_type}\" ({})", names.join(", "))
+    };
+    names.into_iter().map(show).collect::<Vec<_>>().join(", ")
+}
+
 /// A column named in identifier syntax.
 pub(crate) fn column_named<'a>(analyzer: &Analyzer<'_>, input: &'a Resolved, name: &str) -> Result<&'a Attribute> {
     let parts = parse_multipart_identifier(name).unwrap_or_else(|_| vec![name.to_string()]);
@@ -475,5 +488,6 @@ pub(crate) fn column_named<'a>(analyzer: &Analyzer<'_>, input: &'a Resolved, nam
         [one] => input.output.iter().find(|a| analyzer.same_name(&a.name, one)),
         _ => input.output.iter().find(|a| a.name == name),
     };
-    found.ok_or_else(|| analyzer.unresolved_column(&parts, &Scope::of(input)))
+    let known = || input.output.iter().map(|a| quote_identifier(&a.name)).collect();
+    found.ok_or_else(|| unresolved_among(&parts, known()))
 }

@@ -3,7 +3,7 @@ use firesteel_functions::TypedExpr;
 use firesteel_functions::cast::{CastMode, cast};
 use firesteel_plan::identifier::quoted_name;
 use firesteel_plan::relation::Statistic;
-use firesteel_plan::{DataType, Expr, Literal, Relation, Result, SparkError};
+use firesteel_plan::{DataType, Expr, JavaException, Literal, Relation, Result, SparkError};
 
 use super::reshape::kept;
 use crate::analyzer::Analyzer;
@@ -192,14 +192,12 @@ impl Analyzer<'_> {
             }
             cast(column.typed(), &DataType::Double, CastMode::Try, &self.eval)
         };
-        let invalid = || {
-            SparkError::new("INVALID_PARAMETER_VALUE", [("statistic", statistic)])
-                .with_message(format!("{statistic} is not a statistic that summary knows."))
-        };
+        let invalid = || SparkError::new("UNRECOGNIZED_STATISTIC", [("stats", statistic)]);
         if let Some(percentage) = statistic.strip_suffix('%') {
             let fraction = percentage.parse::<f64>().map_err(|e| invalid().with_cause(e))? / 100.0;
             if !(0.0..=1.0).contains(&fraction) {
-                return Err(invalid());
+                let message = "requirement failed: Percentiles must be in the range [0, 1]";
+                return Err(SparkError::java(JavaException::IllegalArgument, message));
             }
             let fraction = literal::typed(&Literal::Double(fraction), &self.eval)?;
             return self.builtin("percentile_approx", vec![number()?, fraction]);

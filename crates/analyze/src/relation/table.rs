@@ -58,6 +58,9 @@ impl Analyzer<'_> {
         if let [format, path] = name
             && self.context.is_data_source(format)
         {
+            if path.is_empty() {
+                return Err(SparkError::new("INVALID_EMPTY_LOCATION", [("location", "")]));
+            }
             let request = FileScanRequest {
                 format: Some(format.clone()),
                 schema: None,

@@ -105,7 +105,11 @@ impl Analyzer<'_> {
         for name in columns {
             let found: Vec<_> = input.output.iter().filter(|a| self.same_name(&a.name, name)).cloned().collect();
             if found.is_empty() {
-                return Err(self.unresolved_column(std::slice::from_ref(name), &Scope::of(&input)));
+                let names: Vec<_> = input.output.iter().map(|a| a.name.as_str()).collect();
+                return Err(SparkError::new(
+                    "CONNECT_INVALID_PLAN.UNRESOLVED_COLUMN_AMONG_FIELD_NAMES",
+                    [("colName", name.clone()), ("fieldNames", names.join(", "))],
+                ));
             }
             keys.extend(found);
         }
@@ -223,6 +227,7 @@ impl Analyzer<'_> {
         with_replacement: bool,
         seed: Option<i64>,
     ) -> Result<Resolved> {
+        check_fraction(upper - lower, with_replacement)?;
         let seed = seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u128() as i64);
         if with_replacement {
             let plan = poisson::plan(input.plan.clone(), upper - lower, seed);
@@ -298,5 +303,21 @@ fn direct_partition_id(expressions: &[Expr]) -> Option<&Expr> {
     match only.kind.as_ref() {
         ExprKind::Function(call) if call.name == ["direct_shuffle_partition_id"] => call.arguments.first(),
         _ => None,
+    }
+}
+
+/// A little more than the bounds is what rounding makes of weights.
+fn check_fraction(fraction: f64, with_replacement: bool) -> Result<()> {
+    const SLACK: f64 = 1e-6;
+    let (is_right, wanted) = match with_replacement {
+        true => (fraction >= -SLACK, "nonnegative with replacement"),
+        false => ((-SLACK..=1.0 + SLACK).contains(&fraction), "on interval [0, 1] without replacement"),
+    };
+    match is_right {
+        true => Ok(()),
+        false => {
+            let message = format!("requirement failed: Sampling fraction ({fraction}) must be {wanted}");
+            Err(SparkError::java(JavaException::IllegalArgument, message))
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! Result batches as clients read them: one Arrow IPC stream per message, with Spark's Arrow types.
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, RecordBatchOptions, StructArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
 use firesteel_plan::{Result, SparkError};
 
@@ -32,9 +32,26 @@ fn client_type(data_type: &DataType, zone: &Arc<str>) -> DataType {
         DataType::LargeList(element) => DataType::LargeList(client_field(element, zone)),
         DataType::FixedSizeList(element, size) => DataType::FixedSizeList(client_field(element, zone), *size),
         DataType::Map(entries, sorted) => DataType::Map(client_field(entries, zone), *sorted),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| client_field(field, zone)).collect()),
+        DataType::Struct(fields) => {
+            let names = distinct_names(fields);
+            let fields = fields.iter().zip(names).map(|(field, name)| match name {
+                Some(name) => Arc::new(Field::clone(&client_field(field, zone)).with_name(name)),
+                None => client_field(field, zone),
+            });
+            DataType::Struct(fields.collect())
+        }
         other => other.clone(),
     }
+}
+
+/// New names for the fields whose name another has too, numbered as Spark's clients expect; `None`: the name stays.
+fn distinct_names(fields: &Fields) -> Vec<Option<String>> {
+    let name_of = |index: usize| {
+        let same = |field: &&FieldRef| field.name() == fields[index].name();
+        let before = fields.iter().take(index).filter(same).count();
+        (fields.iter().filter(same).count() > 1).then(|| format!("{}_{before}", fields[index].name()))
+    };
+    (0..fields.len()).map(name_of).collect()
 }
 
 /// The batch with the types of `schema`, which [`client_schema`] made from the batch's own.
@@ -48,6 +65,33 @@ pub(crate) fn to_client(batch: &RecordBatch, schema: &SchemaRef) -> Result<Recor
 fn retype(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     if column.data_type() == data_type {
         return Ok(Arc::clone(column));
+    }
+    // By position: the names of fields may be new.
+    match (column.as_struct_opt(), data_type) {
+        (Some(row), DataType::Struct(fields)) => {
+            let columns = row.columns().iter().zip(fields).map(|(column, field)| retype(column, field.data_type()));
+            let columns = columns.collect::<Result<Vec<_>>>()?;
+            let row = StructArray::try_new_with_length(fields.clone(), columns, row.nulls().cloned(), row.len());
+            return Ok(Arc::new(row.map_err(internal)?));
+        }
+        (None, DataType::List(element)) if element.data_type().is_nested() => {
+            if let Some(list) = column.as_list_opt::<i32>() {
+                let values = retype(list.values(), element.data_type())?;
+                let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+                let list = ListArray::try_new(Arc::clone(element), offsets, values, nulls);
+                return Ok(Arc::new(list.map_err(internal)?));
+            }
+        }
+        (None, DataType::Map(entries, sorted)) => {
+            if let Some(map) = column.as_map_opt() {
+                let rows: ArrayRef = Arc::new(map.entries().clone());
+                let rows = retype(&rows, entries.data_type())?.as_struct().clone();
+                let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+                let map = MapArray::try_new(Arc::clone(entries), offsets, rows, nulls, *sorted);
+                return Ok(Arc::new(map.map_err(internal)?));
+            }
+        }
+        _ => {}
     }
     let options = CastOptions { safe: false, ..Default::default() };
     cast_with_options(column, data_type, &options).map_err(internal)
@@ -91,7 +135,7 @@ pub(crate) fn internal(error: arrow::error::ArrowError) -> SparkError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{ListArray, StringViewArray, TimestampMicrosecondArray};
+    use arrow::array::{StringViewArray, TimestampMicrosecondArray};
     use arrow::buffer::OffsetBuffer;
     use arrow::datatypes::TimeUnit;
 

@@ -236,7 +236,7 @@ pub async fn execute_immediate(
         return Err(SparkError::new("NULL_QUERY_STRING_EXECUTE_IMMEDIATE", [("varName", "the query")]));
     };
     let parameters = parameters(st, &text, arguments).await?;
-    let plan = firesteel_sql::parse_statement(&text, &st.session().parse_options())?;
+    let plan = st.session().parse_statement(&text)?;
     let inner = st.clone().with_parameters(parameters);
     if into.is_empty() {
         return inner.run(plan).await;

@@ -25,7 +25,8 @@ pub(super) fn array_element_nullable(
     index: impl Fn(i64, usize) -> Option<usize>,
 ) -> bool {
     let Some(constant) = ordinal.as_literal().filter(|v| !v.is_null()).and_then(integer) else {
-        return if fails { contains_null } else { true };
+        // Stricter than Spark, which says that no value is NULL where the position may be.
+        return !fails || contains_null || ordinal.nullable;
     };
     match &array.expr {
         Expr::ScalarFunction(call) if call.func.name() == "array" => {

@@ -5,7 +5,7 @@ use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DurationMicrosecondType, Int64Type, IntervalMonthDayNanoType, IntervalYearMonthType};
 use chrono::{DateTime, Days, Months, NaiveDateTime, Offset, TimeZone};
-use firesteel_plan::{DataType, Result, SparkError};
+use firesteel_plan::{DataType, JavaException, Result, SparkError};
 
 use super::{GROUP, cast_to, kernel_call};
 use crate::coerce;
@@ -116,7 +116,7 @@ fn from_long(values: Vec<i64>, to: &arrow::datatypes::DataType) -> Result<ArrayR
 fn check(from: i64, to: i64, step: i128, describe: impl Fn() -> String) -> Result<()> {
     if !((step > 0 && from <= to) || (step < 0 && from >= to) || (step == 0 && from == to)) {
         let message = format!("A sequence cannot go from {from} to {to} by {}", describe());
-        return Err(SparkError::new("_LEGACY_ERROR_TEMP_SEQUENCE_BOUNDARIES", [("message", message)]));
+        return Err(SparkError::java(JavaException::IllegalArgument, message));
     }
     let length = if step == 0 { 1 } else { 1 + (i128::from(to) - i128::from(from)) / step };
     if length > i128::from(MAX_ARRAY_LENGTH) {

@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef};
 use datafusion::common::ScalarValue;
 use firesteel_plan::{DataType, Result, SparkError};
 
+use crate::java_number;
 use crate::nested::{Gather, RowEnds, conform, map_array};
 use crate::ordering::{Keys, Order, OwnedKey, normalize};
 use crate::scalar::ScalarArgs;
@@ -106,6 +107,10 @@ fn stored_key(keys: &ArrayRef, key_type: &DataType) -> ArrayRef {
 }
 
 fn duplicated(keys: &ArrayRef, index: usize) -> SparkError {
-    let key = ScalarValue::try_from_array(keys, index).map_or_else(|_| String::new(), |key| key.to_string());
+    let key = match ScalarValue::try_from_array(keys, index) {
+        Ok(ScalarValue::Float64(Some(key))) => java_number::double(key),
+        Ok(key) => key.to_string(),
+        Err(_) => String::new(),
+    };
     SparkError::new("DUPLICATED_MAP_KEY", [("key", key), ("mapKeyDedupPolicy", format!("\"{DEDUP_POLICY}\""))])
 }
