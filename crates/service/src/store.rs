@@ -155,7 +155,9 @@ impl Store {
                 user: row.try_get(1)?,
                 hash: row.try_get(2)?,
                 scopes: row.try_get(3)?,
-                paths: serde_json::from_str(&paths).unwrap_or_default(),
+                // No paths would mean everywhere.
+                paths: serde_json::from_str(&paths)
+                    .map_err(|error| StoreError(sqlx::Error::Decode(Box::new(error))))?,
                 created_at: row.try_get(5)?,
                 revoked_at: row.try_get(6)?,
             })
