@@ -85,10 +85,14 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start_firesteel(configuration=(), data_directory=None, environment=None):
+def start_firesteel(configuration=(), data_directory=None, environment=None, http=False):
+    """`http`: REST too, at `server.rest`."""
+
     def command(folder):
         arguments = [str(binary()), "server", "--connect-port", "0", "--ready-file", str(folder / "ready.json")]
         arguments += ["--data-dir", str(data_directory or folder / "data")]
+        if http:
+            arguments += ["--http-port", "0"]
         for key, value in dict(configuration).items():
             arguments += ["--conf", f"{key}={value}"]
         return arguments
@@ -96,7 +100,8 @@ def start_firesteel(configuration=(), data_directory=None, environment=None):
     server = Server(command, environment)
     ready = server.folder / "ready.json"
     server.wait_until(ready.exists)
-    server.remote = json.loads(ready.read_text())["connect"]
+    addresses = json.loads(ready.read_text())
+    server.remote, server.rest = addresses["connect"], addresses.get("rest")
     return server
 
 

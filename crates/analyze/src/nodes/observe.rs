@@ -7,7 +7,8 @@
 //! ```
 use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -117,7 +118,7 @@ pub(super) async fn physical(
     let mut streams: Vec<Arc<dyn PartitionStream>> = vec![];
     for _ in 0..input.output_partitioning().partition_count() {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        senders.push(Mutex::new(Some(sender)));
+        senders.push(sender);
         streams.push(Arc::new(Copies { schema: Arc::clone(&schema), receiver: Mutex::new(Some(receiver)) }));
     }
     let table = StreamingTable::try_new(Arc::clone(&schema), streams)?;
@@ -139,10 +140,11 @@ pub(super) async fn physical(
         .project(operator.metrics.clone())?
         .build()?;
     let aggregate = planner.create_physical_plan(&plan, session).await?;
+    let running = Running { senders: Mutex::new(senders), ..Running::default() };
     let watch = Watch {
         name: operator.name.clone(),
         schema: operator.schema.clone(),
-        senders,
+        running: Arc::new(running),
         aggregate: Mutex::new(Some(aggregate)),
     };
     Ok(Arc::new(PartitionExec::new(operator, input, Arc::new(watch))))
@@ -181,8 +183,39 @@ impl PartitionStream for Copies {
 struct Watch {
     name: String,
     schema: StructType,
-    senders: Vec<Mutex<Option<mpsc::Sender<RecordBatch>>>>,
     aggregate: Mutex<Option<Arc<dyn ExecutionPlan>>>,
+    running: Arc<Running>,
+}
+
+/// The aggregate's task and what feeds it. The optimizer may have given the input another number of partitions than
+/// the aggregate was planned with, so any of them may feed any of its channels.
+#[derive(Default)]
+struct Running {
+    senders: Mutex<Vec<mpsc::Sender<RecordBatch>>>,
+    /// Partitions that have not ended; known once one begins.
+    open_partitions: OnceLock<AtomicUsize>,
+    task: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl Running {
+    fn sender(&self, partition: usize) -> Option<mpsc::Sender<RecordBatch>> {
+        let senders = self.senders.lock();
+        senders.get(partition % senders.len().max(1)).cloned()
+    }
+
+    /// The last partition to end waits for the aggregate, so that the metrics are there at the end. An earlier one would
+    /// wait for those that come after it, which whoever runs the plan may not read before.
+    async fn partition_ended(&self) {
+        let is_last = self.open_partitions.get().is_none_or(|open| open.fetch_sub(1, Ordering::AcqRel) == 1);
+        if !is_last {
+            return;
+        }
+        self.senders.lock().clear();
+        let task = self.task.lock().take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+    }
 }
 
 impl Debug for Watch {
@@ -192,12 +225,12 @@ impl Debug for Watch {
 }
 
 impl Watch {
-    /// Starts the aggregate with the first partition that is read; its handle ends with the result.
-    fn start(&self, context: &Arc<TaskContext>) -> Option<tokio::task::JoinHandle<()>> {
-        let aggregate = self.aggregate.lock().take()?;
-        let sink = context.session_config().get_extension::<ObservedSink>()?;
+    /// Starts the aggregate with the first partition that is read.
+    fn start(&self, context: &Arc<TaskContext>) {
+        let Some(aggregate) = self.aggregate.lock().take() else { return };
+        let Some(sink) = context.session_config().get_extension::<ObservedSink>() else { return };
         let (name, schema, context) = (self.name.clone(), self.schema.clone(), Arc::clone(context));
-        Some(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             match datafusion::physical_plan::collect(aggregate, context).await {
                 Ok(batches) => {
                     let row = batches.into_iter().find(|b| b.num_rows() > 0);
@@ -205,22 +238,27 @@ impl Watch {
                 }
                 Err(error) => tracing::warn!(%error, metric = name, "an observation failed"),
             }
-        }))
+        });
+        *self.running.task.lock() = Some(task);
     }
 }
 
 impl PartitionFunction for Watch {
+    fn prepare(&self, partitions: usize) {
+        self.running.open_partitions.get_or_init(|| AtomicUsize::new(partitions));
+    }
+
     fn apply(
         &self,
         partition: usize,
         rows: SendableRecordBatchStream,
         context: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let task = self.start(context);
-        let sender = self.senders.get(partition).and_then(|s| s.lock().take());
+        self.start(context);
+        let sender = self.running.sender(partition);
         let schema = rows.schema();
-        let state = (rows, sender, task);
-        let watched = futures::stream::unfold(state, |(mut rows, mut sender, mut task)| async move {
+        let state = (rows, sender, Arc::clone(&self.running));
+        let watched = futures::stream::unfold(state, |(mut rows, mut sender, running)| async move {
             match rows.next().await {
                 Some(Ok(batch)) => {
                     if let Some(open) = &sender
@@ -228,15 +266,12 @@ impl PartitionFunction for Watch {
                     {
                         sender = None;
                     }
-                    Some((Ok(batch), (rows, sender, task)))
+                    Some((Ok(batch), (rows, sender, running)))
                 }
-                Some(Err(error)) => Some((Err(error), (rows, None, task))),
+                Some(Err(error)) => Some((Err(error), (rows, None, running))),
                 None => {
                     drop(sender.take());
-                    // The partition that started the aggregate waits for it, so that the metrics are there at the end.
-                    if let Some(task) = task.take() {
-                        let _ = task.await;
-                    }
+                    running.partition_ended().await;
                     None
                 }
             }

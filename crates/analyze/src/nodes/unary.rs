@@ -145,6 +145,9 @@ impl<O: Operator> UserDefinedLogicalNodeCore for Node<O> {
 
 /// What a [`PartitionExec`] does with the rows of one partition.
 pub trait PartitionFunction: Debug + Send + Sync {
+    /// Told, before each partition is read, how many there are.
+    fn prepare(&self, _partitions: usize) {}
+
     fn apply(
         &self,
         partition: usize,
@@ -302,6 +305,7 @@ impl ExecutionPlan for PartitionExec {
         use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
         use futures::StreamExt;
         let rows = self.input.execute(partition, Arc::clone(&context))?;
+        self.function.prepare(self.input.output_partitioning().partition_count());
         let out = self.function.apply(partition, rows, &context)?;
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let counted = out.inspect(move |batch| {

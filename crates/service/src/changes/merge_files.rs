@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::modify::check;
-use super::output::{OutputFields, count_of, counted, execute};
+use super::output::{OutputFields, count_of, counted};
 use crate::datasets::DatasetFields;
 use crate::document::{Documented, document, together};
 use crate::endpoint::credentials_field;
@@ -51,6 +51,7 @@ pub fn prepare(request: Request) -> BoxFuture<'static, Result<Work, Problem>> {
 
 async fn prepare_merge(request: Request) -> Result<Work, Problem> {
     let session = request.app.sessions.fresh(&request.user, &request.credentials);
+    let places = request.user.places.clone();
     let mut fields = request.fields;
     let dataset: DatasetFields = fields.take()?;
     let output: OutputFields = fields.take()?;
@@ -77,9 +78,10 @@ async fn prepare_merge(request: Request) -> Result<Work, Problem> {
     check(&session, &relation, "paths").await?;
     Ok(Box::new(move |entry| {
         async move {
-            let execution = execute(&session, output.plan(counted(relation, "written", &[])), &entry).await?;
-            let read = count_of(&execution, "read", "rows");
-            let written = count_of(&execution, "written", "rows");
+            let execution = output.write(&session, places, counted(relation, "written", &[]), &entry).await?;
+            let execution = execution.as_ref();
+            let read = count_of(execution, "read", "rows");
+            let written = count_of(execution, "written", "rows");
             let counts = [
                 ("files_merged", json!(files)),
                 ("rows_read", json!(read)),

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::output::{OutputFields, count_of, counted, execute};
+use super::output::{OutputFields, count_of, counted};
 use crate::datasets::DatasetFields;
 use crate::document::{Documented, document, together};
 use crate::endpoint::credentials_field;
@@ -57,6 +57,7 @@ pub fn prepare(request: Request) -> BoxFuture<'static, Result<Work, Problem>> {
 
 async fn prepare_modify(request: Request) -> Result<Work, Problem> {
     let session = request.app.sessions.fresh(&request.user, &request.credentials);
+    let places = request.user.places.clone();
     let mut fields = request.fields;
     let dataset: DatasetFields = fields.take()?;
     let output: OutputFields = fields.take()?;
@@ -73,13 +74,14 @@ async fn prepare_modify(request: Request) -> Result<Work, Problem> {
     session.analyze(&changed.relation).await.map_err(|error| Problem::from(error).at("sql"))?;
     Ok(Box::new(move |entry| {
         async move {
-            let plan = output.plan(counted(changed.relation, "written", &[]));
-            let execution = execute(&session, plan, &entry).await?;
-            let read = count_of(&execution, "read", "rows");
-            let matched = count_of(&execution, "read", "matched");
+            let rows = counted(changed.relation, "written", &[]);
+            let execution = output.write(&session, places, rows, &entry).await?;
+            let execution = execution.as_ref();
+            let read = count_of(execution, "read", "rows");
+            let matched = count_of(execution, "read", "matched");
             let counts = [
                 ("rows_read", json!(read)),
-                ("rows_written", json!(count_of(&execution, "written", "rows"))),
+                ("rows_written", json!(count_of(execution, "written", "rows"))),
                 ("rows_updated", if changed.updates { json!(matched) } else { Value::Null }),
                 ("rows_deleted", if changed.deletes { json!(matched) } else { Value::Null }),
                 ("output_path", json!(output.output_path)),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use firesteel_engine::{Execution, Session};
 use firesteel_plan::command::{SaveMode, Write, WriteTarget};
-use firesteel_plan::{Command, Expr, Literal, Plan, Relation, RelationKind};
+use firesteel_plan::{Command, Expr, Literal, Plan, Relation, RelationKind, SparkError};
+use firesteel_storage::{Location, Storage, is_hidden};
 
 use crate::app::run_options;
 use crate::credentials::refuse_settings;
@@ -24,17 +25,90 @@ document! {
         mode: Option<String> => {"enum": ["overwrite", "append", "error", "ignore", null]},
         /// Options of the writer; settings of a store are credentials
         output_options: Option<BTreeMap<String, String>>,
+        /// Makes output_path a file, not a folder
+        single_file: Option<bool>,
     }
 }
 
 impl OutputFields {
     pub fn check(&self) -> Result<(), Problem> {
         check_path(&self.output_path, "output_path")?;
-        refuse_settings(self.output_options.iter().flat_map(BTreeMap::keys), "output_options")
+        refuse_settings(self.output_options.iter().flat_map(BTreeMap::keys), "output_options")?;
+        if self.is_single() {
+            let refused = [
+                ("partition_by", self.partition_by.as_ref().is_some_and(|names| !names.is_empty())),
+                ("mode", self.mode.as_deref() == Some("append")),
+                ("output_format", self.output_format.as_deref() == Some("delta")),
+            ];
+            if let Some((field, _)) = refused.iter().find(|(_, is_given)| *is_given) {
+                return Err(Problem::invalid(*field, format!("{field} needs a folder: leave single_file out.")));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_single(&self) -> bool {
+        self.single_file.unwrap_or(false)
+    }
+
+    /// Writes a relation. `None`: there is something already, and that is left alone.
+    pub async fn write(
+        &self,
+        session: &Arc<Session>,
+        places: Option<Arc<[Location]>>,
+        input: Relation,
+        entry: &Entry,
+    ) -> Result<Option<Execution>, Problem> {
+        if self.is_single() {
+            let storage = Storage::new((*session.conf().all()).clone()).only_below(places);
+            return self.write_file(session, &storage, input, entry).await;
+        }
+        execute(session, self.plan(&self.output_path, input), entry).await.map(Some)
+    }
+
+    /// One file: written beside its place, in a folder that no reader looks into, and moved there when it is whole.
+    async fn write_file(
+        &self,
+        session: &Arc<Session>,
+        storage: &Storage,
+        input: Relation,
+        entry: &Entry,
+    ) -> Result<Option<Execution>, Problem> {
+        let target = Location::parse(&self.output_path)?;
+        let files = storage.file_system(&target)?;
+        let before = files.status(&target).await?;
+        match (self.mode.as_deref(), &before) {
+            (Some("ignore"), Some(_)) => return Ok(None),
+            (Some("error"), Some(_)) => {
+                return Err(SparkError::new("PATH_ALREADY_EXISTS", [("outputPath", target.to_string())]).into());
+            }
+            _ => {}
+        }
+        let parent = target.parent().ok_or_else(|| Problem::invalid("output_path", "The root is no file."))?;
+        let folder = parent.join(&format!("_{}-{}", target.name(), entry.id));
+        let one =
+            Relation::new(RelationKind::Repartition { input: Box::new(input), num_partitions: 1, shuffle: false });
+        let written = async {
+            let execution = execute(session, self.plan(&folder.to_string(), one), entry).await?;
+            let parts = files.files_below(&folder).await?;
+            let part = parts.iter().find(|file| !is_hidden(file.location.name()));
+            let part = part.ok_or_else(|| Problem::internal("a write has left no file"))?;
+            if before.is_some_and(|status| status.is_directory) {
+                files.delete(&target).await?;
+            }
+            files.rename(&part.location, &target).await?;
+            Ok(Some(execution))
+        }
+        .await;
+        let removed = files.delete(&folder).await;
+        if let Err(error) = removed {
+            tracing::warn!(%error, "a folder of a write was not removed");
+        }
+        written
     }
 
     /// The plan that writes a relation.
-    pub fn plan(&self, input: Relation) -> Plan {
+    fn plan(&self, path: &str, input: Relation) -> Plan {
         let mode = match self.mode.as_deref() {
             Some("append") => SaveMode::Append,
             Some("error") => SaveMode::ErrorIfExists,
@@ -44,7 +118,7 @@ impl OutputFields {
         Plan::Command(Command::Write(Box::new(Write {
             input,
             source: Some(self.output_format.clone().unwrap_or_else(|| "parquet".into())),
-            target: WriteTarget::Path(self.output_path.clone()),
+            target: WriteTarget::Path(path.to_string()),
             mode,
             sort_columns: vec![],
             partition_columns: self.partition_by.clone().unwrap_or_default(),
@@ -65,7 +139,8 @@ pub fn counted(input: Relation, name: &str, more: &[(&str, Expr)]) -> Relation {
 }
 
 /// A count of [`counted`], once the plan has run.
-pub fn count_of(execution: &Execution, name: &str, metric: &str) -> u64 {
+pub fn count_of(execution: Option<&Execution>, name: &str, metric: &str) -> u64 {
+    let Some(execution) = execution else { return 0 };
     let observed = execution.observed.lock();
     let values = observed.iter().filter(|metrics| metrics.name == name).flat_map(|metrics| &metrics.values);
     let value = values.filter(|(name, _)| name == metric).map(|(_, value)| value).next();

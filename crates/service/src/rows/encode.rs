@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
 use axum::http::{HeaderMap, header};
 use firesteel_engine::Session;
 use firesteel_functions::text_formats::csv::{CsvWriteOptions, CsvWriter};
 use firesteel_functions::text_formats::json::{JsonWriteOptions, JsonWriter};
 use firesteel_functions::text_formats::{FormatOptions, FormatSession};
+use firesteel_functions::types::to_arrow;
 use firesteel_plan::{DataType, Result, SparkError, StructField, StructType};
 use parquet::arrow::ArrowWriter;
 
@@ -71,8 +72,11 @@ impl Format {
 /// How rows are spelled: their columns, under names that differ, and the session's manners.
 #[derive(Debug, Clone)]
 pub struct RowStyle {
+    /// The columns as they are written: VOID, which has no value to write, as a text that is NULL.
     pub schema: StructType,
     pub arrow_schema: SchemaRef,
+    /// The columns with their own types
+    given: StructType,
     json: JsonWriteOptions,
     csv: CsvWriteOptions,
 }
@@ -94,12 +98,20 @@ impl RowStyle {
         ]);
         let mut fields = vec![];
         let mut renamed = vec![];
+        let mut written = vec![];
         for ((field, name), arrow) in schema.fields.iter().zip(distinct_names(schema)).zip(arrow_schema.fields()) {
-            fields.push(Arc::new(arrow.as_ref().clone().with_name(&name)));
-            renamed.push(StructField { name, ..field.clone() });
+            let field = StructField { name, ..field.clone() };
+            let data_type = without_void(&field.data_type);
+            fields.push(match data_type == field.data_type {
+                true => Arc::new(arrow.as_ref().clone().with_name(&field.name)),
+                false => Arc::new(Field::new(&field.name, to_arrow(&data_type), true)),
+            });
+            written.push(StructField { data_type, ..field.clone() });
+            renamed.push(field);
         }
         Ok(Self {
-            schema: StructType::new(renamed),
+            schema: StructType::new(written),
+            given: StructType::new(renamed),
             arrow_schema: Arc::new(Schema::new(fields)),
             json: JsonWriteOptions::new(&options, manners, false)?,
             csv: CsvWriteOptions::new(&options, manners)?,
@@ -112,7 +124,7 @@ impl RowStyle {
             data_type: field.data_type.simple_string(),
             nullable: field.nullable,
         };
-        self.schema.fields.iter().map(column).collect()
+        self.given.fields.iter().map(column).collect()
     }
 
     /// The batch under the distinct names.
@@ -122,7 +134,12 @@ impl RowStyle {
             Arc::new(Schema::new(fields))
         };
         let rows = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let columns = batch.columns().to_vec();
+        let mut columns = batch.columns().to_vec();
+        for (column, field) in columns.iter_mut().zip(self.arrow_schema.fields()) {
+            if column.data_type() != field.data_type() {
+                *column = arrow::compute::cast(column, field.data_type()).map_err(broken)?;
+            }
+        }
         RecordBatch::try_new_with_options(Arc::clone(&self.arrow_schema), columns.clone(), &rows)
             .or_else(|_| RecordBatch::try_new_with_options(nullable(&self.arrow_schema), columns, &rows))
             .map_err(broken)
@@ -144,6 +161,19 @@ impl RowStyle {
 
     fn types(&self) -> Vec<&DataType> {
         self.schema.fields.iter().map(|field| &field.data_type).collect()
+    }
+}
+
+fn without_void(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Null => DataType::STRING,
+        DataType::Array(element, nulls) => DataType::array(without_void(element), *nulls),
+        DataType::Map(key, value, nulls) => DataType::map(without_void(key), without_void(value), *nulls),
+        DataType::Struct(fields) => {
+            let field = |f: &StructField| StructField { data_type: without_void(&f.data_type), ..f.clone() };
+            DataType::structure(fields.fields.iter().map(field).collect())
+        }
+        other => other.clone(),
     }
 }
 
