@@ -75,8 +75,10 @@ fn operation(endpoint: &Endpoint) -> Value {
         "security": if endpoint.scope == Scope::Open { json!([]) } else { json!([{}, {"token": []}]) },
     });
     if let Some(request) = endpoint.request {
-        let content = json!({"application/json": {"schema": request()}});
-        operation["requestBody"] = json!({"required": true, "content": content});
+        let schema = request();
+        let is_required = schema["required"].as_array().is_some_and(|names| !names.is_empty());
+        let content = json!({"application/json": {"schema": schema}});
+        operation["requestBody"] = json!({"required": is_required, "content": content});
     }
     operation
 }

@@ -195,7 +195,7 @@ async fn respond(app: &App, entry: Arc<Entry>, run: &RunFields, is_replayed: boo
     let mut guard = CancelOnDrop(cancels.then(|| Arc::clone(&entry)));
     entry.wait(Duration::from_secs_f64(run.wait.unwrap_or(DEFAULT_WAIT_SECONDS))).await;
     if cancels && !entry.is_over() {
-        entry.stop(Stop::Cancelled);
+        app.jobs.cancel(&entry).await;
         entry.wait(CANCEL_WAIT).await;
     }
     guard.0 = None;
@@ -267,10 +267,8 @@ pub async fn events(call: Call) -> Answer {
 
 pub async fn cancel(call: Call) -> Answer {
     let entry = find(&call).await?;
-    if !entry.is_over() {
-        entry.stop(Stop::Cancelled);
-        entry.wait(CANCEL_WAIT).await;
-    }
+    call.app.jobs.cancel(&entry).await;
+    entry.wait(CANCEL_WAIT).await;
     shown(&call.app, &entry).await
 }
 

@@ -117,6 +117,10 @@ impl Entry {
     }
 }
 
+fn cancelled_before_begin() -> Problem {
+    Problem::new(409, "OPERATION_CANCELED", "The job was cancelled before it began.")
+}
+
 /// All jobs.
 pub struct Jobs {
     engine: Engine,
@@ -191,9 +195,23 @@ impl Jobs {
         }
     }
 
+    /// Stops a job; one that waits has ended at once.
+    pub async fn cancel(&self, entry: &Arc<Entry>) {
+        if entry.is_over() {
+            return;
+        }
+        entry.stop(Stop::Cancelled);
+        if entry.record.lock().state == JobState::Queued {
+            self.end(entry, Err(cancelled_before_begin())).await;
+        }
+    }
+
     async fn run(&self, entry: &Arc<Entry>, work: Work) {
+        if entry.is_over() {
+            return;
+        }
         let result = if entry.cancel.is_cancelled() {
-            Err(Problem::new(409, "OPERATION_CANCELED", "The job was cancelled before it began."))
+            Err(cancelled_before_begin())
         } else {
             entry.update(|record| {
                 record.state = JobState::Running;
