@@ -765,7 +765,7 @@ def test_scopes(guarded):
     reader = apis["reader"]
     assert reader.sql("SELECT 1 AS a")["data"] == [{"a": 1}]
     assert reader.sql("SHOW TABLES")["state"] == "succeeded"
-    for statement in ("CREATE TABLE t (a INT)", "DROP TABLE IF EXISTS t", f"INSERT OVERWRITE DIRECTORY '{folder}/z' USING parquet SELECT 1", "BEGIN SELECT 1; END", "EXECUTE IMMEDIATE 'DROP TABLE x'"):
+    for statement in ("CREATE TABLE t (a INT)", "DROP TABLE IF EXISTS t", f"INSERT OVERWRITE DIRECTORY '{folder}/z' USING parquet SELECT 1", "BEGIN SELECT 1; END", "EXECUTE IMMEDIATE 'DROP TABLE x'", "SELECT * FROM (SELECT TRANSFORM (1) USING 'cat' AS (a))"):
         reader.refused("/v1/statements", {"statement": statement}, 403, "PERMISSION_DENIED")
     reader.refused("/v1/delta/delete", {"path": "/x", "all": True}, 403, "PERMISSION_DENIED")
     reader.refused("/v1/datasets/modify", {"path": str(folder), "sql": "SELECT * FROM data_table", "output_path": "/x"}, 403, "PERMISSION_DENIED")

@@ -68,7 +68,7 @@ impl Ready {
         if !permission::only_reads(&parsed) {
             request.user.require(Scope::Write)?;
         }
-        if request.user.places.is_some() {
+        if request.user.places.is_some() || request.user.scope < Scope::Write {
             permission::check_limited(&parsed)?;
         }
         let mut named_arguments = vec![];

@@ -29,11 +29,11 @@ pub fn only_reads(plan: &Plan) -> bool {
     }
 }
 
-/// A user who may not go everywhere may not start programs either: their files are nobody's to check.
+/// A user who may not change things, or not everywhere, may not start programs: nobody checks what those do.
 pub fn check_limited(plan: &Plan) -> Result<(), Problem> {
     // The text of a script can be anywhere in a plan; its debug form names every operator.
     if format!("{plan:?}").contains("ScriptTransformation") {
-        return Err(Problem::forbidden("TRANSFORM needs a token without paths.").at("statement"));
+        return Err(Problem::forbidden("TRANSFORM starts a program: it needs a token of scope write, without paths.").at("statement"));
     }
     Ok(())
 }
