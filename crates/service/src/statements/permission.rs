@@ -33,7 +33,8 @@ pub fn only_reads(plan: &Plan) -> bool {
 pub fn check_limited(plan: &Plan) -> Result<(), Problem> {
     // The text of a script can be anywhere in a plan; its debug form names every operator.
     if format!("{plan:?}").contains("ScriptTransformation") {
-        return Err(Problem::forbidden("TRANSFORM starts a program: it needs a token of scope write, without paths.").at("statement"));
+        return Err(Problem::forbidden("TRANSFORM starts a program: it needs a token of scope write, without paths.")
+            .at("statement"));
     }
     Ok(())
 }
