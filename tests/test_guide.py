@@ -148,6 +148,12 @@ def check_modify(s, lake, out):
     assert len(written) == USERS == s["result"]["final_rows"] and s["result"]["rows_updated"] == len(IT)
     assert written[3] == pytest.approx(salary(3) * 1.1) and written[4] == salary(4)
     assert {row["id"]: row["salary"] for row in lake.parquet("data/users.parquet")}[3] == salary(3)
+    select = "SELECT id FROM data_table WHERE id < 10"
+    single = s["spark_parquet_service"].modify_and_write_back(
+        "my-bucket", "data/users.parquet", s["credentials"], select, "data/single.parquet", single_file=True
+    )
+    assert single["final_rows"] == 10 and len(lake.parquet("data/single.parquet")) == 10
+    assert lake.store.keys(BUCKET, "data/single.parquet") == ["data/single.parquet"]
 
 
 def check_update(s, lake, out):
