@@ -263,6 +263,7 @@ def test_long_statements_are_polled_watched_and_cancelled(api):
     assert api.get(f"{place}/chunks/0").json()["condition"] == "JOB_NOT_FINISHED"
     began = time.monotonic()
     assert api.get(f"{place}?wait=1").json()["state"] == "running" and time.monotonic() - began >= 0.9
+    assert response.json()["id"] in [job["id"] for job in api.get("/v1/jobs?state=running").json()["jobs"]]
     events = api.get(f"{place}/events", stream=True)
     lines = events.iter_lines(decode_unicode=True)
     assert next(lines) == "event: progress" and json.loads(next(lines)[len("data: "):])["state"] == "running"

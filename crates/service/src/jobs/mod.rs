@@ -217,6 +217,10 @@ impl Jobs {
                 record.state = JobState::Running;
                 record.started_at = Some(now_ms());
             });
+            // A list of jobs of one state is made from what is kept.
+            if let Err(error) = self.store.update_job(&entry.record()).await {
+                tracing::warn!(%error, job = entry.id, "the start of a job was not kept");
+            }
             self.run_limited(entry, work).await
         };
         self.end(entry, result).await;
