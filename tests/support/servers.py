@@ -147,5 +147,7 @@ def connect(remote):
     session = SparkSession.builder.remote(remote).create()
     # A client asks its server for a last favour when the process ends, and asks again for minutes where a test has killed it.
     atexit.unregister(session.client._on_exit)
+    # Checkpoints are read with the active session: the first one, even when a test has killed its server.
+    SparkSession._default_session = SparkSession._active_session.session = session
     session.conf.set("spark.sql.session.timeZone", "UTC")
     return session
