@@ -105,11 +105,11 @@ def start_firesteel(configuration=(), data_directory=None, environment=None, htt
     return server
 
 
-def start_spark(configuration=(), cores=2):
-    """Real Spark from the installed `pyspark` package, as a Connect server."""
+def start_spark(configuration=(), cores=2, home=None):
+    """Real Spark from the installed `pyspark` package, or from that at `home`, as a Connect server."""
     import pyspark
 
-    home = pathlib.Path(pyspark.__file__).parent
+    home = home or pathlib.Path(pyspark.__file__).parent
     port = free_port()
 
     def command(folder):

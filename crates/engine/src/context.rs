@@ -8,6 +8,7 @@ use firesteel_analyze::default_collation::DEFAULT_COLLATION;
 use firesteel_analyze::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction, TableSource};
 use firesteel_catalog::{Partition, SESSION_CATALOG, SchemaBinding, Table, TableId, View};
 use firesteel_functions::{EvalContext, TypedExpr};
+use firesteel_lake::iceberg::is_iceberg;
 use firesteel_lake::{Bucketing, Conf, ScanRequest, SourceOptions, TablePartition};
 use firesteel_plan::relation::{CatalogCall, TimeTravel};
 use firesteel_plan::{Relation, Result, SparkError, StructType};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::Cached;
 use crate::functions::TemporaryFunction;
+use crate::iceberg::is_iceberg_table;
 use crate::names::{quote_id, show_id};
 use crate::session::Session;
 use crate::temporary::{TemporaryKind, TemporaryUses};
@@ -151,6 +153,9 @@ impl StatementContext {
         if crate::delta::is_delta_table(table) {
             return self.delta_table_source(table, options, None, qualifier);
         }
+        if is_iceberg_table(table) {
+            return self.iceberg_table_source(table, options, None, None, qualifier);
+        }
         let scan = self.block_on(async { firesteel_lake::scan(self.scan_request(table, options).await?).await })?;
         let metadata = StructType::new(vec![scan.metadata_column()]);
         // Files may hold NULL wherever they like, whatever the table says.
@@ -271,8 +276,16 @@ impl AnalyzerContext for StatementContext {
             return self.view_source(&view, name.to_vec()).map(Some);
         }
         // A path in place of a table (`parquet.`/tmp/x``), or a namespace that cannot be: no table.
-        let Ok(id) = self.session.table_id(name, &self.namespace) else { return Ok(None) };
-        let Some(table) = self.block_on(self.session.engine.shared.catalog.get_table(&id))? else { return Ok(None) };
+        let Ok(id) = self.session.table_id(name, &self.namespace) else {
+            return self.iceberg_by_name(name, options, time_travel);
+        };
+        let Some(table) = self.block_on(self.session.engine.shared.catalog.get_table(&id))? else {
+            return self.iceberg_by_name(name, options, time_travel);
+        };
+        if is_iceberg_table(&table) && (time_travel.is_some() || !options.is_empty()) {
+            let qualifier = vec![SESSION_CATALOG.to_string(), id.database, id.name];
+            return self.iceberg_table_source(&table, options, time_travel, None, qualifier).map(Some);
+        }
         if crate::delta::is_delta_table(&table) {
             return self.delta_source(&table, options, time_travel).map(Some);
         }
@@ -292,6 +305,9 @@ impl AnalyzerContext for StatementContext {
         };
         if firesteel_lake::delta::is_delta(&format) {
             return self.delta_files(&request.paths, &request.options, None);
+        }
+        if is_iceberg(&format) {
+            return self.iceberg_files(&request.paths, &request.options, None);
         }
         let request = ScanRequest {
             format,
@@ -314,13 +330,16 @@ impl AnalyzerContext for StatementContext {
     }
 
     fn is_data_source(&self, name: &str) -> bool {
-        firesteel_lake::is_file_format(name) || firesteel_lake::delta::is_delta(name)
+        firesteel_lake::is_file_format(name) || firesteel_lake::delta::is_delta(name) || is_iceberg(name)
     }
 
     fn travelled(&self, name: &[String], time_travel: &TimeTravel) -> Result<Option<TableSource>> {
         match name {
             [format, path] if firesteel_lake::delta::is_delta(format) => {
                 self.delta_files(std::slice::from_ref(path), &BTreeMap::new(), Some(time_travel)).map(Some)
+            }
+            [format, path] if is_iceberg(format) => {
+                self.iceberg_files(std::slice::from_ref(path), &BTreeMap::new(), Some(time_travel)).map(Some)
             }
             _ => Ok(None),
         }

@@ -42,6 +42,7 @@ mod execution;
 mod explain;
 mod footers;
 mod functions;
+mod iceberg;
 pub mod jobs;
 mod literal;
 mod memory;

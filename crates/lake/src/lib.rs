@@ -11,8 +11,8 @@
 //!
 //! - [`scan()`] resolves a read; [`Scan::table`] is what goes into a DataFusion plan.
 //! - [`write()`] writes a plan here; a cluster drives [`WriteJob`] itself.
-//! - `format` is the one table of formats; a table format ([`delta`]) stands beside it and hands out a [`Scan`] over its
-//!   own list of files.
+//! - `format` is the one table of formats; table formats ([`delta`], [`iceberg`]) stand beside it and hand out a [`Scan`]
+//!   over their own lists of files.
 //!
 //! ```no_run
 //! # async fn example() -> firesteel_plan::Result<()> {
@@ -37,6 +37,7 @@ pub mod delta;
 mod errors;
 pub mod files;
 mod format;
+pub mod iceberg;
 mod merge;
 pub(crate) mod options {
     pub(crate) use firesteel_functions::text_formats::FormatOptions as SourceOptions;
@@ -54,6 +55,6 @@ pub use conf::{Conf, parse_bytes};
 pub use firesteel_functions::text_formats::FormatOptions as SourceOptions;
 pub use format::{display_name, is_file_format, short_name};
 pub use request::{Bucketing, ScanRequest, TablePartition, WriteRequest, WriteSummary};
-pub use scan::{FileTable, Scan, ScanFile, StoreRegistry, scan};
+pub use scan::{FileTable, Scan, ScanFile, StoreRegistry, TableLog, scan};
 pub use text::infer_records;
 pub use write::{StagedFile, TaskOutput, WriteJob, ordered, write};

@@ -59,7 +59,7 @@ pub(crate) async fn describe_table(st: &Statement, name: &TableName) -> Result<(
         Resolved::Table(id) => {
             let table = st.catalog().get_table(&id).await?;
             let table = table.ok_or_else(|| st.relation_not_found(&parts))?;
-            let table = super::delta::hydrate(st, table).await?;
+            let table = st.hydrated(table).await?;
             Ok((table.schema.clone(), Some(table)))
         }
     }

@@ -2,6 +2,7 @@
 use std::collections::BTreeSet;
 
 use firesteel_catalog::{Table, TableId};
+use firesteel_lake::iceberg::Removed;
 use firesteel_lake::{Conf, SourceOptions, WriteRequest};
 use firesteel_plan::command::{MergeIntoTable, SaveMode};
 use firesteel_plan::identifier::quote_identifier;
@@ -10,7 +11,7 @@ use firesteel_plan::{Expr, ExprKind, Relation, RelationKind, Result, SparkError,
 
 use super::partition::literal_text;
 use super::{Answer, Statement};
-use super::{delta, write};
+use super::{delta, iceberg, write};
 use crate::execution::Execution;
 use crate::names::{Resolved, quote_id};
 
@@ -22,11 +23,18 @@ pub fn unsupported_operation(id: &TableId, operation: &str) -> SparkError {
 }
 
 pub async fn insert(st: &Statement, insert: Insert) -> Answer {
+    if let Some(found) = iceberg::find_outside(st, &st.name(&insert.table).await?).await? {
+        return insert_into_iceberg(st, found, insert).await;
+    }
     let target = st.resolve(&insert.table).await?;
     if let Some(answer) = insert_into_files(st, &insert, &target.0).await? {
         return Ok(answer);
     }
     let table = st.existing_non_view(&insert.table, "INSERT").await?;
+    if crate::iceberg::is_iceberg_table(&table) {
+        let found = iceberg::of_catalog(st, table).await?;
+        return insert_into_iceberg(st, found, insert).await;
+    }
     if crate::delta::is_delta_table(&table) {
         return delta_insert(st, table, insert).await;
     }
@@ -48,6 +56,32 @@ pub async fn insert(st: &Statement, insert: Insert) -> Answer {
         fill_defaults(st, &table, stored, missing).await?
     };
     write::write_stored(st, &table, stored, fixed, insert.overwrite, insert.options).await?;
+    Ok(Execution::empty())
+}
+
+/// INSERT into an Iceberg table.
+async fn insert_into_iceberg(st: &Statement, found: iceberg::Found, insert: Insert) -> Answer {
+    let table = &found.table;
+    if insert.replace_where.is_some() || !insert.partition.is_empty() {
+        return Err(unsupported_operation(&table.id, "INSERT with PARTITION or REPLACE WHERE"));
+    }
+    let columns = target_columns(table, &insert.columns, &[])?;
+    let analyzed = st.analyze(&with_defaults(insert.query, &columns)?).await?;
+    let stored = match insert.by_name {
+        true => by_name(st, table, &analyzed, &[])?,
+        false => {
+            let (targets, missing) = complete(table, columns, &[], insert.columns.is_empty());
+            let stored = write::store_assign(st, table, &analyzed, &targets, false)?;
+            fill_defaults(st, table, stored, missing).await?
+        }
+    };
+    let mode = st.context.eval.get("spark.sql.sources.partitionOverwriteMode").unwrap_or("STATIC");
+    let removed = match insert.overwrite {
+        false => Removed::Nothing,
+        true if mode.eq_ignore_ascii_case("dynamic") => iceberg::written_partitions(&found)?,
+        true => Removed::Everything,
+    };
+    iceberg::into_table(st, &found, &stored, removed, &insert.options).await?;
     Ok(Execution::empty())
 }
 

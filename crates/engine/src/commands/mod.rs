@@ -44,6 +44,7 @@ mod delta;
 mod describe;
 pub mod function;
 mod hive;
+mod iceberg;
 mod insert;
 mod load;
 mod namespace;
@@ -216,7 +217,12 @@ impl Statement {
         let id = self.session().table_id(&parts, &self.context.namespace)?;
         let table = self.catalog().get_table(&id).await?;
         let table = table.ok_or_else(|| self.table_not_found(&parts))?;
-        delta::hydrate(self, table).await
+        self.hydrated(table).await
+    }
+
+    /// A table with what its own log or metadata says of it.
+    pub async fn hydrated(&self, table: Table) -> Result<Table> {
+        iceberg::hydrate(self, delta::hydrate(self, table).await?).await
     }
 
     /// The table, which must not be a view: `operation` names the statement in the error.
@@ -238,7 +244,7 @@ impl Statement {
                     _ => self.table_not_found(&parts),
                 };
                 let table = table.ok_or_else(missing)?;
-                if table.is_view() { Err(view_error(quote_id(&table.id))) } else { delta::hydrate(self, table).await }
+                if table.is_view() { Err(view_error(quote_id(&table.id))) } else { self.hydrated(table).await }
             }
         }
     }

@@ -198,7 +198,7 @@ async fn properties(st: &Statement, table: TableName, key: Option<String>) -> An
         Resolved::Table(id) => {
             let table = st.catalog().get_table(&id).await?;
             let table = table.ok_or_else(|| st.table_not_found(&parts))?;
-            super::delta::hydrate(st, table).await?.properties
+            st.hydrated(table).await?.properties
         }
     };
     let mut rows = Rows::texts(&["key", "value"]);

@@ -120,6 +120,9 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
     {
         return super::delta::create::at_path(st, path, create).await;
     }
+    if let Some(done) = super::iceberg::create_at(st, &st.name(&create.name).await?, &create).await? {
+        return Ok(done);
+    }
     let id = st.table_id(&create.name).await?;
     let existing = st.catalog().get_table(&id).await?;
     match (create.mode, &existing) {
@@ -136,6 +139,14 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
         table.provider = Some("delta".into());
         check_columns(&table.schema)?;
         return super::delta::create::create(st, create, table, existing).await;
+    }
+    if firesteel_lake::iceberg::is_iceberg(&provider) {
+        let mut create = create;
+        let partition_by = std::mem::take(&mut create.partition_by);
+        refuse_unkept(&create, &id)?;
+        let table = definition(st, &create, id)?;
+        check_columns(&table.schema)?;
+        return super::iceberg::create(st, create, table, &partition_by, existing).await;
     }
     if matches!(create.mode, CreateMode::Replace | CreateMode::CreateOrReplace) {
         return Err(super::insert::unsupported_operation(&id, "REPLACE TABLE"));
@@ -323,7 +334,7 @@ pub async fn create_like(st: &Statement, create: CreateTableLike) -> Answer {
         }
         Resolved::Table(source) => {
             let old = st.catalog().get_table(&source).await?.ok_or_else(|| st.table_not_found(&parts))?;
-            let old = super::delta::hydrate(st, old).await?;
+            let old = st.hydrated(old).await?;
             let mut table = Table::new(id.clone(), TableKind::Managed, old.schema.clone());
             table.provider = old.provider.clone();
             table.serde_library = old.serde_library.clone();
@@ -464,7 +475,7 @@ pub async fn analyze(st: &Statement, name: TableName, no_scan: bool, columns: An
 
 async fn analyze_one(st: &Statement, table: Table, no_scan: bool, columns: AnalyzeColumns) -> Result<()> {
     // The log describes every file: there is nothing to gather.
-    if crate::delta::is_delta_table(&table) {
+    if crate::delta::is_delta_table(&table) || crate::iceberg::is_iceberg_table(&table) {
         return Ok(());
     }
     let files = scan(st.context.scan_request(&table, &BTreeMap::new()).await?).await?;

@@ -4,6 +4,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use firesteel_analyze::{AnalyzedPlan, Attribute, declared_schema};
 use firesteel_catalog::{BucketSpec, Partition, PartitionSpec, Table, TableKind};
 use firesteel_functions::cast::{CastMode, cast, store_assign as assigned};
+use firesteel_lake::iceberg::{Removed, is_iceberg};
 use firesteel_lake::{Conf, SourceOptions, TablePartition, WriteRequest, WriteSummary};
 use firesteel_plan::command::{SaveMode, Write, WriteTarget, WriteV2, WriteV2Mode};
 use firesteel_plan::identifier::{quote_identifier, quoted_name};
@@ -13,7 +14,7 @@ use futures::TryStreamExt;
 
 use super::delta::write::DeltaSave;
 use super::table::{default_location, ensure_directory, remove_files};
-use super::{Answer, Statement, delta};
+use super::{Answer, Statement, delta, iceberg};
 use crate::context::bucketing;
 use crate::error::from_datafusion;
 use crate::execution::{Execution, unless_cancelled};
@@ -38,6 +39,13 @@ pub async fn write(st: &Statement, write: Write) -> Answer {
                 .with_message("insertInto takes the table's own partitioning: leave partitionBy out."));
             }
             let overwrite = write.mode == SaveMode::Overwrite;
+            if crate::iceberg::is_iceberg_table(&table) {
+                let found = iceberg::of_catalog(st, table.clone()).await?;
+                let analyzed = st.analyze(&write.input).await?;
+                let stored = store_assign(st, &table, &analyzed, &table.schema.fields, false)?;
+                let removed = if overwrite { Removed::Everything } else { Removed::Nothing };
+                return Ok(with_observed(iceberg::into_table(st, &found, &stored, removed, &write.options).await?));
+            }
             if let Some(found) = delta_target(st, &table).await? {
                 let analyzed = st.analyze(&write.input).await?;
                 let stored = store_assign(st, &table, &analyzed, &table.schema.fields, false)?;
@@ -65,7 +73,8 @@ fn default_format(st: &Statement) -> String {
 }
 
 pub fn check_format(format: &str) -> Result<()> {
-    if firesteel_lake::is_file_format(format) || firesteel_lake::delta::is_delta(format) {
+    let is_table_format = firesteel_lake::delta::is_delta(format) || is_iceberg(format);
+    if firesteel_lake::is_file_format(format) || is_table_format {
         return Ok(());
     }
     Err(SparkError::new("DATA_SOURCE_NOT_FOUND", [("provider", format)]))
@@ -92,6 +101,9 @@ async fn save(st: &Statement, write: &Write, path: Option<String>) -> Result<Obs
         save.partition_by = (!write.partition_columns.is_empty()).then(|| write.partition_columns.clone());
         save.with_schema_evolution = write.with_schema_evolution;
         return delta::write::save(st, &path, save).await;
+    }
+    if is_iceberg(&format) {
+        return iceberg::save(st, &path, analyzed, write.mode, &write.partition_columns, &write.options).await;
     }
     let request = WriteRequest {
         format,
@@ -172,6 +184,12 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
                 save.with_schema_evolution = write.with_schema_evolution;
                 return delta::write::into_table(st, &found, save).await;
             }
+            if crate::iceberg::is_iceberg_table(table) {
+                let found = iceberg::of_catalog(st, table.clone()).await?;
+                let analyzed = st.analyze(&write.input).await?;
+                let stored = store_assign(st, &found.table, &analyzed, &found.table.schema.fields, true)?;
+                return iceberg::into_table(st, &found, &stored, Removed::Nothing, &write.options).await;
+            }
             let rows = Rows { relation: write.input.clone(), by_name: true, options: write.options.clone() };
             return insert_rows(st, table, rows, vec![], false).await;
         }
@@ -180,8 +198,10 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
     let analyzed = st.analyze(&write.input).await?;
     let provider = write.source.clone().unwrap_or_else(|| default_format(st));
     let is_delta = firesteel_lake::delta::is_delta(&provider);
+    let is_iceberg_format = is_iceberg(&provider);
     let schema = declared_schema(&analyzed.schema);
-    let schema = if is_delta { schema } else { partitions_last(&schema, &write.partition_columns)? };
+    let schema =
+        if is_delta || is_iceberg_format { schema } else { partitions_last(&schema, &write.partition_columns)? };
     let mut table = Table::new(id, TableKind::Managed, schema);
     table.provider = Some(provider);
     table.partition_columns = write.partition_columns.clone();
@@ -200,6 +220,11 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
         refuse_view(&existing)?;
         let kept = std::mem::take(&mut table.options);
         return delta::create::save_as_table(st, table, analyzed, existing, kept).await;
+    }
+    if is_iceberg_format {
+        refuse_view(&existing)?;
+        let columns: Vec<Expr> = write.partition_columns.iter().map(|column| Expr::name(column)).collect();
+        return iceberg::save_as_table(st, table, &columns, &analyzed, existing).await;
     }
     create_with_rows(st, table, &analyzed, existing, false).await
 }
@@ -569,6 +594,9 @@ fn with_static(
 pub async fn write_v2(st: &Statement, write: WriteV2) -> Answer {
     let parts = parse_multipart_identifier(&write.table)?;
     let name = TableName::Parts(parts.clone());
+    if let Some(observed) = iceberg::write_v2(st, &parts, &write).await? {
+        return Ok(with_observed(observed));
+    }
     if let Some(observed) = write_v2_delta(st, &parts, &write).await? {
         return Ok(with_observed(observed));
     }
@@ -603,9 +631,16 @@ pub async fn write_v2(st: &Statement, write: WriteV2) -> Answer {
                 (WriteV2Mode::Replace, None) => return Err(st.table_not_found(&parts)),
                 _ => {}
             }
-            let partition_columns = write.partition_by.iter().map(partition_name).collect::<Result<Vec<_>>>()?;
-            let analyzed = st.analyze(&write.input).await?;
             let provider = write.provider.clone().unwrap_or_else(|| default_format(st));
+            let analyzed = st.analyze(&write.input).await?;
+            if is_iceberg(&provider) {
+                refuse_view(&existing)?;
+                let mut table = Table::new(id, TableKind::Managed, StructType::default());
+                table.properties = write.table_properties.clone();
+                let made = iceberg::save_as_table(st, table, &write.partition_by, &analyzed, existing).await?;
+                return Ok(with_observed(made));
+            }
+            let partition_columns = write.partition_by.iter().map(partition_name).collect::<Result<Vec<_>>>()?;
             let is_delta = firesteel_lake::delta::is_delta(&provider);
             let schema = declared_schema(&analyzed.schema);
             let schema = if is_delta { schema } else { partitions_last(&schema, &partition_columns)? };
@@ -660,7 +695,7 @@ async fn existing(st: &Statement, name: &TableName) -> Result<Table> {
     }
 }
 
-fn is_always_true(condition: &Expr) -> bool {
+pub fn is_always_true(condition: &Expr) -> bool {
     match &*condition.kind {
         ExprKind::Literal(firesteel_plan::Literal::Boolean(flag)) => *flag,
         ExprKind::SqlText(text) => text.trim().eq_ignore_ascii_case("true"),

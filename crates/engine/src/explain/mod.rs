@@ -10,7 +10,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::LogicalPlan;
 use firesteel_analyze::AnalyzedPlan;
-use firesteel_lake::FileTable;
+use firesteel_lake::{FileTable, TableLog};
 use firesteel_plan::command::ExplainMode;
 use firesteel_plan::{Relation, Result};
 
@@ -63,12 +63,12 @@ pub async fn query(
         ),
         ExplainMode::Formatted => write!(text, "== Physical Plan ==\n{}\n", Operators::of(&planned.plan).numbered()),
     };
-    text.push_str(&delta_files(context, analyzed)?);
+    text.push_str(&log_files(context, analyzed)?);
     Ok(text)
 }
 
-/// How many files of each Delta table the plan reads: the statistics in the log leave out the others.
-fn delta_files(context: &StatementContext, analyzed: &AnalyzedPlan) -> Result<String> {
+/// How many files of each table with a log the plan reads: the statistics in the log leave out the others.
+fn log_files(context: &StatementContext, analyzed: &AnalyzedPlan) -> Result<String> {
     let state = crate::state::of_session(&context.session, 0);
     let optimized = state.optimize(&analyzed.plan).map_err(from_datafusion)?;
     let mut text = String::new();
@@ -77,13 +77,21 @@ fn delta_files(context: &StatementContext, analyzed: &AnalyzedPlan) -> Result<St
             if let LogicalPlan::TableScan(scan) = node
                 && let Ok(provider) = source_as_provider(&scan.source)
                 && let Some(table) = provider.downcast_ref::<FileTable>()
-                && let Some(delta) = table.scan().delta()
+                && let Some(log) = table.scan().log()
             {
                 let kept = table.kept(&scan.filters, &state)?.len();
                 let all = table.scan().files().len();
                 let roots: Vec<_> = table.scan().roots().map(ToString::to_string).collect();
                 let place = roots.join(", ");
-                text.push_str(&format!("DeltaFiles: {kept} of {all} ({place}, version {})\n", delta.version));
+                text.push_str(&match log {
+                    TableLog::Delta(delta) => {
+                        format!("DeltaFiles: {kept} of {all} ({place}, version {})\n", delta.version)
+                    }
+                    TableLog::Iceberg(iceberg) => match iceberg.snapshot {
+                        Some(snapshot) => format!("IcebergFiles: {kept} of {all} ({place}, snapshot {snapshot})\n"),
+                        None => format!("IcebergFiles: none ({place}, no snapshot)\n"),
+                    },
+                });
             }
             Ok(TreeNodeRecursion::Continue)
         })

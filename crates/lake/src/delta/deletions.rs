@@ -7,10 +7,11 @@ use deltalake_core::kernel::Add;
 use deltalake_core::logstore::LogStoreRef;
 use firesteel_plan::{Result, SparkError};
 use firesteel_storage::Location;
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::arrow::arrow_reader::RowSelection;
 use url::Url;
 
 use super::errors::delta_error;
+use crate::scan::selection;
 
 /// The deletion vectors of a version's files, which are read when the files are.
 #[derive(Clone)]
@@ -86,46 +87,4 @@ impl Deletions {
 
 fn broken(location: &Location, what: &str, why: impl std::fmt::Display) -> SparkError {
     SparkError::internal(format!("deletion vector of {what} in the Delta table {location}: {why}"))
-}
-
-/// Runs of rows to read and to skip, of `file_rows` in all. `None` where a row to skip is beyond them.
-fn selection(deleted: impl Iterator<Item = u64>, file_rows: u64) -> Option<RowSelection> {
-    let mut runs: Vec<RowSelector> = vec![];
-    let mut push = |count: u64, skip: bool| -> Option<()> {
-        let row_count = usize::try_from(count).ok()?;
-        match runs.last_mut() {
-            Some(last) if last.skip == skip => last.row_count += row_count,
-            _ if row_count == 0 => {}
-            _ => runs.push(RowSelector { row_count, skip }),
-        }
-        Some(())
-    };
-    let mut next = 0;
-    for row in deleted {
-        if row >= file_rows {
-            return None;
-        }
-        push(row - next, false)?;
-        push(1, true)?;
-        next = row + 1;
-    }
-    push(file_rows - next, false)?;
-    Some(runs.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_of_rows() {
-        let spelled = |deleted: &[u64], rows| {
-            let runs: Vec<RowSelector> = selection(deleted.iter().copied(), rows)?.into();
-            Some(runs.iter().map(|run| (run.row_count, run.skip)).collect::<Vec<_>>())
-        };
-        assert_eq!(spelled(&[0, 1, 4], 6), Some(vec![(2, true), (2, false), (1, true), (1, false)]));
-        assert_eq!(spelled(&[], 3), Some(vec![(3, false)]));
-        assert_eq!(spelled(&[0, 1], 2), Some(vec![(2, true)]));
-        assert_eq!(spelled(&[2], 2), None);
-    }
 }

@@ -15,7 +15,7 @@ use crate::conf::Conf;
 use crate::files::cast_partition_value;
 use crate::options::SourceOptions;
 use crate::request::ScanRequest;
-use crate::scan::{Scan, ScanFile};
+use crate::scan::{Scan, ScanFile, TableLog};
 
 /// What is read of a table.
 #[derive(Debug, Clone)]
@@ -99,7 +99,14 @@ pub fn scan_with_constants(
     let deletions = Deletions::new(log_store, table.location().clone(), files, |file| skipping.rows(file))?;
     let delta = DeltaFiles { version: table.version(), skipping: Arc::new(skipping), deletions, stored };
     let root = FileStatus { location: table.location().clone(), is_directory: true, size: 0, modified_us: 0 };
-    Scan::of_files(request, schema.as_nullable(), partitions.as_nullable(), vec![root], scan_files, delta)
+    Scan::of_files(
+        request,
+        schema.as_nullable(),
+        partitions.as_nullable(),
+        vec![root],
+        scan_files,
+        TableLog::Delta(delta),
+    )
 }
 
 /// The text of a partition value; the empty text is null.

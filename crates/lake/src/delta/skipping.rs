@@ -6,13 +6,12 @@ use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
 use arrow::datatypes::{DataType as ArrowType, SchemaRef, TimeUnit};
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::utils::conjunction;
-use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use deltalake_core::kernel::Add;
 use serde_json::Value;
+
+use crate::scan::may_match;
 
 /// The statistics of a version's files.
 #[derive(Debug)]
@@ -56,25 +55,9 @@ impl Skipping {
         schema: &SchemaRef,
         session: &dyn Session,
     ) -> Result<Vec<usize>> {
-        let usable = filters.iter().filter(|filter| {
-            !filter.is_volatile() && filter.column_refs().iter().all(|c| schema.field_with_name(&c.name).is_ok())
-        });
-        let Some(filter) = conjunction(usable.cloned()) else { return Ok(kept) };
-        if kept.is_empty() {
+        let Some(predicate) = may_match(filters, schema, session)?.filter(|_| !kept.is_empty()) else {
             return Ok(kept);
-        }
-        let unqualified = filter.transform(|expr| {
-            Ok(match expr {
-                Expr::Column(column) => Transformed::yes(Expr::Column(column.name.into())),
-                other => Transformed::no(other),
-            })
-        })?;
-        let df_schema = DFSchema::try_from(Arc::clone(schema))?;
-        let expr = session.create_physical_expr(unqualified.data, &df_schema)?;
-        let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).try_build(expr)?;
-        if predicate.always_true() {
-            return Ok(kept);
-        }
+        };
         let files: Vec<&Value> = kept.iter().map(|file| &self.parsed()[*file]).collect();
         let may_match = predicate.prune(&Statistics { files, schema: Arc::clone(schema), names: &self.names })?;
         Ok(kept.into_iter().zip(may_match).filter_map(|(file, may)| may.then_some(file)).collect())

@@ -13,10 +13,13 @@ use super::metadata::TableMetadata;
 use crate::conf::Conf;
 use crate::options::SourceOptions;
 use crate::request::WriteRequest;
-use crate::write::{DirectJob, DirectRequest, RowCheck, RowGuard};
+use crate::write::{Description, DirectJob, DirectRequest, RowCheck, RowGuard};
 
 /// Columns that get statistics unless `delta.dataSkippingNumIndexedCols` says otherwise.
 const DESCRIBED_COLUMNS: usize = 32;
+
+/// What is said of a NULL in a NOT NULL column.
+const NOT_NULL: &str = "DELTA_NOT_NULL_CONSTRAINT_VIOLATED";
 
 /// Rows to write into a table's directory.
 pub struct DeltaWrite<'a> {
@@ -81,10 +84,16 @@ pub async fn write_data(
         true => vec![],
         false => not_null(write.metadata),
     };
-    let guard = RowGuard { columns: request.schema.fields.len(), not_null, checks: write.checks };
+    let guard =
+        RowGuard { columns: request.schema.fields.len(), not_null, null_condition: NOT_NULL, checks: write.checks };
     let is_mapped = write.metadata.is_mapped();
-    let direct =
-        DirectRequest { request, described_columns: described, guard, is_mapped, has_actions: write.has_actions };
+    let direct = DirectRequest {
+        request,
+        description: Description::Delta(described),
+        guard,
+        is_mapped,
+        has_actions: write.has_actions,
+    };
     let summary = DirectJob::run(plan, context, direct, cancel).await?;
     let now = chrono::Utc::now().timestamp_millis();
     let mut written = WrittenFiles { actions: summary.actions, ..WrittenFiles::default() };

@@ -2,7 +2,6 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::datasource::listing::PartitionedFile;
@@ -14,6 +13,7 @@ use firesteel_storage::{FileStatus, FileSystem};
 
 use crate::conf::Conf;
 use crate::options::SourceOptions;
+use crate::parquet::StoredColumns;
 use crate::request::WriteRequest;
 use crate::scan::Prepared;
 use crate::scan::source::Tolerance;
@@ -58,8 +58,12 @@ pub(crate) trait Format: Send + Sync + Debug {
     }
 
     /// Fits the columns that the query asks for to those of a file; `None` where `source` does that itself. `place` names
-    /// the file or files in errors. `stored`: the same columns by their names in the files, where these are others.
-    fn expr_adapter(&self, _place: &str, _stored: Option<SchemaRef>) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
+    /// the file or files in errors. `stored`: how the files call the same columns, where that is not as the table does.
+    fn expr_adapter(
+        &self,
+        _place: &str,
+        _stored: Option<StoredColumns>,
+    ) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
         None
     }
 

@@ -15,27 +15,31 @@ use firesteel_functions::external;
 use firesteel_functions::types::from_arrow;
 use firesteel_plan::SparkError;
 
+use super::stored::StoredColumns;
 use crate::convert::{can_convert, convert, with_names};
 
 /// Makes an adapter for each file.
 #[derive(Debug)]
 pub(super) struct SparkAdapterFactory {
     place: Arc<str>,
-    stored: Option<SchemaRef>,
+    stored: Option<StoredColumns>,
     exact_case: bool,
 }
 
 impl SparkAdapterFactory {
-    /// `stored`: the table's columns by their names in the files, where these are others.
-    pub(super) fn new(place: &str, stored: Option<SchemaRef>, exact_case: bool) -> Self {
+    /// `stored`: how the files call the table's columns, where that is not as the table does.
+    pub(super) fn new(place: &str, stored: Option<StoredColumns>, exact_case: bool) -> Self {
         Self { place: place.into(), stored, exact_case }
     }
 }
 
 impl PhysicalExprAdapterFactory for SparkAdapterFactory {
     fn create(&self, logical: SchemaRef, physical: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        let stored = self.stored.clone().unwrap_or_else(|| Arc::clone(&logical));
-        let (place, exact_case) = (Arc::clone(&self.place), self.exact_case);
+        let place = Arc::clone(&self.place);
+        let (stored, exact_case) = match &self.stored {
+            Some(stored) => stored.in_file(&physical, self.exact_case),
+            None => (Arc::clone(&logical), self.exact_case),
+        };
         Ok(Arc::new(SparkAdapter { logical, stored, physical, place, exact_case }))
     }
 }

@@ -10,13 +10,16 @@ mod cache;
 mod reader;
 mod schema;
 mod selective;
+mod stored;
 mod write;
 
-pub(crate) use write::FIELD_ID_KEY;
+pub(crate) use reader::FileBytes;
+pub(crate) use stored::StoredColumns;
+pub(crate) use write::{FIELD_ID_KEY, NESTED_IDS_KEY};
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::config::TableParquetOptions;
@@ -110,7 +113,7 @@ impl Format for Parquet {
         Ok(Arc::new(selective::SelectiveSource::new(source)))
     }
 
-    fn expr_adapter(&self, place: &str, stored: Option<SchemaRef>) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
+    fn expr_adapter(&self, place: &str, stored: Option<StoredColumns>) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
         Some(Arc::new(adapter::SparkAdapterFactory::new(place, stored, self.exact_case)))
     }
 

@@ -12,7 +12,7 @@ use firesteel_plan::{Result, SparkError};
 use firesteel_storage::{FileStatus, FileSystem, Location, StoreFailure, store_failure};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use object_store::ObjectMeta;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
@@ -39,6 +39,38 @@ pub(super) async fn footer(
             .with_cause(cause_text(&e))
     })?;
     Ok((file.location, metadata))
+}
+
+/// One file, read outside of a plan.
+pub(crate) struct FileBytes {
+    store: Arc<dyn ObjectStore>,
+    meta: ObjectMeta,
+}
+
+impl FileBytes {
+    pub(crate) fn new(files: &dyn FileSystem, place: &Location, size: u64) -> Result<Self> {
+        let last_modified = chrono::DateTime::default();
+        let meta = ObjectMeta { location: place.object_path()?, last_modified, size, e_tag: None, version: None };
+        Ok(Self { store: files.object_store(), meta })
+    }
+}
+
+impl AsyncFileReader for FileBytes {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        let read = self.store.get_range(&self.meta.location, range);
+        read.map(|bytes| bytes.map_err(|e| ParquetError::External(Box::new(e)))).boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        async move {
+            let metadata = DFParquetMetadata::new(self.store.as_ref(), &self.meta).fetch_metadata().await;
+            metadata.map_err(|e| ParquetError::External(Box::new(e)))
+        }
+        .boxed()
+    }
 }
 
 /// DataFusion's readers with its footer cache, wrapped.

@@ -1,4 +1,5 @@
 //! Parquet files as Spark writes them.
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -20,6 +21,8 @@ use crate::write::{Encoder, SharedBuffer, WriterFactory};
 
 /// Column metadata: the number that a file gives to a column (`spark.sql.parquet.fieldId.write.enabled`).
 pub(crate) const FIELD_ID_KEY: &str = "parquet.field.id";
+/// Column metadata: the numbers of what is below a column without being one, by path, as `{"list.element": 5}`.
+pub(crate) const NESTED_IDS_KEY: &str = "parquet.field.nested.ids";
 
 const DEFAULT_BLOCK_BYTES: u64 = 128 << 20;
 
@@ -84,30 +87,49 @@ pub(super) fn factory(schema: &StructType, request: &WriteRequest) -> Result<Arc
 /// The fields with the numbers that the columns' metadata has for them.
 fn with_field_ids(fields: &Fields, schema: &StructType) -> Fields {
     let numbered = |(field, column): (&FieldRef, &StructField)| {
-        let data_type = with_ids_below(field.data_type(), &column.data_type);
+        let below = column.metadata.get(NESTED_IDS_KEY).and_then(|text| serde_json::from_str(text).ok());
+        let nested = NestedIds(below.unwrap_or_default());
+        let data_type = nested.below(field.data_type(), &column.data_type, &column.name);
         let field = field.as_ref().clone().with_data_type(data_type);
         match column.metadata.get(FIELD_ID_KEY) {
-            Some(id) => field.with_metadata([(PARQUET_FIELD_ID_META_KEY.to_string(), id.clone())].into()),
+            Some(id) => with_id(field, id.clone()),
             None => field,
         }
     };
     fields.iter().zip(schema.fields.iter()).map(numbered).collect()
 }
 
-fn with_ids_below(stored: &ArrowType, data_type: &DataType) -> ArrowType {
-    let below = |field: &FieldRef, data_type: &DataType| {
-        Arc::new(field.as_ref().clone().with_data_type(with_ids_below(field.data_type(), data_type)))
-    };
-    match (stored, data_type) {
-        (ArrowType::Struct(fields), DataType::Struct(columns)) => ArrowType::Struct(with_field_ids(fields, columns)),
-        (ArrowType::List(element), DataType::Array(of, _)) => ArrowType::List(below(element, of)),
-        (ArrowType::Map(entries, sorted), DataType::Map(key, value, _)) => {
-            let ArrowType::Struct(pair) = entries.data_type() else { return stored.clone() };
-            let pair = pair.iter().zip([key, value]).map(|(field, of)| below(field, of)).collect();
-            let entries = entries.as_ref().clone().with_data_type(ArrowType::Struct(pair));
-            ArrowType::Map(Arc::new(entries), *sorted)
+fn with_id(field: Field, id: String) -> Field {
+    field.with_metadata([(PARQUET_FIELD_ID_META_KEY.to_string(), id)].into())
+}
+
+/// The numbers of list elements and map entries of one column, by path.
+struct NestedIds(BTreeMap<String, i32>);
+
+impl NestedIds {
+    fn below(&self, stored: &ArrowType, data_type: &DataType, path: &str) -> ArrowType {
+        let part = |field: &FieldRef, data_type: &DataType, name: &str| {
+            let path = format!("{path}.{name}");
+            let field = field.as_ref().clone().with_data_type(self.below(field.data_type(), data_type, &path));
+            Arc::new(match self.0.get(&path) {
+                Some(id) => with_id(field, id.to_string()),
+                None => field,
+            })
+        };
+        match (stored, data_type) {
+            (ArrowType::Struct(fields), DataType::Struct(columns)) => {
+                ArrowType::Struct(with_field_ids(fields, columns))
+            }
+            (ArrowType::List(element), DataType::Array(of, _)) => ArrowType::List(part(element, of, "element")),
+            (ArrowType::Map(entries, sorted), DataType::Map(key, value, _)) => {
+                let ArrowType::Struct(pair) = entries.data_type() else { return stored.clone() };
+                let parts = pair.iter().zip([(key, "key"), (value, "value")]);
+                let pair = parts.map(|(field, (of, name))| part(field, of, name)).collect();
+                let entries = entries.as_ref().clone().with_data_type(ArrowType::Struct(pair));
+                ArrowType::Map(Arc::new(entries), *sorted)
+            }
+            _ => stored.clone(),
         }
-        _ => stored.clone(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Reading: a request → files, schema and a DataFusion table.
+mod log;
 mod metadata;
 mod provider;
 mod prune;
+mod skip;
 pub(crate) mod source;
 mod split;
 mod stores;
@@ -13,12 +15,13 @@ use datafusion::common::ScalarValue;
 use firesteel_plan::{Result, SparkError, StructField, StructType};
 use firesteel_storage::{FileStatus, FileSystem, Location};
 
-use crate::delta::DeltaFiles;
 use crate::files::{PartitionLayout, discover, find_field, list};
 use crate::format::{self, Format, InferInput};
 use crate::request::{Bucketing, ScanRequest};
+pub use log::TableLog;
 pub use provider::FileTable;
 pub(crate) use provider::Prepared;
+pub(crate) use skip::{may_match, selection};
 pub use stores::StoreRegistry;
 
 /// A resolved read. Cheap to clone; the files were listed when it was made.
@@ -39,7 +42,7 @@ struct Inner {
     bucketing: Option<Bucketing>,
     request: ScanRequest,
     /// A table whose log lists and describes the files.
-    delta: Option<DeltaFiles>,
+    log: Option<TableLog>,
 }
 
 /// A file to read and the partition it belongs to.
@@ -57,7 +60,7 @@ impl Scan {
         partitions: StructType,
         roots: Vec<FileStatus>,
         files: Vec<ScanFile>,
-        delta: DeltaFiles,
+        log: TableLog,
     ) -> Result<Self> {
         let place = roots.first().map_or_else(|| Location::parse("/"), |root| Ok(root.location.clone()))?;
         let inner = Inner {
@@ -70,14 +73,14 @@ impl Scan {
             file_system: request.storage.file_system(&place)?,
             bucketing: None,
             request,
-            delta: Some(delta),
+            log: Some(log),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// What the log says, where the files are those of a Delta table.
-    pub fn delta(&self) -> Option<&DeltaFiles> {
-        self.inner.delta.as_ref()
+    /// What the log says, where a table has one.
+    pub fn log(&self) -> Option<&TableLog> {
+        self.inner.log.as_ref()
     }
 
     /// The short name of the format.
@@ -157,7 +160,7 @@ pub async fn scan(mut request: ScanRequest) -> Result<Scan> {
         file_system: listing.files,
         bucketing: request.bucketing.clone(),
         request,
-        delta: None,
+        log: None,
     };
     Ok(Scan { inner: Arc::new(inner) })
 }

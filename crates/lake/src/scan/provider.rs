@@ -20,10 +20,11 @@ use firesteel_plan::{StructField, StructType};
 use futures::StreamExt;
 use object_store::ObjectMeta;
 
+use super::log::TableLog;
 use super::split::Split;
 use super::{Inner, Scan, ScanFile, metadata, prune, split};
-use crate::delta::DeltaFiles;
 use crate::files::find_field;
+use crate::parquet::StoredColumns;
 
 /// How many deletion vectors are read at once.
 const DELETIONS_CONCURRENCY: usize = 16;
@@ -143,8 +144,8 @@ impl TableProvider for FileTable {
         let mut files = inner.files.iter().map(partitioned_file).collect::<Result<Vec<_>>>()?;
         let url = ObjectStoreUrl::parse(inner.file_system.store_url())?;
         session.runtime_env().register_object_store(url.as_ref(), inner.file_system.object_store());
-        let prepared = match &inner.delta {
-            Some(delta) => self.prepared_by_log(delta, &mut files, &kept).await?,
+        let prepared = match &inner.log {
+            Some(log) => self.prepared_by_log(log, &mut files, &kept).await?,
             None => inner.format.prepare(&inner.file_system, &mut files, &kept, &self.table_schema, session).await?,
         };
         let parallelism = session.config().target_partitions();
@@ -165,7 +166,7 @@ impl TableProvider for FileTable {
             .with_statistics(prepared.statistics)
             .with_projection_indices(Some(indices))?
             .with_limit(limit)
-            .with_expr_adapter(inner.format.expr_adapter(&self.scan_places(), self.stored_schema()))
+            .with_expr_adapter(inner.format.expr_adapter(&self.scan_places(), self.stored_columns()))
             // Rows come in the order of the files, partition by partition, as in Spark.
             .with_preserve_order(true)
             .with_output_partitioning(Some(Partitioning::UnknownPartitioning(count)))
@@ -179,26 +180,17 @@ impl FileTable {
     pub fn kept(&self, filters: &[Expr], session: &dyn Session) -> Result<Vec<usize>> {
         let inner = self.inner();
         let kept = prune::prune(&inner.files, &inner.partition_schema, filters, session)?;
-        match &inner.delta {
-            Some(delta) => delta.skipping.prune(kept, filters, self.table_schema.file_schema(), session),
+        match &inner.log {
+            Some(log) => log.prune(kept, filters, self.table_schema.file_schema(), session),
             None => Ok(kept),
         }
     }
 
     /// The log knows the rows of each file, and which of them are deleted: no footer is read before its file is.
-    async fn prepared_by_log(
-        &self,
-        delta: &DeltaFiles,
-        files: &mut [PartitionedFile],
-        kept: &[usize],
-    ) -> Result<Prepared> {
+    async fn prepared_by_log(&self, log: &TableLog, files: &mut [PartitionedFile], kept: &[usize]) -> Result<Prepared> {
         let mut prepared = Prepared::by_size(files, kept, &self.table_schema);
-        if let Some(rows) = delta.skipping.total_rows(kept) {
-            let deleted: u64 = kept.iter().map(|file| delta.deletions.count(*file)).sum();
-            let rows = rows.saturating_sub(usize::try_from(deleted).unwrap_or(usize::MAX));
-            prepared.statistics.num_rows = Precision::Exact(rows);
-        }
-        let reads: Vec<_> = kept.iter().map(|file| async { (*file, delta.deletions.selection(*file).await) }).collect();
+        prepared.statistics.num_rows = log.rows(kept);
+        let reads: Vec<_> = kept.iter().map(|file| async { (*file, log.selection(*file).await) }).collect();
         let mut selections = futures::stream::iter(reads).buffered(DELETIONS_CONCURRENCY);
         while let Some((file, selection)) = selections.next().await {
             if let Some(selection) = selection.map_err(external)? {
@@ -208,13 +200,9 @@ impl FileTable {
         Ok(prepared)
     }
 
-    /// The columns of the files by the names that they have there, where these are not the table's.
-    fn stored_schema(&self) -> Option<SchemaRef> {
-        let stored = self.inner().delta.as_ref()?.stored.as_ref()?;
-        let all = self.inner().schema.fields.iter().zip(stored.fields.iter());
-        let find = |wanted: &StructField| all.clone().find(|(field, _)| field.name == wanted.name);
-        let fields = self.file_schema.fields.iter().filter_map(|field| Some(to_arrow_field(find(field)?.1)));
-        Some(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+    /// The columns of the files as these call them, where that is not as the table does.
+    fn stored_columns(&self) -> Option<StoredColumns> {
+        self.inner().log.as_ref()?.stored(&self.inner().schema, &self.file_schema)
     }
 
     /// The file where there is one, else the roots: what an error can name before it knows the file.

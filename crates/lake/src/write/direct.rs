@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::commit::{StagedFile, TaskOutput};
+use super::describe::Description;
 use super::guard::RowGuard;
 use super::plan::{RunTask, ordered, run_tasks};
 use super::sink::Destination;
@@ -30,8 +31,8 @@ use crate::request::WriteRequest;
 /// Files below `request.path`, whose log will name them.
 pub(crate) struct DirectRequest {
     pub request: WriteRequest,
-    /// How many leaf columns get statistics
-    pub described_columns: usize,
+    /// What the log says of each file
+    pub description: Description,
     pub guard: RowGuard,
     /// The names of `request.schema` are not those of the rows.
     pub is_mapped: bool,
@@ -62,7 +63,7 @@ pub(crate) struct DirectJob {
 impl DirectJob {
     fn start(direct: DirectRequest) -> Result<Self> {
         let request = &direct.request;
-        let described = direct.described_columns;
+        let described = direct.description;
         let root = Location::parse(&request.path)?;
         let file_system = request.storage.file_system(&root)?;
         let data_schema: StructType = super::job::data_schema(request)?;

@@ -62,6 +62,8 @@ pub(crate) struct RowGuard {
     pub columns: usize,
     /// Position and name of columns without NULL
     pub not_null: Vec<(usize, String)>,
+    /// The error of a NULL there
+    pub null_condition: &'static str,
     pub checks: Vec<RowCheck>,
 }
 
@@ -93,7 +95,7 @@ impl RowGuard {
             None => Ok(()),
             Some((row, Broken::Check(check))) => Err(check.violated(batch, row)),
             Some((_, Broken::NotNull(name))) => {
-                Err(SparkError::new("DELTA_NOT_NULL_CONSTRAINT_VIOLATED", [("columnName", name.as_str())]))
+                Err(SparkError::new(self.null_condition, [("columnName", name.as_str())]))
             }
         }
     }

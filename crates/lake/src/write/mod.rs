@@ -11,6 +11,7 @@
 mod bucket;
 mod buffer;
 mod commit;
+mod describe;
 mod direct;
 mod guard;
 mod job;
@@ -27,6 +28,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 pub(crate) use buffer::SharedBuffer;
 pub use commit::{StagedFile, TaskOutput};
+pub(crate) use describe::Description;
 pub(crate) use direct::{DirectJob, DirectRequest};
 pub use guard::RowCheck;
 pub(crate) use guard::RowGuard;

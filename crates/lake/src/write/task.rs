@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::bucket::bucket_ids;
 use super::commit::StagedFile;
 use super::sink::{Destination, FLUSH_BYTES, Sink};
-use super::{Encoder, WriterFactory};
+use super::{Description, Encoder, WriterFactory};
 use crate::files::partition_path;
 use crate::partition_text::partition_texts;
 use crate::request::{Bucketing, WriteRequest};
@@ -36,8 +36,8 @@ pub(super) struct TaskContext {
     bucketing: Option<(Bucketing, Vec<usize>)>,
     max_records: u64,
     time_zone: String,
-    /// For a table whose log describes its files: how many leaf columns, and the schema of the files.
-    described: Option<(usize, StructType)>,
+    /// For a table whose log describes its files: how, and the schema of the files.
+    described: Option<(Description, StructType)>,
 }
 
 impl TaskContext {
@@ -78,10 +78,10 @@ impl TaskContext {
         })
     }
 
-    /// The same for a table with a log: statistics of `columns` leaf columns are gathered, and times in partition values
+    /// The same for a table with a log: the columns of files are described for it, and times in partition values
     /// are those of UTC.
-    pub(super) fn described(self, columns: usize, data_schema: StructType) -> Self {
-        Self { described: Some((columns, data_schema)), time_zone: "UTC".into(), ..self }
+    pub(super) fn described(self, how: Description, data_schema: StructType) -> Self {
+        Self { described: Some((how, data_schema)), time_zone: "UTC".into(), ..self }
     }
 
     /// A partition value as the log and the directory have it.
@@ -281,7 +281,7 @@ struct OpenFile {
     bytes: u64,
     path: String,
     partition: Vec<(String, Option<String>)>,
-    described: Option<(usize, StructType)>,
+    described: Option<(Description, StructType)>,
     /// Columns of floats that hold NaN.
     not_a_number: HashSet<String>,
 }
@@ -309,9 +309,7 @@ impl OpenFile {
         self.flush().await?;
         let upload = self.sink.close().await?;
         let statistics = match (&self.described, self.encoder.footer()) {
-            (Some((columns, schema)), Some(footer)) => {
-                Some(crate::delta::statistics_of_file(footer, schema, *columns, &self.not_a_number))
-            }
+            (Some((how, schema)), Some(footer)) => Some(how.of_file(footer, schema, &self.not_a_number)),
             _ => None,
         };
         let (path, rows, bytes, partition) = (self.path, self.rows, self.bytes, self.partition);

@@ -1,0 +1,496 @@
+//! Statements on Iceberg tables: CREATE TABLE, CTAS, INSERT, `df.write`, `df.writeTo`.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
+use firesteel_analyze::{AnalyzedPlan, declared_schema};
+use firesteel_catalog::{Table, TableId, TableKind};
+use firesteel_lake::Conf;
+use firesteel_lake::iceberg::{
+    Commit, DataFile, IcebergTable, IcebergWrite, NewTable, PartitionField, PartitionSpec, Removed, Transform,
+    check_writable, field_id, is_iceberg, table_schema, write_data,
+};
+use firesteel_plan::command::{SaveMode, WriteV2, WriteV2Mode};
+use firesteel_plan::identifier::quote_identifier;
+use firesteel_plan::relation::Options;
+use firesteel_plan::statement::{CreateMode, CreateTable};
+use firesteel_plan::{Expr, ExprKind, Literal, Result, SparkError, StructType};
+use firesteel_storage::Location;
+
+use super::write::{Observed, store_assign};
+use super::{Answer, Statement};
+use crate::execution::Execution;
+use crate::iceberg::{is_iceberg_table, read_schema};
+
+const CODEC: &str = "write.parquet.compression-codec";
+/// The number of the first partition field
+const FIRST_FIELD: i32 = 1000;
+
+/// An Iceberg table that a statement names.
+pub struct Found {
+    /// What the catalog has, or would have
+    pub table: Table,
+    pub iceberg: IcebergTable,
+}
+
+/// The Iceberg table of a name: one of the catalog, one of a folder that is a catalog, ``iceberg.`path` ``.
+pub async fn find(st: &Statement, name: &[String]) -> Result<Option<Found>> {
+    if let Some(location) = place(st, name)? {
+        let found = IcebergTable::find(&location, &st.context.storage()).await?;
+        return found.map(|iceberg| at(name, &location, iceberg)).transpose();
+    }
+    let Ok(id) = st.session().table_id(name, &st.context.namespace) else { return Ok(None) };
+    match st.catalog().get_table(&id).await? {
+        Some(table) if is_iceberg_table(&table) => of_catalog(st, table).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The table of a name that is in no catalog of ours.
+pub async fn find_outside(st: &Statement, name: &[String]) -> Result<Option<Found>> {
+    match place(st, name)? {
+        Some(_) => find(st, name).await?.ok_or_else(|| st.relation_not_found(name)).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Where a table is that is in no catalog of ours.
+fn place(st: &Statement, name: &[String]) -> Result<Option<Location>> {
+    if let [format, path] = name
+        && is_iceberg(format)
+        && Location::is_absolute(path)
+    {
+        return Location::parse(path).map(Some);
+    }
+    st.context.iceberg_place(name)
+}
+
+fn at(name: &[String], location: &Location, iceberg: IcebergTable) -> Result<Found> {
+    let (last, namespace) = name.split_last().ok_or_else(|| SparkError::internal("a table has no name"))?;
+    let mut table = Table::new(TableId::new(&namespace.join("."), last), TableKind::External, StructType::default());
+    table.location = Some(location.to_string());
+    table.provider = Some("iceberg".into());
+    describe(&mut table, &iceberg)?;
+    Ok(Found { table, iceberg })
+}
+
+/// The table that a catalog's table is.
+pub async fn of_catalog(st: &Statement, mut table: Table) -> Result<Found> {
+    let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
+    let iceberg = IcebergTable::open(&location, &st.context.storage().with_options(&table.options)).await?;
+    describe(&mut table, &iceberg)?;
+    Ok(Found { table, iceberg })
+}
+
+/// A catalog table with what the metadata says of it.
+pub async fn hydrate(st: &Statement, mut table: Table) -> Result<Table> {
+    if !is_iceberg_table(&table) {
+        return Ok(table);
+    }
+    let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
+    if let Some(iceberg) = IcebergTable::find(&location, &st.context.storage().with_options(&table.options)).await? {
+        describe(&mut table, &iceberg)?;
+    }
+    Ok(table)
+}
+
+fn describe(table: &mut Table, iceberg: &IcebergTable) -> Result<()> {
+    let metadata = iceberg.metadata();
+    let schema = metadata.schema()?;
+    let column = |field: &PartitionField| {
+        let source = schema.fields.iter().find(|f| field_id(f) == Some(field.source));
+        source.filter(|_| field.transform == Transform::Identity).map(|source| source.name.clone())
+    };
+    table.partition_columns = metadata.spec()?.fields.iter().filter_map(column).collect();
+    table.schema = read_schema(&schema);
+    table.properties = metadata.properties();
+    table.tracks_partitions = false;
+    Ok(())
+}
+
+/// `bucket(4, id)`, `days(at)`, `name`: the partition fields of a table's columns.
+pub fn spec_of(partition_by: &[Expr], schema: &StructType) -> Result<PartitionSpec> {
+    let mut fields = vec![];
+    for (index, expr) in partition_by.iter().enumerate() {
+        let (column, transform) = transform_of(expr)?;
+        let source = schema.fields.iter().find(|field| field.name.eq_ignore_ascii_case(&column));
+        let source = source.ok_or_else(|| {
+            let proposal: Vec<_> = schema.fields.iter().map(|f| quote_identifier(&f.name)).collect();
+            let parameters = [("objectName", quote_identifier(&column)), ("proposal", proposal.join(", "))];
+            SparkError::new("UNRESOLVED_COLUMN.WITH_SUGGESTION", parameters)
+        })?;
+        if !transform.applies_to(&source.data_type) {
+            let sql = source.data_type.sql();
+            return Err(SparkError::unsupported(format!("{transform} of a column of type {sql} as a partition")));
+        }
+        fields.push(PartitionField {
+            source: field_id(source).unwrap_or_default(),
+            id: FIRST_FIELD + i32::try_from(index).unwrap_or_default(),
+            name: transform.field_name(&source.name),
+            transform,
+        });
+    }
+    Ok(PartitionSpec { fields, ..PartitionSpec::unpartitioned() })
+}
+
+fn transform_of(expr: &Expr) -> Result<(String, Transform)> {
+    let unsupported = || SparkError::unsupported("partitioning an Iceberg table by this expression");
+    let call = match &*expr.kind {
+        ExprKind::Attribute { name, .. } if name.len() == 1 => return Ok((name[0].clone(), Transform::Identity)),
+        ExprKind::Function(call) => call,
+        _ => return Err(unsupported()),
+    };
+    let column = call.arguments.iter().find_map(|argument| match &*argument.kind {
+        ExprKind::Attribute { name, .. } if name.len() == 1 => Some(name[0].clone()),
+        _ => None,
+    });
+    let number = call.arguments.iter().find_map(|argument| match &*argument.kind {
+        ExprKind::Literal(Literal::Integer(number)) => u32::try_from(*number).ok(),
+        _ => None,
+    });
+    let name = call.name.last().map(|name| name.to_lowercase()).unwrap_or_default();
+    let transform = match (name.trim_end_matches('s'), number.filter(|number| *number > 0)) {
+        ("year", None) => Transform::Year,
+        ("month", None) => Transform::Month,
+        ("day" | "date", None) => Transform::Day,
+        ("hour" | "date_hour", None) => Transform::Hour,
+        ("bucket", Some(count)) => Transform::Bucket(count),
+        ("truncate", Some(width)) => Transform::Truncate(width),
+        _ => return Err(unsupported()),
+    };
+    Ok((column.ok_or_else(unsupported)?, transform))
+}
+
+/// A table to make.
+pub fn new_table(
+    schema: &StructType,
+    partition_by: &[Expr],
+    properties: &BTreeMap<String, String>,
+) -> Result<NewTable> {
+    let (schema, last_column_id) = NewTable::numbered(&table_schema(schema));
+    let spec = spec_of(partition_by, &schema)?;
+    let mut properties = properties.clone();
+    // Properties that say how the table is made, and are none of its own.
+    properties.retain(|key, _| key != "provider" && key != "format");
+    match properties.remove("format-version").as_deref() {
+        None | Some("2") => {}
+        Some(version) => {
+            return Err(SparkError::unsupported(format!("making Iceberg tables of format version {version}")));
+        }
+    }
+    properties.entry(CODEC.into()).or_insert_with(|| "zstd".into());
+    Ok(NewTable { schema, last_column_id, spec, properties })
+}
+
+/// CREATE [OR REPLACE] TABLE … USING iceberg, with or without a query. `table`: what the clauses say, without partitions.
+pub async fn create(
+    st: &Statement,
+    create: CreateTable,
+    mut table: Table,
+    partition_by: &[Expr],
+    existing: Option<Table>,
+) -> Answer {
+    let replaces = matches!(create.mode, CreateMode::Replace | CreateMode::CreateOrReplace);
+    if existing.as_ref().is_some_and(|old| old.is_view() || !is_iceberg_table(old)) {
+        return Err(super::insert::unsupported_operation(&table.id, "REPLACE TABLE"));
+    }
+    if st.catalog().get_database(&table.id.database).await?.is_none() {
+        return Err(firesteel_catalog::errors::schema_not_found(&table.id.database));
+    }
+    if let (Some(old), None) = (&existing, &table.location) {
+        (table.location, table.kind) = (old.location.clone(), old.kind);
+    }
+    if table.location.is_none() {
+        table.location = Some(super::table::default_location(st, &table.id).await?);
+    }
+    let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
+    let if_not_exists = create.mode == CreateMode::CreateIfNotExists;
+    let query = match &create.query {
+        Some(query) => Some(st.analyze(query).await?),
+        None => None,
+    };
+    let properties = create.properties.clone();
+    let rows = query.as_ref();
+    let schema = rows.map_or_else(|| table.schema.clone(), |rows| declared_schema(&rows.schema));
+    make(st, &location, &schema, partition_by, &properties, rows, replaces).await?;
+    register(st, table, &location, existing.is_some(), if_not_exists).await?;
+    Ok(Execution::empty())
+}
+
+/// CREATE TABLE at a place that is in no catalog of ours.
+pub async fn create_at(st: &Statement, name: &[String], create: &CreateTable) -> Result<Option<Execution>> {
+    let Some(location) = place(st, name)? else { return Ok(None) };
+    if create.provider.as_deref().is_some_and(|provider| !is_iceberg(provider)) {
+        return Err(SparkError::unsupported("tables of other formats in an Iceberg catalog"));
+    }
+    let replaces = matches!(create.mode, CreateMode::Replace | CreateMode::CreateOrReplace);
+    let existing = IcebergTable::find(&location, &st.context.storage()).await?;
+    match (create.mode, &existing) {
+        (CreateMode::CreateIfNotExists, Some(_)) => return Ok(Some(Execution::empty())),
+        (CreateMode::Replace, None) => return Err(st.table_not_found(name)),
+        _ => {}
+    }
+    let rows = match &create.query {
+        Some(query) => Some(st.analyze(query).await?),
+        None => None,
+    };
+    let schema = match &rows {
+        Some(rows) => declared_schema(&rows.schema),
+        None => super::table::schema_of(&create.columns),
+    };
+    make(st, &location, &schema, &create.partition_by, &create.properties, rows.as_ref(), replaces).await?;
+    Ok(Some(Execution::empty()))
+}
+
+/// Makes the table of a place, or puts a new one in place of the old.
+async fn make(
+    st: &Statement,
+    location: &Location,
+    schema: &StructType,
+    partition_by: &[Expr],
+    properties: &BTreeMap<String, String>,
+    rows: Option<&AnalyzedPlan>,
+    replaces: bool,
+) -> Result<Observed> {
+    let storage = st.context.storage();
+    let table = IcebergTable::find(location, &storage).await?;
+    if table.is_some() && !replaces {
+        // A place with a table is taken over as it is, unless rows are to go into it.
+        return match rows {
+            None if schema.fields.is_empty() => Ok(vec![]),
+            _ => Err(SparkError::new(
+                "LOCATION_ALREADY_EXISTS",
+                [("location", location.to_string()), ("identifier", format!("iceberg.`{location}`"))],
+            )),
+        };
+    }
+    // A query's columns may be NULL from now on, as in Spark.
+    let schema = if rows.is_some() { &schema.as_nullable() } else { schema };
+    let new = new_table(schema, partition_by, properties)?;
+    let (added, observed) = match rows {
+        Some(rows) => write_rows(st, rows, location, &new.schema, &new.spec, &new.properties, &BTreeMap::new()).await?,
+        None => (vec![], vec![]),
+    };
+    let commit = Commit {
+        location: location.clone(),
+        storage,
+        table,
+        new: Some(new),
+        removed: Removed::Nothing,
+        is_metadata_only: added.is_empty() && rows.is_none(),
+        added,
+    };
+    run_commit(st, commit).await?;
+    Ok(observed)
+}
+
+async fn register(
+    st: &Statement,
+    mut table: Table,
+    location: &Location,
+    exists: bool,
+    if_not_exists: bool,
+) -> Result<()> {
+    let iceberg = IcebergTable::open(location, &st.context.storage()).await?;
+    describe(&mut table, &iceberg)?;
+    table.provider = Some("iceberg".into());
+    // The metadata has them.
+    table.properties.clear();
+    let id = table.id.clone();
+    match exists {
+        true => st.catalog().create_or_replace_table(table).await.map(|_| ())?,
+        false => st.catalog().create_table(table, if_not_exists).await?,
+    }
+    st.session().cache.invalidate_table(&id);
+    Ok(())
+}
+
+/// `df.write.saveAsTable` and `df.writeTo(…).create()` of a new table, or in place of an old one.
+pub async fn save_as_table(
+    st: &Statement,
+    mut table: Table,
+    partition_by: &[Expr],
+    rows: &AnalyzedPlan,
+    existing: Option<Table>,
+) -> Result<Observed> {
+    if let (Some(old), None) = (&existing, &table.location) {
+        (table.location, table.kind) = (old.location.clone(), old.kind);
+    }
+    if table.location.is_none() {
+        table.location = Some(super::table::default_location(st, &table.id).await?);
+    }
+    let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
+    let replaces = existing.is_some();
+    let schema = declared_schema(&rows.schema);
+    let observed = make(st, &location, &schema, partition_by, &table.properties, Some(rows), replaces).await?;
+    register(st, table, &location, replaces, false).await?;
+    Ok(observed)
+}
+
+/// `df.write.format("iceberg").save(path)`
+pub async fn save(
+    st: &Statement,
+    path: &str,
+    rows: AnalyzedPlan,
+    mode: SaveMode,
+    partition_by: &[String],
+    options: &Options,
+) -> Result<Observed> {
+    let name = match path.contains('/') {
+        true => vec!["iceberg".to_string(), Location::parse(path)?.to_string()],
+        false => firesteel_plan::parse_multipart_identifier(path)?,
+    };
+    match (find(st, &name).await?, mode) {
+        (Some(_), SaveMode::Ignore) => Ok(vec![]),
+        (Some(found), SaveMode::ErrorIfExists) => Err(firesteel_catalog::errors::table_already_exists(&found.table.id)),
+        (Some(found), mode) => {
+            let removed = if mode == SaveMode::Overwrite { Removed::Everything } else { Removed::Nothing };
+            let targets = found.table.schema.fields.to_vec();
+            let stored = store_assign(st, &found.table, &rows, &targets, true)?;
+            into_table(st, &found, &stored, removed, options).await
+        }
+        (None, SaveMode::Append | SaveMode::Overwrite) => Err(st.table_not_found(&name)),
+        (None, _) => {
+            let location = place(st, &name)?.ok_or_else(|| st.table_not_found(&name))?;
+            let columns: Vec<Expr> = partition_by.iter().map(|column| Expr::name(column)).collect();
+            let schema = declared_schema(&rows.schema);
+            make(st, &location, &schema, &columns, &BTreeMap::new(), Some(&rows), false).await
+        }
+    }
+}
+
+/// `df.writeTo` a table that is there; `None` where it is none of Iceberg's, or is to be made.
+pub async fn write_v2(st: &Statement, parts: &[String], write: &WriteV2) -> Result<Option<Observed>> {
+    let is_creation = matches!(write.mode, WriteV2Mode::Create | WriteV2Mode::Replace | WriteV2Mode::CreateOrReplace);
+    if is_creation {
+        let Some(location) = place(st, parts)? else { return Ok(None) };
+        let exists = IcebergTable::find(&location, &st.context.storage()).await?.is_some();
+        if write.mode == WriteV2Mode::Replace && !exists {
+            return Err(st.table_not_found(parts));
+        }
+        let rows = st.analyze(&write.input).await?;
+        let schema = declared_schema(&rows.schema);
+        let replaces = write.mode != WriteV2Mode::Create;
+        let made = make(st, &location, &schema, &write.partition_by, &write.table_properties, Some(&rows), replaces);
+        return made.await.map(Some);
+    }
+    let Some(found) = find(st, parts).await? else { return Ok(None) };
+    let removed = match &write.mode {
+        WriteV2Mode::Append => Removed::Nothing,
+        WriteV2Mode::OverwritePartitions => written_partitions(&found)?,
+        WriteV2Mode::Overwrite(condition) if super::write::is_always_true(condition) => Removed::Everything,
+        _ => return Err(super::insert::unsupported_operation(&found.table.id, "overwrite by filter in batch mode")),
+    };
+    let rows = st.analyze(&write.input).await?;
+    let stored = store_assign(st, &found.table, &rows, &found.table.schema.fields, true)?;
+    into_table(st, &found, &stored, removed, &write.options).await.map(Some)
+}
+
+/// What a dynamic overwrite replaces: all where there are no partitions.
+pub fn written_partitions(found: &Found) -> Result<Removed> {
+    let is_partitioned = !found.iceberg.metadata().spec()?.fields.is_empty();
+    Ok(if is_partitioned { Removed::WrittenPartitions } else { Removed::Everything })
+}
+
+/// Writes rows, which have the table's columns in their order, into a table.
+pub async fn into_table(
+    st: &Statement,
+    found: &Found,
+    rows: &AnalyzedPlan,
+    removed: Removed,
+    options: &Options,
+) -> Result<Observed> {
+    check_writable(&found.iceberg)?;
+    let metadata = found.iceberg.metadata();
+    let (schema, spec) = (metadata.schema()?, metadata.spec()?);
+    let location = found.iceberg.location();
+    let (added, observed) = write_rows(st, rows, location, &schema, &spec, &metadata.properties(), options).await?;
+    let commit = Commit {
+        location: location.clone(),
+        storage: found.iceberg.storage().clone(),
+        table: Some(found.iceberg.clone()),
+        new: None,
+        is_metadata_only: false,
+        added,
+        removed,
+    };
+    run_commit(st, commit).await?;
+    st.session().cache.invalidate_table(&found.table.id);
+    st.session().cache.invalidate_relations();
+    Ok(observed)
+}
+
+/// Commits; where that fails the files that were written go again.
+async fn run_commit(st: &Statement, commit: Commit) -> Result<IcebergTable> {
+    let (added, storage, location) = (commit.added.clone(), commit.storage.clone(), commit.location.clone());
+    let done = match st.context.cancel.is_cancelled() {
+        true => Err(crate::execution::cancelled()),
+        false => commit.commit().await,
+    };
+    match done {
+        Ok(table) => Ok(table),
+        Err(error) => {
+            if let Ok(files) = storage.file_system(&location) {
+                for file in &added {
+                    // What cannot be removed is an orphan, which no reader sees.
+                    if let Ok(place) = Location::parse(&file.path) {
+                        let _ = files.delete(&place).await;
+                    }
+                }
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn write_rows(
+    st: &Statement,
+    rows: &AnalyzedPlan,
+    location: &Location,
+    schema: &StructType,
+    spec: &PartitionSpec,
+    properties: &BTreeMap<String, String>,
+    options: &Options,
+) -> Result<(Vec<DataFile>, Observed)> {
+    let mut conf = (*st.context.eval.conf).clone();
+    // Without numbers in its files nobody could read the table.
+    conf.insert("spark.sql.parquet.fieldId.write.enabled".into(), "true".into());
+    let mut options = options.clone();
+    let codec = properties.get(CODEC).cloned().unwrap_or_else(|| "zstd".into());
+    options.entry("compression".into()).or_insert(codec);
+    let storage = st.context.storage().with_options(&options);
+    let write = IcebergWrite {
+        location,
+        storage: &storage,
+        schema: schema.clone(),
+        spec: spec.clone(),
+        options,
+        conf: Conf::new(conf),
+    };
+    let aligned = aligned(st, rows, schema)?;
+    crate::run::run_job(&st.context, &aligned, st.job(), async |planned| {
+        // The gathering of rows for a client has no place in a write: each partition is a task of its own.
+        let plan = match planned.plan.downcast_ref::<crate::exec::GatherExec>() {
+            Some(gather) if gather.fetch_rows().is_none() => Arc::clone(gather.children()[0]),
+            _ => Arc::clone(&planned.plan),
+        };
+        let cancel = st.context.cancel.clone().cancelled_owned();
+        write_data(plan, Arc::clone(&planned.task), write, cancel).await
+    })
+    .await
+}
+
+/// The rows' columns as the table's types: it has two integers and one kind of text.
+fn aligned(st: &Statement, rows: &AnalyzedPlan, schema: &StructType) -> Result<AnalyzedPlan> {
+    use firesteel_functions::cast::{CastMode, cast};
+    let columns = rows.output.iter().zip(schema.fields.iter()).map(|(attribute, field)| {
+        let data_type = read_schema(&StructType::new(vec![field.clone()])).fields[0].data_type.as_nullable();
+        let typed = match attribute.data_type.as_nullable() == data_type {
+            true => attribute.typed(),
+            false => cast(attribute.typed(), &data_type, CastMode::Ansi, &st.context.eval)?,
+        };
+        let field = firesteel_plan::StructField { data_type, metadata: Default::default(), ..field.clone() };
+        Ok((typed, field))
+    });
+    super::write::project(rows, columns.collect::<Result<Vec<_>>>()?)
+}

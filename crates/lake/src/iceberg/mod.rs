@@ -1,0 +1,54 @@
+//! Apache Iceberg: tables whose metadata is a tree of files.
+//!
+//! ```text
+//!  vN.metadata.json ── snapshots ──▶ manifest list ──▶ manifests ──▶ data files, delete files
+//!   columns by number                  (Avro)            (Avro)         (Parquet)
+//!        │                                                                 │
+//!        └──── scan: bounds leave files out, deletes become row selections ┘──▶ Scan ──▶ our Parquet reader
+//!  rows ─▶ write_data: files, their metrics ─▶ Commit: manifest, list, vN+1.metadata.json if nobody made it
+//! ```
+//!
+//! The metadata is read and written here, with the JSON that other writers put there kept: the Iceberg crates speak another
+//! version of Arrow, know neither overwrites nor this engine's reader, and would bring a second Arrow into the binary.
+//!
+//! ```no_run
+//! # async fn example() -> firesteel_plan::Result<()> {
+//! use firesteel_lake::iceberg::{IcebergScan, IcebergTable, IcebergVersion};
+//! let table = IcebergTable::open(&firesteel_storage::Location::parse("/lake/events")?, &Default::default()).await?;
+//! let version = IcebergVersion::Timestamp(1_700_000_000_000);
+//! let scan = IcebergScan { table, version, added: None, conf: Default::default() }.scan().await?;
+//! println!("{} files", scan.files().len());
+//! # Ok(()) }
+//! ```
+mod avro;
+mod bounds;
+mod commit;
+mod deletes;
+mod errors;
+mod inspect;
+mod manifest;
+mod metadata;
+mod metrics;
+mod partition;
+mod scan;
+mod summaries;
+mod table;
+mod transform;
+mod types;
+mod write;
+
+pub use commit::{Commit, NewTable, Removed, check_writable};
+pub use inspect::{MetadataTable, inspect, metadata_table};
+pub use manifest::DataFile;
+pub use metadata::{IcebergVersion, TableMetadata};
+pub(crate) use metrics::of_file as metrics_of_file;
+pub use partition::{PartitionField, PartitionSpec, Transform};
+pub use scan::{IcebergFiles, IcebergScan};
+pub use table::IcebergTable;
+pub use types::{field_id, table_schema, table_type};
+pub use write::{IcebergWrite, write_data};
+
+/// Names that mean this table format.
+pub fn is_iceberg(format: &str) -> bool {
+    format.eq_ignore_ascii_case("iceberg") || format == "org.apache.iceberg.spark.source.IcebergSource"
+}

@@ -1,0 +1,64 @@
+"""Real Spark with Apache Iceberg. Iceberg's newest runtime is made for Spark 4.1, so a Spark of that version is fetched."""
+import os
+import pathlib
+import subprocess
+import sys
+import urllib.request
+
+from support import servers
+
+CACHE = pathlib.Path.home() / ".cache" / "firesteel"
+SPARK = "pyspark==4.1.*"
+NAME, VERSION = "iceberg-spark-runtime-4.1_2.13", "1.12.0"
+URL = f"https://repo1.maven.org/maven2/org/apache/iceberg/{NAME}/{VERSION}/{NAME}-{VERSION}.jar"
+SOURCE = pathlib.Path(__file__).parent / "java" / "EqualityDeletes.java"
+CATALOG = "lake"
+
+
+def spark_home():
+    """A Spark 4.1, installed once."""
+    home = CACHE / "spark-4.1"
+    done = home / ".complete"
+    if not done.exists() or done.read_text() != SPARK:
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--upgrade", "--target", str(home), SPARK]
+        subprocess.run(command, check=True)
+        done.write_text(SPARK)
+    return home / "pyspark"
+
+
+def runtime():
+    """The jar of Iceberg, fetched once."""
+    jar = CACHE / "jars" / f"{NAME}-{VERSION}.jar"
+    if not jar.exists():
+        jar.parent.mkdir(parents=True, exist_ok=True)
+        part = jar.with_suffix(f".{os.getpid()}")
+        urllib.request.urlretrieve(URL, part)
+        part.rename(jar)
+    return jar
+
+
+def catalog(warehouse):
+    """Settings that make a folder a catalog, the same for both engines."""
+    return {
+        f"spark.sql.catalog.{CATALOG}": "org.apache.iceberg.spark.SparkCatalog",
+        f"spark.sql.catalog.{CATALOG}.type": "hadoop",
+        f"spark.sql.catalog.{CATALOG}.warehouse": str(warehouse),
+        f"spark.sql.catalog.{CATALOG}.cache-enabled": "false",
+    }
+
+
+def start_spark(warehouse):
+    settings = {
+        "spark.jars": str(runtime()),
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        **catalog(warehouse),
+    }
+    return servers.start_spark(settings, home=spark_home())
+
+
+def delete_equal(location, column, *values):
+    """Takes away the rows whose column has one of the values, by equality deletes."""
+    jars = f"{runtime()}:{spark_home()}/jars/*"
+    command = ["java", "-cp", jars, str(SOURCE), str(location), column, *map(str, values)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "DELETED" in done.stdout, done.stderr[-3000:]

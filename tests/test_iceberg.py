@@ -1,0 +1,371 @@
+"""Iceberg tables of real Spark read and written here, and the other way round; PyPI's `pyiceberg` reads what was written."""
+import threading
+import uuid
+
+import pytest
+from pyiceberg.table import StaticTable
+from pyspark.errors import PySparkException
+from support import iceberg, servers
+from support.outcome import difference, outcome_of
+
+V2 = "TBLPROPERTIES ('format-version' = '2', 'write.delete.mode' = 'merge-on-read', 'write.update.mode' = 'merge-on-read', 'write.merge.mode' = 'merge-on-read')"
+ROWS = "INSERT INTO {t} VALUES (1, 'a'), (2, 'b'), (3, NULL), (NULL, 'd')"
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory):
+    return tmp_path_factory.mktemp("lake")
+
+
+@pytest.fixture(scope="module")
+def theirs(warehouse):
+    server = iceberg.start_spark(warehouse)
+    session = servers.connect(server.remote)
+    yield session
+    session.stop()
+    server.close()
+
+
+@pytest.fixture
+def ours(spark, warehouse):
+    for key, value in iceberg.catalog(warehouse).items():
+        spark.conf.set(key, value)
+    return spark
+
+
+@pytest.fixture
+def name():
+    return "t" + uuid.uuid4().hex[:12]
+
+
+def rows(frame):
+    return sorted((tuple(row) for row in frame.collect()), key=repr)
+
+
+def fails(action):
+    with pytest.raises(PySparkException) as caught:
+        action()
+    return caught.value
+
+
+# Both ways: what the first engine runs, what the second runs, what both are asked
+CASES = {
+    "types": (
+        [
+            f"""CREATE TABLE {{t}} (b BOOLEAN, i INT, l LONG, f FLOAT, d DOUBLE, n DECIMAL(5, 2), n2 DECIMAL(18, 4), n3 DECIMAL(38, 10),
+                s STRING, x BINARY, day DATE, at TIMESTAMP, local TIMESTAMP_NTZ, a ARRAY<INT>, m MAP<STRING, DOUBLE>,
+                p STRUCT<x: INT, y: STRUCT<z: STRING>>, deep ARRAY<STRUCT<k: MAP<INT, ARRAY<STRING>>>>) USING iceberg {V2}""",
+            """INSERT INTO {t} VALUES (true, 1, 2, 1.5, -2.5D, 123.45, -1.0001, 12345678901234567890.0123456789, 'ü', X'00FF',
+               DATE'1969-12-31', TIMESTAMP'1900-01-01 00:00:00.000001', TIMESTAMP_NTZ'2024-02-29 12:34:56.789012', array(1, NULL),
+               map('k', 0.5D), named_struct('x', 1, 'y', named_struct('z', 'q')),
+               array(named_struct('k', map(1, array('v', NULL)))))""",
+        ],
+        ["INSERT INTO {t} VALUES (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"],
+        ["SELECT * FROM {t} ORDER BY i", "SELECT p.y.z, deep[0].k[1][0] FROM {t} WHERE i = 1", "SELECT i FROM {t} WHERE n3 > 1 AND day < DATE'1970-01-01'"],
+    ),
+    "append and overwrite": (
+        [f"CREATE TABLE {{t}} (id INT, name STRING) USING iceberg {V2}", ROWS],
+        [ROWS, "INSERT OVERWRITE {t} VALUES (7, 'seven'), (8, NULL)", "INSERT INTO {t} (name, id) VALUES ('nine', 9)"],
+        ["SELECT * FROM {t} ORDER BY id", "SELECT operation FROM {t}.snapshots ORDER BY committed_at"],
+    ),
+    "create as select": (
+        [f"CREATE TABLE {{t}} USING iceberg {V2} AS SELECT id, CAST(id AS STRING) AS text FROM range(100)"],
+        ["INSERT INTO {t} SELECT id + 100, NULL FROM range(10)"],
+        ["SELECT count(*), sum(id), count(text) FROM {t}", "SELECT id FROM {t} WHERE id BETWEEN 98 AND 101 ORDER BY id"],
+    ),
+    "partitions by value": (
+        [
+            f"CREATE TABLE {{t}} (id INT, p STRING, d DATE) USING iceberg PARTITIONED BY (p, d) {V2}",
+            "INSERT INTO {t} VALUES (1, 'a b/c%', DATE'2024-01-01'), (2, NULL, NULL), (3, 'x', DATE'1999-12-31')",
+        ],
+        ["INSERT INTO {t} VALUES (4, 'x', DATE'1999-12-31'), (5, '', NULL)"],
+        [
+            "SELECT * FROM {t} ORDER BY id",
+            "SELECT id FROM {t} WHERE d = DATE'1999-12-31' ORDER BY id",
+            "SELECT partition.p, sum(record_count) FROM {t}.files GROUP BY 1 ORDER BY 1",
+        ],
+    ),
+    "partitions by transforms": (
+        [
+            f"""CREATE TABLE {{t}} (id LONG, name STRING, at TIMESTAMP, day DATE, n DECIMAL(9, 2)) USING iceberg
+                PARTITIONED BY (bucket(4, id), truncate(2, name), days(at), months(day), bucket(3, n)) {V2}""",
+            "INSERT INTO {t} VALUES (1, 'abc', TIMESTAMP'1969-12-31 23:59:59', DATE'1969-12-31', 1.5), (2, 'abd', NULL, NULL, NULL)",
+        ],
+        [
+            """INSERT INTO {t} VALUES (1, 'ab', TIMESTAMP'1969-12-31 00:00:00', DATE'1969-12-01', 1.50),
+               (-7, 'üö', TIMESTAMP'2024-02-29 12:00:00', DATE'2024-02-29', -100.25)""",
+        ],
+        [
+            "SELECT * FROM {t} ORDER BY id, name",
+            "SELECT partition.id_bucket, partition.name_trunc, partition.n_bucket, record_count FROM {t}.files ORDER BY ALL",
+            "SELECT count(*) FROM {t} WHERE at < TIMESTAMP'1970-01-01 00:00:00' AND id = 1",
+        ],
+    ),
+    "evolution": (
+        [
+            f"CREATE TABLE {{t}} (id INT, name STRING, s STRUCT<a: INT, b: STRING>, old INT) USING iceberg {V2}",
+            "INSERT INTO {t} VALUES (1, 'a', named_struct('a', 1, 'b', 'x'), 9)",
+        ],
+        ["INSERT INTO {t} VALUES (2, 'b', NULL, 8)"],
+        ["SELECT * FROM {t} ORDER BY id"],
+    ),
+    "not null": (
+        [f"CREATE TABLE {{t}} (id INT NOT NULL, name STRING) USING iceberg {V2}", "INSERT INTO {t} VALUES (1, 'a')"],
+        ["INSERT INTO {t} VALUES (2, NULL)"],
+        ["SELECT id, name FROM {t} ORDER BY id"],
+    ),
+    "many snapshots": (
+        [f"CREATE TABLE {{t}} (id INT, name STRING) USING iceberg {V2}"] + [ROWS] * 4,
+        [ROWS] * 4,
+        [
+            "SELECT id, name, count(*) FROM {t} GROUP BY ALL ORDER BY ALL",
+            "SELECT content, file_format, record_count FROM {t}.files ORDER BY ALL",
+            "SELECT is_current_ancestor, count(*) FROM {t}.history GROUP BY 1",
+            "SELECT name, type FROM {t}.refs",
+            "SELECT sum(added_data_files_count), sum(deleted_data_files_count) FROM {t}.manifests",
+            "SELECT summary['total-records'], summary['added-records'] FROM {t}.snapshots ORDER BY committed_at",
+        ],
+    ),
+}
+
+
+def run(session, statements, table):
+    return [outcome_of(lambda s=s: session.sql(s.format(t=table))) for s in statements]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_directions(ours, theirs, name, case):
+    first, second, queries = CASES[case]
+    answers = {}
+    for made_by, changed_by, direction in ((theirs, ours, "spark"), (ours, theirs, "firesteel")):
+        table = f"lake.db.{name}_{direction}"
+        for outcome in run(made_by, first, table) + run(changed_by, second, table):
+            assert not outcome.failed, f"made by {direction}: {outcome.text[:500]}"
+        for reader, session in (("spark reads", theirs), ("firesteel reads", ours)):
+            answers[direction, reader] = run(session, queries, table)
+    for direction in ("spark", "firesteel"):
+        for reader in ("spark reads", "firesteel reads"):
+            for query, want, got in zip(queries, answers["spark", "spark reads"], answers[direction, reader]):
+                want.schema = got.schema = ""
+                assert difference(want, got, "ORDER BY" in query) is None, f"made by {direction}, {reader}: {query}"
+
+
+# What Spark changes, we read
+
+
+def test_columns_that_changed(ours, theirs, name):
+    table = f"lake.db.{name}"
+    for statement in (
+        f"CREATE TABLE {{t}} (id INT, name STRING, s STRUCT<a: INT, b: STRING>, old INT, f FLOAT) USING iceberg {V2}",
+        "INSERT INTO {t} VALUES (1, 'a', named_struct('a', 1, 'b', 'x'), 9, 0.5)",
+        "ALTER TABLE {t} RENAME COLUMN name TO label",
+        "ALTER TABLE {t} RENAME COLUMN s.a TO z",
+        "ALTER TABLE {t} DROP COLUMN old",
+        "ALTER TABLE {t} ADD COLUMN old STRING",
+        "ALTER TABLE {t} ADD COLUMN s.c DOUBLE AFTER z",
+        "ALTER TABLE {t} ALTER COLUMN id TYPE BIGINT",
+        "ALTER TABLE {t} ALTER COLUMN f TYPE DOUBLE",
+        "ALTER TABLE {t} ALTER COLUMN label FIRST",
+        "INSERT INTO {t} VALUES ('b', 5000000000, named_struct('z', 2, 'c', 2.5D, 'b', 'y'), 0.25D, 'new')",
+    ):
+        theirs.sql(statement.format(t=table))
+    ours.sql(f"INSERT INTO {table} VALUES ('c', 3, named_struct('z', 3, 'c', NULL, 'b', 'w'), NULL, 'ours')")
+    for query in (f"SELECT * FROM {table} ORDER BY id", f"SELECT s.z, s.c, old FROM {table} WHERE label >= 'a' ORDER BY id"):
+        want, got = (outcome_of(lambda s=s: s.sql(query)) for s in (theirs, ours))
+        assert not want.failed and want.rows == got.rows, f"{want}\n{got}"
+    # A snapshot has the columns of its time.
+    first = theirs.sql(f"SELECT snapshot_id FROM {table}.snapshots ORDER BY committed_at").first()[0]
+    assert ours.sql(f"SELECT * FROM {table} VERSION AS OF {first}").columns == ["id", "name", "s", "old", "f"]
+    assert ours.sql(f"SELECT name, old FROM {table} VERSION AS OF {first}").first() == ("a", 9)
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_position_deletes(ours, theirs, name, partitioned):
+    table = f"lake.db.{name}"
+    by = "PARTITIONED BY (bucket(3, id))" if partitioned else ""
+    theirs.sql(f"CREATE TABLE {table} (id LONG, name STRING) USING iceberg {by} {V2}")
+    theirs.sql(f"INSERT INTO {table} SELECT id, CAST(id AS STRING) FROM range(0, 1000, 1, 2)")
+    theirs.sql(f"DELETE FROM {table} WHERE id % 7 = 3")
+    theirs.sql(f"UPDATE {table} SET name = 'even' WHERE id % 2 = 0 AND id < 100")
+    ours.sql(f"INSERT INTO {table} VALUES (3, 'again'), (-1, NULL)")
+    theirs.sql(f"MERGE INTO {table} t USING (SELECT 5 AS id) s ON t.id = s.id WHEN MATCHED THEN DELETE")
+    deletes = theirs.sql(f"SELECT count(*) FROM {table}.delete_files").first()[0]
+    assert deletes > 0 and ours.sql(f"SELECT count(*) FROM {table}.delete_files").first()[0] == deletes
+    for query in ("SELECT * FROM {t} ORDER BY id, name", "SELECT count(*) FROM {t}", "SELECT count(*), sum(id) FROM {t} WHERE id > 500"):
+        want, got = (outcome_of(lambda s=s: s.sql(query.format(t=table))) for s in (theirs, ours))
+        assert not want.failed and want.rows == got.rows, query
+
+
+def test_equality_deletes(ours, theirs, warehouse, name):
+    table = f"lake.db.{name}"
+    theirs.sql(f"CREATE TABLE {table} (id INT, name STRING) USING iceberg {V2}")
+    theirs.sql(f"INSERT INTO {table} " + ROWS.split(" ", 3)[3])
+    iceberg.delete_equal(warehouse / "db" / name, "id", 2, "null")
+    # What comes later is not deleted.
+    ours.sql(f"INSERT INTO {table} VALUES (2, 'later')")
+    theirs.sql(f"ALTER TABLE {table} RENAME COLUMN id TO number")
+    expected = [(1, "a"), (2, "later"), (3, None)]
+    assert rows(theirs.table(table)) == rows(ours.table(table)) == sorted(expected, key=repr)
+    assert ours.table(table).count() == 3
+    assert ours.sql(f"SELECT content, equality_ids FROM {table}.delete_files").first() == (2, [1])
+
+
+def test_time_travel_branches_and_tags(ours, theirs, name):
+    table = f"lake.db.{name}"
+    ours.sql(f"CREATE TABLE {table} (id INT) USING iceberg")
+    for i in range(3):
+        ours.sql(f"INSERT INTO {table} VALUES ({i})")
+    snapshots = [row[0] for row in ours.sql(f"SELECT snapshot_id FROM {table}.snapshots ORDER BY committed_at").collect()]
+    times = [row[0] for row in ours.sql(f"SELECT made_current_at FROM {table}.history ORDER BY 1").collect()]
+    theirs.sql(f"ALTER TABLE {table} CREATE TAG first AS OF VERSION {snapshots[0]}")
+    theirs.sql(f"ALTER TABLE {table} CREATE BRANCH side")
+    theirs.sql(f"INSERT INTO {table}.branch_side VALUES (100)")
+    ours.sql(f"INSERT INTO {table} VALUES (3)")
+    for session in (ours, theirs):
+        read = lambda **options: rows(session.read.format("iceberg").options(**options).load(table))  # noqa: E731
+        assert read() == [(0,), (1,), (2,), (3,)]
+        assert read(**{"snapshot-id": snapshots[1]}) == [(0,), (1,)]
+        assert read(tag="first") == [(0,)]
+        assert read(branch="side") == [(0,), (1,), (100,), (2,)]
+        assert read(**{"start-snapshot-id": snapshots[0], "end-snapshot-id": snapshots[2]}) == [(1,), (2,)]
+        assert rows(session.sql(f"SELECT * FROM {table} VERSION AS OF 'first'")) == [(0,)]
+        assert rows(session.sql(f"SELECT * FROM {table} VERSION AS OF {snapshots[0]}")) == [(0,)]
+        assert rows(session.sql(f"SELECT * FROM {table} TIMESTAMP AS OF '{times[1]}'")) == [(0,), (1,)]
+        assert sorted(row.name for row in session.sql(f"SELECT * FROM {table}.refs").collect()) == ["first", "main", "side"]
+    assert "Cannot find" in str(fails(lambda: ours.sql(f"SELECT * FROM {table} VERSION AS OF 7").collect()))
+    assert "Cannot find" in str(fails(lambda: ours.sql(f"SELECT * FROM {table} VERSION AS OF 'none'").collect()))
+    assert "Cannot find" in str(fails(lambda: ours.sql(f"SELECT * FROM {table} TIMESTAMP AS OF '2001-01-01'").collect()))
+
+
+# What we write, by path and in the session's catalog
+
+
+def current_metadata(folder):
+    version = (folder / "metadata" / "version-hint.text").read_text()
+    return str(folder / "metadata" / f"v{version}.metadata.json")
+
+
+def test_pyiceberg_reads_what_we_write(spark, tmp_path):
+    folder = tmp_path / "table"
+    frame = spark.sql("SELECT id, CAST(id % 3 AS INT) AS p, array(id, NULL) AS a, named_struct('x', CAST(id AS DECIMAL(9, 2))) AS s FROM range(10)")
+    frame.write.format("iceberg").partitionBy("p").save(str(folder))
+    frame.write.format("iceberg").mode("append").save(str(folder))
+    table = StaticTable.from_metadata(current_metadata(folder))
+    read = table.scan().to_arrow()
+    assert read.num_rows == 20 and sorted(set(read["p"].to_pylist())) == [0, 1, 2]
+    assert sorted(read["id"].to_pylist()) == sorted(list(range(10)) * 2)
+    assert table.scan(row_filter="p = 1 and id > 5").to_arrow()["id"].to_pylist() == [7, 7]
+    assert [s.summary.operation.value for s in table.snapshots()] == ["append", "append"]
+    assert read.schema.field("s").type.field("x").type.precision == 9
+    frame.filter("id = 1").write.format("iceberg").mode("overwrite").save(str(folder))
+    table = StaticTable.from_metadata(current_metadata(folder))
+    assert table.scan().to_arrow()["id"].to_pylist() == [1]
+    assert table.current_snapshot().summary["deleted-records"] == "20"
+
+
+def test_paths_and_modes(spark, tmp_path):
+    path = str(tmp_path / "table")
+
+    def save(mode, *ids):
+        frame = spark.createDataFrame([(i, str(i)) for i in ids], "id INT, name STRING")
+        frame.write.format("iceberg").mode(mode).save(path)
+
+    assert fails(lambda: save("append", 1)).getCondition() == "TABLE_OR_VIEW_NOT_FOUND"
+    save("errorifexists", 1)
+    assert fails(lambda: save("errorifexists", 2)).getCondition() == "TABLE_OR_VIEW_ALREADY_EXISTS"
+    save("ignore", 2)
+    save("append", 3)
+    assert rows(spark.read.format("iceberg").load(path)) == [(1, "1"), (3, "3")]
+    save("overwrite", 4)
+    assert rows(spark.sql(f"SELECT id FROM iceberg.`{path}`")) == [(4,)]
+    assert spark.read.format("iceberg").load(path + "#snapshots").count() == 3
+    wrong = spark.createDataFrame([(1, 2)], "id INT, other INT")
+    assert fails(lambda: wrong.write.format("iceberg").mode("append").save(path)).getCondition().startswith("INCOMPATIBLE_DATA_FOR_TABLE")
+    broken = spark.range(100).selectExpr("CAST(1 / (id - 99) AS INT) AS id", "'x' AS name")
+    before = len(list((tmp_path / "table" / "data").rglob("*.parquet")))
+    assert fails(lambda: broken.write.format("iceberg").mode("append").save(path)).getCondition() == "DIVIDE_BY_ZERO"
+    assert len(list((tmp_path / "table" / "data").rglob("*.parquet"))) == before
+    assert rows(spark.read.format("iceberg").load(path)) == [(4, "4")]
+
+
+def test_tables_of_the_session_catalog(spark):
+    spark.sql("CREATE TABLE events (id LONG, kind STRING) USING iceberg PARTITIONED BY (kind) TBLPROPERTIES ('owner.team' = 'us')")
+    spark.sql("INSERT INTO events VALUES (1, 'a'), (2, 'b')")
+    spark.range(3, 5).selectExpr("id", "'b' AS kind").write.format("iceberg").mode("append").saveAsTable("events")
+    spark.range(5, 6).selectExpr("'c' AS kind", "id").writeTo("events").append()
+    assert rows(spark.table("events")) == [(1, "a"), (2, "b"), (3, "b"), (4, "b"), (5, "c")]
+    spark.range(9, 10).selectExpr("id", "'b' AS kind").writeTo("events").overwritePartitions()
+    assert rows(spark.table("events")) == [(1, "a"), (5, "c"), (9, "b")]
+    assert [row.operation for row in spark.sql("SELECT operation FROM events.snapshots").collect()] == ["append"] * 3 + ["overwrite"]
+    described = {row.col_name: row.data_type for row in spark.sql("DESCRIBE TABLE EXTENDED events").collect()}
+    assert described["id"] == "bigint" and described["Provider"] == "iceberg"
+    assert fails(lambda: spark.sql("CREATE TABLE events (id INT) USING iceberg")).getCondition() == "TABLE_OR_VIEW_ALREADY_EXISTS"
+    spark.sql("CREATE OR REPLACE TABLE events USING iceberg AS SELECT 'new' AS only")
+    assert rows(spark.table("events")) == [("new",)]
+    assert spark.sql("SELECT * FROM events.history").count() == 1
+    assert spark.sql("SELECT * FROM events.snapshots").count() == 5
+    assert fails(lambda: spark.sql("DELETE FROM events WHERE only = 'x'")).getCondition() == "UNSUPPORTED_FEATURE.TABLE_OPERATION"
+    spark.sql("DROP TABLE events")
+    assert not spark.catalog.tableExists("events")
+
+
+def test_not_null(ours, name):
+    table = f"lake.db.{name}"
+    ours.sql(f"CREATE TABLE {table} (id INT NOT NULL) USING iceberg")
+    assert fails(lambda: ours.sql(f"INSERT INTO {table} SELECT IF(id = 50, NULL, 1) FROM range(100)")).getCondition() == "NOT_NULL_ASSERT_VIOLATION"
+    assert ours.table(table).count() == 0 and ours.sql(f"SELECT * FROM {table}.files").count() == 0
+
+
+def test_files_are_left_out(ours, name):
+    table = f"lake.db.{name}"
+    ours.sql(f"CREATE TABLE {table} (id LONG, at TIMESTAMP, text STRING) USING iceberg")
+    for start in (0, 100, 200, 300):
+        frame = ours.range(start, start + 100).selectExpr("id", "timestamp_seconds(id)", "CAST(id AS STRING)").coalesce(1)
+        frame.toDF("id", "at", "text").writeTo(table).append()
+    for condition, files in (("id = 150", 1), ("at >= timestamp_seconds(250)", 2), ("text = '42'", 1), ("id > 1000", 0), ("true", 4)):
+        plan = ours.sql(f"EXPLAIN SELECT * FROM {table} WHERE {condition}").first()[0]
+        assert f"IcebergFiles: {files} of 4" in plan, condition
+    assert ours.sql(f"SELECT count(*) FROM {table} WHERE id = 150").first()[0] == 1
+
+
+def test_writers_at_once(firesteel, theirs, warehouse, name):
+    """Of two who write one version one is let in, and the other goes on behind it."""
+    table = f"lake.db.{name}"
+    sessions = [servers.connect(firesteel) for _ in range(4)]
+    for session in sessions:
+        for key, value in iceberg.catalog(warehouse).items():
+            session.conf.set(key, value)
+    sessions[0].sql(f"CREATE TABLE {table} (id LONG) USING iceberg")
+    failures = []
+
+    def write(session, first):
+        try:
+            for i in range(5):
+                session.range(first + i, first + i + 1).writeTo(table).append()
+        except Exception as error:  # noqa: BLE001 - shown by the assertion
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(s, 100 * n)) for n, s in enumerate(sessions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert rows(theirs.table(table)) == sorted(((100 * n + i,) for n in range(4) for i in range(5)), key=repr)
+    assert theirs.sql(f"SELECT * FROM {table}.snapshots").count() == 20
+    for session in sessions:
+        session.stop()
+
+
+def test_what_is_not_supported_says_so(ours, theirs, name):
+    table = f"lake.db.{name}"
+    theirs.sql(f"CREATE TABLE {table} (id INT) USING iceberg TBLPROPERTIES ('format-version' = '3')")
+    assert "format version 3" in str(fails(lambda: ours.table(table).collect()))
+    theirs.sql(f"CREATE TABLE {table}_1 (id INT) USING iceberg TBLPROPERTIES ('format-version' = '1')")
+    theirs.sql(f"INSERT INTO {table}_1 VALUES (1)")
+    assert rows(ours.table(f"{table}_1")) == [(1,)]
+    assert "format version 1" in str(fails(lambda: ours.sql(f"INSERT INTO {table}_1 VALUES (2)")))
+    assert fails(lambda: ours.sql("SELECT * FROM lake.db.nothing").collect()).getCondition() == "TABLE_OR_VIEW_NOT_FOUND"
+    ours.conf.set("spark.sql.catalog.other", "org.apache.iceberg.spark.SparkCatalog")
+    ours.conf.set("spark.sql.catalog.other.type", "glue")
+    assert "type glue" in str(fails(lambda: ours.sql("SELECT * FROM other.db.t").collect()))
