@@ -67,7 +67,7 @@ fn place(st: &Statement, name: &[String]) -> Result<Option<Location>> {
 
 fn at(name: &[String], location: &Location, iceberg: IcebergTable) -> Result<Found> {
     let (last, namespace) = name.split_last().ok_or_else(|| SparkError::internal("a table has no name"))?;
-    let mut table = Table::new(TableId::new(&namespace.join("."), last), TableKind::External, StructType::default());
+    let mut table = Table::new(TableId::new(namespace.join("."), last), TableKind::External, StructType::default());
     table.location = Some(location.to_string());
     table.provider = Some("iceberg".into());
     describe(&mut table, &iceberg)?;
@@ -352,7 +352,7 @@ pub async fn save(
         (None, SaveMode::Append | SaveMode::Overwrite) => Err(st.table_not_found(&name)),
         (None, _) => {
             let location = place(st, &name)?.ok_or_else(|| st.table_not_found(&name))?;
-            let columns: Vec<Expr> = partition_by.iter().map(|column| Expr::name(column)).collect();
+            let columns: Vec<Expr> = partition_by.iter().map(Expr::name).collect();
             let schema = declared_schema(&rows.schema);
             make(st, &location, &schema, &columns, &BTreeMap::new(), Some(&rows), false).await
         }

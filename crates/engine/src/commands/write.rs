@@ -223,7 +223,7 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
     }
     if is_iceberg_format {
         refuse_view(&existing)?;
-        let columns: Vec<Expr> = write.partition_columns.iter().map(|column| Expr::name(column)).collect();
+        let columns: Vec<Expr> = write.partition_columns.iter().map(Expr::name).collect();
         return iceberg::save_as_table(st, table, &columns, &analyzed, existing).await;
     }
     create_with_rows(st, table, &analyzed, existing, false).await
