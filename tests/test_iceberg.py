@@ -224,14 +224,19 @@ def test_time_travel_branches_and_tags(ours, theirs, name):
     for session in (ours, theirs):
         read = lambda **options: rows(session.read.format("iceberg").options(**options).load(table))  # noqa: E731
         assert read() == [(0,), (1,), (2,), (3,)]
-        assert read(**{"snapshot-id": snapshots[1]}) == [(0,), (1,)]
-        assert read(tag="first") == [(0,)]
+        assert read(versionAsOf=snapshots[1]) == [(0,), (1,)]
+        assert read(versionAsOf="first") == [(0,)]
+        assert read(timestampAsOf=str(times[1])) == [(0,), (1,)]
         assert read(branch="side") == [(0,), (1,), (100,), (2,)]
         assert read(**{"start-snapshot-id": snapshots[0], "end-snapshot-id": snapshots[2]}) == [(1,), (2,)]
         assert rows(session.sql(f"SELECT * FROM {table} VERSION AS OF 'first'")) == [(0,)]
         assert rows(session.sql(f"SELECT * FROM {table} VERSION AS OF {snapshots[0]}")) == [(0,)]
         assert rows(session.sql(f"SELECT * FROM {table} TIMESTAMP AS OF '{times[1]}'")) == [(0,), (1,)]
         assert sorted(row.name for row in session.sql(f"SELECT * FROM {table}.refs").collect()) == ["first", "main", "side"]
+    # What Iceberg called these options before Spark had some of its own.
+    read = lambda **options: rows(ours.read.format("iceberg").options(**options).load(table))  # noqa: E731
+    assert read(**{"snapshot-id": snapshots[1]}) == read(**{"as-of-timestamp": int(times[1].timestamp() * 1000)}) == [(0,), (1,)]
+    assert read(tag="first") == [(0,)]
     assert "Cannot find" in str(fails(lambda: ours.sql(f"SELECT * FROM {table} VERSION AS OF 7").collect()))
     assert "Cannot find" in str(fails(lambda: ours.sql(f"SELECT * FROM {table} VERSION AS OF 'none'").collect()))
     assert "Cannot find" in str(fails(lambda: ours.sql(f"SELECT * FROM {table} TIMESTAMP AS OF '2001-01-01'").collect()))
@@ -271,8 +276,8 @@ def test_paths_and_modes(spark, tmp_path):
         frame.write.format("iceberg").mode(mode).save(path)
 
     assert fails(lambda: save("append", 1)).getCondition() == "TABLE_OR_VIEW_NOT_FOUND"
-    save("errorifexists", 1)
-    assert fails(lambda: save("errorifexists", 2)).getCondition() == "TABLE_OR_VIEW_ALREADY_EXISTS"
+    save("error", 1)
+    assert fails(lambda: save("error", 2)).getCondition() == "TABLE_OR_VIEW_ALREADY_EXISTS"
     save("ignore", 2)
     save("append", 3)
     assert rows(spark.read.format("iceberg").load(path)) == [(1, "1"), (3, "3")]

@@ -8,6 +8,7 @@ use firesteel_functions::cast::{CastMode, cast};
 use firesteel_lake::iceberg::{
     IcebergScan, IcebergTable, IcebergVersion, MetadataTable, inspect, is_iceberg, metadata_table,
 };
+use firesteel_plan::identifier::quoted_name;
 use firesteel_plan::relation::TimeTravel;
 use firesteel_plan::{DataType, Expr, JavaException, Result, SparkError, StructField, StructType};
 use firesteel_storage::Location;
@@ -111,7 +112,7 @@ impl StatementContext {
             return found.ok_or_else(|| {
                 SparkError::new(
                     "TABLE_OR_VIEW_NOT_FOUND",
-                    [("relationName", firesteel_plan::identifier::quoted_name(&name)), ("searchPath", "[]".into())],
+                    [("relationName", quoted_name(&name)), ("searchPath", "[]".into())],
                 )
             });
         }
@@ -186,6 +187,10 @@ impl StatementContext {
                     return self.iceberg_at(&location, options, travel, kind, parts.to_vec()).map(Some);
                 }
             }
+        }
+        if self.iceberg_place(name)?.is_some() {
+            let parameters = [("relationName", quoted_name(name)), ("searchPath", "[]".to_string())];
+            return Err(SparkError::new("TABLE_OR_VIEW_NOT_FOUND", parameters));
         }
         let Some(kind) = kind else { return Ok(None) };
         let Ok(id) = self.session.table_id(parts, &self.namespace) else { return Ok(None) };
