@@ -29,9 +29,11 @@ mod effects;
 mod kind;
 pub mod parse;
 pub mod sources;
+mod variables;
 
 pub use effects::{Effect, effect};
 pub use kind::Kind;
+pub use variables::substitute_variables;
 
 /// One key.
 #[derive(Debug, Clone, PartialEq)]

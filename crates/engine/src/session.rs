@@ -139,7 +139,7 @@ impl Session {
     /// A statement or query as a user writes it, with `${key}` for values of the configuration.
     pub(crate) fn parse_statement(&self, text: &str) -> Result<Plan> {
         let conf = self.conf.all();
-        let text = firesteel_sql::substitute_variables(text, |key| conf.get(key).map(String::as_str));
+        let text = firesteel_conf::substitute_variables(text, |key| conf.get(key).map(String::as_str))?;
         firesteel_sql::parse_statement(&text, &parse_options(&conf))
     }
 

@@ -57,14 +57,12 @@ mod statement;
 mod strings;
 mod token;
 mod types;
-mod variables;
 
 pub use interval_text::{CalendarInterval, IntervalError, parse_interval_text};
 pub use options::ParseOptions;
 pub use split::{ScriptStatement, parse_script, split_statements};
 pub use token::keywords;
 pub use types::collation_of;
-pub use variables::substitute_variables;
 
 use parser::Parser;
 use token::Kind;

@@ -202,7 +202,7 @@ impl Analyzer<'_> {
 
     /// `spark.sql(text, args)`
     pub(super) fn sql_text(&self, query: &str, named: &[(String, Expr)], positional: &[Expr]) -> Result<Resolved> {
-        let query = firesteel_sql::substitute_variables(query, |key| self.eval.get(key));
+        let query = firesteel_conf::substitute_variables(query, |key| self.eval.get(key))?;
         let plan = firesteel_sql::parse_statement(&query, &self.parse_options())?;
         let Plan::Query(relation) = plan else {
             return Err(SparkError::internal("a statement with effects cannot be part of a query"));
