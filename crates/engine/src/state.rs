@@ -35,6 +35,8 @@ const SORT_RESERVE_POOL_SHARE: u64 = 256;
 
 /// The rows of a build side up to which scans of the other side are given its keys as a list; above that their range.
 const MAX_LISTED_KEYS: usize = 2048;
+/// What the keys of a build side may take up then. A side that is one batch counts with the batch's whole capacity.
+const MAX_LISTED_BYTES: usize = 1 << 20;
 
 /// A join on whole numbers looks its keys up in an array, not in a hash table, if they lie in so small a range …
 const MAX_SPARSE_KEY_RANGE: usize = 1 << 20;
@@ -149,6 +151,7 @@ fn config(session: &Session) -> SessionConfig {
     options.execution.perfect_hash_join_small_build_threshold = MAX_SPARSE_KEY_RANGE;
     options.execution.perfect_hash_join_min_key_density = MIN_KEY_DENSITY;
     options.optimizer.hash_join_inlist_pushdown_max_distinct_values = MAX_LISTED_KEYS;
+    options.optimizer.hash_join_inlist_pushdown_max_size = MAX_LISTED_BYTES;
     config
 }
 

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -21,7 +22,7 @@ use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSour
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{
-    BinaryExpr, CaseExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
+    BinaryExpr, CaseExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal, in_list, lit,
 };
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::split_conjunction;
@@ -169,45 +170,82 @@ impl fmt::Debug for Chooser {
 impl Morselizer for Chooser {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
         let Some(statistics) = file.statistics.as_deref() else { return self.all.plan_file(file) };
-        let is_selective = |filter: &&Arc<dyn PhysicalExpr>| {
-            filter.is::<DynamicFilterPhysicalExpr>() && share(filter, statistics) <= MAX_SHARE
-        };
-        let (first, rest): (Vec<_>, Vec<_>) = split_conjunction(&self.filter).into_iter().partition(is_selective);
+        // The filters that drop most go first, and stay there.
+        let (mut first, mut rest) = (vec![], vec![]);
+        for filter in split_conjunction(&self.filter) {
+            let keys = keys_of(filter).filter(|keys| keys.share(statistics) <= MAX_SHARE);
+            match keys.map(|keys| keys.into_filter(self.source.table_schema().table_schema())).transpose()? {
+                Some(filter) => first.push(filter),
+                None => rest.push(Arc::clone(filter)),
+            }
+        }
         if first.is_empty() {
             return self.all.plan_file(file);
         }
-        // The filters that drop most go first, and stay there.
-        let ordered = conjunction(first.into_iter().chain(rest).map(Arc::clone));
+        let ordered = conjunction(first.into_iter().chain(rest));
         let source = self.source.with_predicate(ordered).with_pushdown_filters(true).with_reorder_filters(false);
         source.create_morselizer(Arc::clone(&self.store), &self.config, self.partition)?.plan_file(file)
     }
 }
 
-/// At most which share of a file's rows passes a filter, were values spread evenly. 1: not known.
-fn share(filter: &Arc<dyn PhysicalExpr>, statistics: &Statistics) -> f64 {
-    let of = |filter: &Arc<dyn PhysicalExpr>| share(filter, statistics);
-    if let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
-        return dynamic.current().map_or(1.0, |current| of(&current));
-    }
+/// The keys that a join has, which a column has to hold.
+struct Keys {
+    /// `None`: there are none
+    column: Option<Column>,
+    values: HashSet<ScalarValue>,
+}
+
+/// The keys that a filter of a join lists. What else it checks, the join checks again.
+fn keys_of(filter: &Arc<dyn PhysicalExpr>) -> Option<Keys> {
+    let dynamic = filter.downcast_ref::<DynamicFilterPhysicalExpr>()?;
+    listed(&dynamic.current().ok()?)
+}
+
+fn listed(filter: &Arc<dyn PhysicalExpr>) -> Option<Keys> {
     if let Some(both) = filter.downcast_ref::<BinaryExpr>().filter(|binary| binary.op() == &Operator::And) {
-        return of(both.left()).min(of(both.right()));
+        return listed(both.left()).or_else(|| listed(both.right()));
     }
-    // A join in several partitions: the keys of each, by the hash of the row.
+    // A join in several partitions: the keys of each, by the hash of the row. To look a key up among all is cheaper than
+    // to hash it first.
     if let Some(case) = filter.downcast_ref::<CaseExpr>() {
         let arms = case.when_then_expr().iter().map(|(_, keys)| keys).chain(case.else_expr());
-        return arms.map(of).sum();
+        return arms.map(listed).reduce(|all, arm| all?.and(arm?)).flatten();
     }
     if let Some(literal) = filter.downcast_ref::<Literal>() {
-        return if literal.value() == &ScalarValue::Boolean(Some(false)) { 0.0 } else { 1.0 };
+        let is_none = literal.value() == &ScalarValue::Boolean(Some(false));
+        return is_none.then(|| Keys { column: None, values: HashSet::new() });
     }
-    let Some(list) = filter.downcast_ref::<InListExpr>().filter(|list| !list.negated()) else { return 1.0 };
-    let values = list.expr().downcast_ref::<Column>().and_then(|column| {
-        let column = statistics.column_statistics.get(column.index())?;
-        whole_number(&column.max_value)?.checked_sub(whole_number(&column.min_value)?)?.checked_add(1)
-    });
+    let list = filter.downcast_ref::<InListExpr>().filter(|list| !list.negated())?;
+    let column = list.expr().downcast_ref::<Column>()?.clone();
     // Of a build side every row is listed.
-    let listed = list.list().iter().filter_map(|value| Some(value.downcast_ref::<Literal>()?.value()));
-    values.map_or(1.0, |values| listed.collect::<HashSet<_>>().len() as f64 / values as f64)
+    let values = list.list().iter().map(|value| Some(value.downcast_ref::<Literal>()?.value().clone()));
+    Some(Keys { column: Some(column), values: values.collect::<Option<_>>()? })
+}
+
+impl Keys {
+    fn and(mut self, other: Self) -> Option<Self> {
+        let column = match (self.column, other.column) {
+            (Some(one), Some(other)) if one != other => return None,
+            (one, other) => one.or(other),
+        };
+        self.values.extend(other.values);
+        Some(Self { column, values: self.values })
+    }
+
+    /// At most which share of a file's rows has one of the keys, were values spread evenly. 1: not known.
+    fn share(&self, statistics: &Statistics) -> f64 {
+        let Some(column) = &self.column else { return 0.0 };
+        let range = statistics.column_statistics.get(column.index()).and_then(|column| {
+            whole_number(&column.max_value)?.checked_sub(whole_number(&column.min_value)?)?.checked_add(1)
+        });
+        range.map_or(1.0, |range| self.values.len() as f64 / range as f64)
+    }
+
+    fn into_filter(self, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
+        let Some(column) = self.column else { return Ok(lit(false)) };
+        let values = self.values.into_iter().map(lit).collect();
+        in_list(Arc::new(column), values, &false, schema)
+    }
 }
 
 fn whole_number(value: &Precision<ScalarValue>) -> Option<i128> {
@@ -223,9 +261,8 @@ fn whole_number(value: &Precision<ScalarValue>) -> Option<i128> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::datatypes::{DataType, Field};
     use datafusion::common::ColumnStatistics;
-    use datafusion::physical_expr::expressions::{in_list, lit};
 
     use super::*;
 
@@ -243,12 +280,23 @@ mod tests {
         };
         let joined = Arc::new(DynamicFilterPhysicalExpr::new(vec![], lit(true)));
         let filter: Arc<dyn PhysicalExpr> = Arc::clone(&joined) as _;
-        assert_eq!(share(&filter, &range(1000)), 1.0);
+        assert!(keys_of(&filter).is_none());
         joined.update(keys(10)).unwrap();
-        assert_eq!(share(&filter, &range(1000)), 0.01);
-        assert_eq!(share(&filter, &range(20)), 0.5);
-        assert_eq!(share(&filter, &Statistics::default()), 1.0);
+        assert_eq!(keys_of(&filter).unwrap().share(&range(1000)), 0.01);
+        assert_eq!(keys_of(&filter).unwrap().share(&range(20)), 0.5);
+        assert_eq!(keys_of(&filter).unwrap().share(&Statistics::default()), 1.0);
         joined.update(lit(false)).unwrap();
-        assert_eq!(share(&filter, &range(20)), 0.0);
+        assert_eq!(keys_of(&filter).unwrap().share(&range(20)), 0.0);
+    }
+
+    #[test]
+    fn keys_of_all_partitions_are_looked_up_together() {
+        let arms = vec![(lit(0), keys(10)), (lit(1), lit(false)), (lit(2), keys(20))];
+        let case = Arc::new(CaseExpr::try_new(Some(lit(0)), arms, Some(lit(false))).unwrap());
+        let joined: Arc<dyn PhysicalExpr> = Arc::new(DynamicFilterPhysicalExpr::new(vec![], case));
+        let found = keys_of(&joined).unwrap();
+        assert_eq!((found.column.clone(), found.values.len()), (Some(Column::new("k", 0)), 20));
+        let schema = Schema::new(vec![Field::new("k", DataType::Int64, true)]);
+        assert!(found.into_filter(&schema).unwrap().is::<InListExpr>());
     }
 }
