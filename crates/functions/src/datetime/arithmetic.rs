@@ -7,7 +7,7 @@ use super::calendar::{
     MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MILLI, MICROS_PER_MINUTE, MICROS_PER_SECOND, add_months,
     civil_from_days, days_from_civil, iso_day_of_week, join_micros, month_length, split_micros,
 };
-use super::vector::{binary, finish, long_overflow, longs, overflow, unary};
+use super::vector::{binary, collect, finish, long_overflow, longs, overflow, unary};
 use super::zone::Zone;
 use crate::coerce;
 use crate::quote;
@@ -362,12 +362,20 @@ fn level(text: &str) -> Option<Level> {
     })
 }
 
+/// The levels that argument `index` names, by row; mostly all the same.
+fn levels(args: &ScalarArgs<'_>, index: usize) -> Result<impl Fn(usize) -> Option<Level>> {
+    let formats = view::strings(args, index)?;
+    let same = formats.constant.then(|| formats.get(0).and_then(level));
+    Ok(move |row: usize| same.unwrap_or_else(|| formats.get(row).and_then(level)))
+}
+
+#[inline]
 fn cut_days(days: i64, level: Level) -> i64 {
     let date = civil_from_days(days);
     match level {
         Level::Year => days_from_civil(date.year, 1, 1),
         Level::Quarter => days_from_civil(date.year, (date.month - 1) / 3 * 3 + 1, 1),
-        Level::Month => days_from_civil(date.year, date.month, 1),
+        Level::Month => days - i64::from(date.day) + 1,
         Level::Week => days - i64::from(iso_day_of_week(days)) + 1,
         Level::Day | Level::Micros(_) => days,
     }
@@ -375,21 +383,20 @@ fn cut_days(days: i64, level: Level) -> i64 {
 
 fn trunc_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let days = longs(args, 0)?;
-    let formats = view::strings(args, 1)?;
+    let level = levels(args, 1)?;
     let one = |row: usize| {
-        let level = level(formats.get(row)?)?;
-        let day = days.get(row)?;
-        (!matches!(level, Level::Day | Level::Micros(_))).then(|| cut_days(day, level))
+        let level = level(row).filter(|level| !matches!(level, Level::Day | Level::Micros(_)))?;
+        Some(cut_days(days.get(row)?, level))
     };
-    finish(args, (0..args.rows).map(one).collect())
+    finish(args, collect(args.rows, |row| Ok(one(row)))?)
 }
 
 fn date_trunc_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
-    let formats = view::strings(args, 0)?;
+    let level = levels(args, 0)?;
     let values = longs(args, 1)?;
     let zone = Zone::new(&args.context.time_zone);
     let one = |row: usize| {
-        let level = level(formats.get(row)?)?;
+        let level = level(row)?;
         let micros = values.get(row)?;
         let local = zone.to_local(micros);
         match level {
@@ -402,7 +409,7 @@ fn date_trunc_kernel(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
             _ => zone.to_utc(join_micros(cut_days(split_micros(local).0, level), 0)?),
         }
     };
-    finish(args, (0..args.rows).map(one).collect())
+    finish(args, collect(args.rows, |row| Ok(one(row)))?)
 }
 
 macro_rules! custom {

@@ -21,24 +21,24 @@ use crate::typed::TypedExpr;
 macro_rules! date_kernel {
     ($name:ident, $f:expr) => {
         fn $name(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
-            let field: fn(i64) -> i64 = $f;
+            let field = $f;
             unary(args, |days| Ok(Some(field(days))))
         }
     };
 }
 
-date_kernel!(year, |d| civil_from_days(d).year);
-date_kernel!(year_of_week, |d| iso_week(d).0);
-date_kernel!(quarter, |d| i64::from((civil_from_days(d).month - 1) / 3 + 1));
-date_kernel!(month, |d| i64::from(civil_from_days(d).month));
-date_kernel!(week, |d| i64::from(iso_week(d).1));
-date_kernel!(day, |d| i64::from(civil_from_days(d).day));
-date_kernel!(day_of_year_kernel, |d| i64::from(day_of_year(d)));
+date_kernel!(year, |d: i64| civil_from_days(d).year);
+date_kernel!(year_of_week, |d: i64| iso_week(d).0);
+date_kernel!(quarter, |d: i64| i64::from((civil_from_days(d).month - 1) / 3 + 1));
+date_kernel!(month, |d: i64| i64::from(civil_from_days(d).month));
+date_kernel!(week, |d: i64| i64::from(iso_week(d).1));
+date_kernel!(day, |d: i64| i64::from(civil_from_days(d).day));
+date_kernel!(day_of_year_kernel, |d: i64| i64::from(day_of_year(d)));
 // Sunday is 1.
-date_kernel!(day_of_week, |d| i64::from(iso_day_of_week(d) % 7 + 1));
-date_kernel!(day_of_week_iso, |d| i64::from(iso_day_of_week(d)));
+date_kernel!(day_of_week, |d: i64| i64::from(iso_day_of_week(d) % 7 + 1));
+date_kernel!(day_of_week_iso, |d: i64| i64::from(iso_day_of_week(d)));
 // Monday is 0.
-date_kernel!(weekday, |d| i64::from(iso_day_of_week(d) - 1));
+date_kernel!(weekday, |d: i64| i64::from(iso_day_of_week(d) - 1));
 
 /// Microseconds of day of a timestamp or time, on the wall clock.
 fn clock(args: &ScalarArgs<'_>) -> impl Fn(i64) -> i64 {

@@ -1,7 +1,8 @@
 //! Kernels on whole numbers: every date, time and interval type of Spark but the legacy interval is one.
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanBufferBuilder, Int64Array, PrimitiveArray};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Date32Type, DurationMicrosecondType, Int8Type, Int16Type, Int32Type,
     Int64Type, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, Time64NanosecondType,
@@ -119,21 +120,47 @@ pub fn finish(args: &ScalarArgs<'_>, values: Int64Array) -> Result<ArrayRef> {
     })
 }
 
+/// Values of rows, `None` where NULL. Rows are rarely NULL, so that these are noted apart.
+pub fn collect(rows: usize, one: impl Fn(usize) -> Result<Option<i64>>) -> Result<Int64Array> {
+    let mut values = Vec::with_capacity(rows);
+    let mut absent = vec![];
+    for row in 0..rows {
+        let value = one(row)?;
+        if value.is_none() {
+            absent.push(row);
+        }
+        values.push(value.unwrap_or_default());
+    }
+    let nulls = (!absent.is_empty()).then(|| {
+        let mut present = BooleanBufferBuilder::new(rows);
+        present.append_n(rows, true);
+        absent.iter().for_each(|&row| present.set_bit(row, false));
+        NullBuffer::new(present.finish())
+    });
+    Ok(Int64Array::new(values.into(), nulls))
+}
+
 /// One argument; NULL gives NULL.
+#[inline]
 pub fn unary(args: &ScalarArgs<'_>, f: impl Fn(i64) -> Result<Option<i64>>) -> Result<ArrayRef> {
     let a = longs(args, 0)?;
-    let values = (0..args.rows).map(|row| a.get(row).map_or(Ok(None), &f)).collect::<Result<Int64Array>>()?;
+    let all = a.values.values();
+    let values = match a.constant || a.values.null_count() > 0 {
+        true => collect(args.rows, |row| a.get(row).map_or(Ok(None), &f))?,
+        false => collect(args.rows, |row| f(all[row]))?,
+    };
     finish(args, values)
 }
 
 /// Two arguments; a NULL gives NULL.
+#[inline]
 pub fn binary(args: &ScalarArgs<'_>, f: impl Fn(i64, i64) -> Result<Option<i64>>) -> Result<ArrayRef> {
     let (a, b) = (longs(args, 0)?, longs(args, 1)?);
     let one = |row: usize| match (a.get(row), b.get(row)) {
         (Some(a), Some(b)) => f(a, b),
         _ => Ok(None),
     };
-    finish(args, (0..args.rows).map(one).collect::<Result<Int64Array>>()?)
+    finish(args, collect(args.rows, one)?)
 }
 
 /// Any number of arguments; a NULL gives NULL.
