@@ -64,9 +64,12 @@ def over_connect(remote, folder, queries, repeat):
     from pyspark.sql.connect.session import SparkSession
 
     session = SparkSession.builder.remote(remote).create()
-    for table in TABLES:
-        session.read.parquet(f"{folder}/{table}.parquet").createOrReplaceTempView(table)
-    return timed(lambda text: session.sql(text).collect(), queries, repeat)
+    try:
+        for table in TABLES:
+            session.read.parquet(f"{folder}/{table}.parquet").createOrReplaceTempView(table)
+        return timed(lambda text: session.sql(text).collect(), queries, repeat)
+    finally:
+        session.stop()  # else the client looks for the stopped server when this process ends
 
 
 def group_peak_bytes(server):
