@@ -14,19 +14,10 @@ SCHEMA = "i INT, s STRING, d DOUBLE, n DECIMAL(10, 2), day DATE, at TIMESTAMP, b
 NESTED = "SELECT 1 AS id, array(1, NULL) AS a, map('k', named_struct('x', 1, 'y', 'z')) AS m UNION ALL SELECT 2, NULL, NULL"
 
 
-# What the ORC writer takes: no decimals, and no fraction of the last second before 1970 (the format has none).
-ORC_ROWS = [(i, s, d, day, at and at.replace(microsecond=0), b) for i, s, d, _, day, at, b in ROWS]
-ORC_SCHEMA = "i INT, s STRING, d DOUBLE, day DATE, at TIMESTAMP, b BOOLEAN"
-
 
 def directions(*formats):
-    """Each format both ways. Our ORC writer refuses decimals and nested columns: known failures, which must not end unseen."""
-    known = pytest.mark.xfail(reason="ORC writing has no decimals and no nested columns yet", strict=True)
-    return [
-        pytest.param(format, ours, marks=[known] if ours and format == "orc" else [])
-        for ours in (True, False)
-        for format in formats
-    ]
+    """Each format both ways."""
+    return [pytest.param(format, ours) for ours in (True, False) for format in formats]
 
 
 def check_flat(format, writer, reader, rows, schema, path):
@@ -42,11 +33,6 @@ def check_flat(format, writer, reader, rows, schema, path):
 def test_flat(format, writer_is_ours, spark, reference_spark, tmp_path):
     writer, reader = (spark, reference_spark) if writer_is_ours else (reference_spark, spark)
     check_flat(format, writer, reader, ROWS, SCHEMA, str(tmp_path / "data"))
-
-
-def test_flat_orc_of_ours(spark, reference_spark, tmp_path):
-    """The columns that our ORC writer has."""
-    check_flat("orc", spark, reference_spark, ORC_ROWS, ORC_SCHEMA, str(tmp_path / "data"))
 
 
 @pytest.mark.parametrize("format, writer_is_ours", directions("parquet", "orc", "json"))
@@ -73,21 +59,3 @@ def test_a_truncated_file_is_an_error(spark, tmp_path):
         file.write_bytes(file.read_bytes()[:100])
     assert outcome_of(lambda: spark.read.parquet(str(path)).agg({"id": "sum"})).failed
     assert spark.range(3).count() == 3
-
-
-@pytest.mark.parametrize(
-    "column",
-    [
-        "CAST(1 AS DECIMAL(10, 2))",
-        "array(1)",
-        "map('k', 1)",
-        "named_struct('x', 1)",
-        "TIMESTAMP '1969-12-31 23:59:59.999999'",
-    ],
-)
-def test_orc_refuses(column, spark, tmp_path):
-    """What the ORC writer cannot hold is refused, and nothing is left."""
-    path = tmp_path / "data"
-    outcome = outcome_of(lambda: spark.sql(f"SELECT {column} AS c").write.orc(str(path)) or spark.range(0))
-    assert outcome.condition == "UNSUPPORTED_FEATURE.FIRESTEEL"
-    assert not list(path.rglob("*.orc"))

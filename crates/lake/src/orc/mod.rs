@@ -1,5 +1,8 @@
-//! ORC, by orc-rust: its reader for all types; its writer for flat columns, other types are refused.
+//! ORC: orc-rust reads the columns, with Spark's rules for types, times and calendars on top; the writer is our own.
+mod calendar;
+mod footer;
 mod read;
+mod types;
 mod write;
 
 use std::sync::Arc;
@@ -8,8 +11,9 @@ use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::datasource::physical_plan::FileSource;
 use datafusion::datasource::table_schema::TableSchema;
-use firesteel_functions::types::from_arrow_fields;
-use firesteel_plan::{DataType, Result, SparkError, StructField, StructType};
+use firesteel_functions::context::time_zone_or_utc;
+use firesteel_functions::datetime::zone::Zone;
+use firesteel_plan::{DataType, Result, SparkError, StructType};
 use firesteel_storage::{FileStatus, FileSystem};
 
 use crate::conf::Conf;
@@ -25,7 +29,6 @@ pub(crate) fn make(options: &SourceOptions, conf: &Conf) -> Result<Arc<dyn Forma
         merge_schema: options.flag("mergeSchema", conf.flag("spark.sql.orc.mergeSchema", false)?)?,
         tolerance: crate::format::tolerance(options, conf)?,
         exact_case: conf.case_sensitive(),
-        time_zone: conf.time_zone().to_string(),
     }))
 }
 
@@ -34,7 +37,6 @@ struct Orc {
     merge_schema: bool,
     tolerance: Tolerance,
     exact_case: bool,
-    time_zone: String,
 }
 
 #[async_trait]
@@ -44,7 +46,7 @@ impl Format for Orc {
         for file in input.files.iter().filter(|file| file.size > 0) {
             let schema = match read::schema(input.file_system, file).await {
                 Err(_) if self.tolerance.ignore_corrupt => continue,
-                result => spark_schema(&from_arrow_fields(result?.fields())?),
+                result => result?,
             };
             merged = Some(match merged {
                 None => schema,
@@ -80,7 +82,7 @@ impl Format for Orc {
         file_system: &Arc<dyn FileSystem>,
         _session: &dyn Session,
     ) -> Result<Arc<dyn FileSource>> {
-        let reader = read::OrcReader { exact_case: self.exact_case, time_zone: self.time_zone.as_str().into() };
+        let reader = read::OrcReader { exact_case: self.exact_case, zone: server_zone() };
         Ok(Arc::new(RecordSource::new(Arc::new(reader), table_schema, self.tolerance, file_system.root())))
     }
 
@@ -89,20 +91,9 @@ impl Format for Orc {
     }
 }
 
-/// ORC's TIMESTAMP is Spark's TIMESTAMP, though it has no zone.
-fn spark_schema(schema: &StructType) -> StructType {
-    let field = |field: &StructField| StructField { data_type: spark_type(&field.data_type), ..field.clone() };
-    StructType { fields: schema.fields.iter().map(field).collect() }
-}
-
-fn spark_type(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::TimestampNtz => DataType::Timestamp,
-        DataType::Array(element, nullable) => DataType::array(spark_type(element), *nullable),
-        DataType::Map(key, value, nullable) => DataType::map(spark_type(key), spark_type(value), *nullable),
-        DataType::Struct(fields) => DataType::Struct(spark_schema(fields)),
-        other => other.clone(),
-    }
+/// The zone of the times in files: that of the process, as with a JVM, so that all sessions read and write the same times.
+fn server_zone() -> Zone {
+    Zone::new(&time_zone_or_utc(&std::env::var("TZ").unwrap_or_default()))
 }
 
 fn failed(error: impl std::fmt::Display) -> SparkError {
