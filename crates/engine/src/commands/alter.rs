@@ -27,6 +27,12 @@ pub async fn alter_table(st: &Statement, name: TableName, if_exists: bool, actio
         let done = super::delta::alter::alter(st, &found, action).await?;
         return done.ok_or_else(|| unsupported_operation(&found.id(), operation));
     }
+    if let Some(found) = outside_iceberg(st, &name, if_exists).await? {
+        let id = found.table.id.clone();
+        let operation = operation_name(&action);
+        let done = super::iceberg::alter::alter(st, found, action).await?;
+        return done.ok_or_else(|| unsupported_operation(&id, operation));
+    }
     let table = match st.existing_non_view(&name, operation_name(&action)).await {
         Err(error) if if_exists && error.is("TABLE_OR_VIEW_NOT_FOUND") => return Ok(Execution::empty()),
         other => other?,
@@ -34,6 +40,12 @@ pub async fn alter_table(st: &Statement, name: TableName, if_exists: bool, actio
     if crate::delta::is_delta_table(&table) {
         let found = super::delta::of_catalog(st, table.clone()).await?;
         if let Some(answer) = super::delta::alter::alter(st, &found, action.clone()).await? {
+            return Ok(answer);
+        }
+    }
+    if crate::iceberg::is_iceberg_table(&table) {
+        let found = super::iceberg::of_catalog(st, table.clone()).await?;
+        if let Some(answer) = super::iceberg::alter::alter(st, found, action.clone()).await? {
             return Ok(answer);
         }
     }
@@ -101,6 +113,15 @@ fn operation_name(action: &AlterTable) -> &'static str {
     }
 }
 
+/// The Iceberg table of a name that is in no catalog of ours. `None`: the name is not one of such a table, or there is none
+/// and `if_exists`.
+async fn outside_iceberg(st: &Statement, name: &TableName, if_exists: bool) -> Result<Option<super::iceberg::Found>> {
+    match super::iceberg::find_outside(st, &st.name(name).await?).await {
+        Err(error) if if_exists && error.is("TABLE_OR_VIEW_NOT_FOUND") => Ok(None),
+        other => other,
+    }
+}
+
 async fn rename(st: &Statement, table: Table, to: TableName) -> Answer {
     let parts = st.name(&to).await?;
     let target = match parts.as_slice() {
@@ -118,8 +139,10 @@ async fn rename(st: &Statement, table: Table, to: TableName) -> Answer {
         )));
     }
     st.catalog().rename_table(&table.id, &target).await?;
-    // A managed table's files follow its name.
-    if let (TableKind::Managed, Some(location)) = (table.kind, &table.location) {
+    // A managed table's files follow its name; Iceberg's metadata says where they are.
+    if let (TableKind::Managed, Some(location)) = (table.kind, &table.location)
+        && !crate::iceberg::is_iceberg_table(&table)
+    {
         let old = Location::parse(location)?;
         let new = Location::parse(&default_location(st, &target).await?)?;
         let files = st.context.storage().file_system(&old)?;

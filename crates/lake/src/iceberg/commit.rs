@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::avro::Value;
 use super::errors::{broken, unsupported};
+use super::evolve::{ColumnEdits, set_fields};
 use super::manifest::{Content, DataFile, Entry, Manifest, Status, entries_of, list_bytes, manifest_bytes};
 use super::metadata::{MAIN, Snapshot, TableMetadata};
 use super::partition::{FIRST_FIELD_ID, PartitionSpec};
@@ -136,34 +137,12 @@ impl Commit {
 
     /// `false`: somebody else made this version.
     async fn attempt(&self, files: &Arc<dyn FileSystem>) -> Result<bool> {
-        let number = self.table.as_ref().map_or(1, |table| table.version() + 1);
         let mut metadata = self.base()?;
         if !self.is_metadata_only {
             let snapshot = self.snapshot(files, &metadata).await?;
             record(&mut metadata, snapshot);
         }
-        if let Some(table) = &self.table {
-            let entry = json!({"timestamp-ms": table.metadata().last_updated_ms(), "metadata-file": table.metadata_file().to_string()});
-            push(&mut metadata.json, "metadata-log", entry);
-            if let Some(Json::Array(log)) = metadata.json.get_mut("metadata-log") {
-                log.drain(..log.len().saturating_sub(EARLIER_FILES));
-            }
-        }
-        metadata.json.insert("last-updated-ms".into(), now().into());
-        let folder = self.location.join("metadata");
-        let place = folder.join(&format!("v{number}.metadata.json"));
-        if !put_new(files.as_ref(), &place, metadata.bytes()).await? {
-            return Ok(false);
-        }
-        // For readers that start from the hint. Without it they look for the newest file themselves.
-        if let Err(error) = put(files.as_ref(), &folder.join("version-hint.text"), number.to_string().into()).await {
-            tracing::warn!(location = %self.location, number, %error, "the version hint was not written");
-        }
-        // Hadoop keeps sums of local files beside them, and does not read a file that has another.
-        if folder.scheme() == "file" {
-            files.delete(&folder.join(".version-hint.text.crc")).await?;
-        }
-        Ok(true)
+        put_next(&self.location, files.as_ref(), self.table.as_ref(), metadata).await
     }
 
     /// The metadata before the new snapshot.
@@ -306,6 +285,56 @@ impl Commit {
     }
 }
 
+/// Makes metadata the newest of a table. `false`: somebody else made this version.
+async fn put_next(
+    location: &Location,
+    files: &dyn FileSystem,
+    before: Option<&IcebergTable>,
+    mut metadata: TableMetadata,
+) -> Result<bool> {
+    let number = before.map_or(1, |table| table.version() + 1);
+    if let Some(table) = before {
+        let entry = json!({"timestamp-ms": table.metadata().last_updated_ms(), "metadata-file": table.metadata_file().to_string()});
+        push(&mut metadata.json, "metadata-log", entry);
+        if let Some(Json::Array(log)) = metadata.json.get_mut("metadata-log") {
+            log.drain(..log.len().saturating_sub(EARLIER_FILES));
+        }
+    }
+    metadata.json.insert("last-updated-ms".into(), now().into());
+    let folder = location.join("metadata");
+    if !put_new(files, &folder.join(&format!("v{number}.metadata.json")), metadata.bytes()).await? {
+        return Ok(false);
+    }
+    // For readers that start from the hint. Without it they look for the newest file themselves.
+    if let Err(error) = put(files, &folder.join("version-hint.text"), number.to_string().into()).await {
+        tracing::warn!(%location, number, %error, "the version hint was not written");
+    }
+    // Hadoop keeps sums of local files beside them, and does not read a file that has another.
+    if folder.scheme() == "file" {
+        files.delete(&folder.join(".version-hint.text.crc")).await?;
+    }
+    Ok(true)
+}
+
+/// A change of columns and properties, without rows. `false`: another writer was faster, and the change is to be made to
+/// what that one left.
+pub async fn alter(
+    table: &IcebergTable,
+    columns: Option<&ColumnEdits>,
+    properties: BTreeMap<String, String>,
+) -> Result<bool> {
+    check_writable(table)?;
+    let mut metadata = table.metadata().clone();
+    if let Some(columns) = columns {
+        set_fields(&mut metadata, columns.fields(), columns.last_id());
+    }
+    metadata.json.insert("properties".into(), json!(properties));
+    if metadata == *table.metadata() {
+        return Ok(true);
+    }
+    put_next(table.location(), table.files().as_ref(), Some(table), metadata).await
+}
+
 /// The manifests of a snapshot in the making.
 struct Change<'a> {
     id: i64,
@@ -370,11 +399,10 @@ fn replaced(old: &TableMetadata, new: &NewTable) -> Result<TableMetadata> {
     let mut metadata = old.clone();
     let fresh = new.metadata(&Location::parse(old.location())?, Some(old.uuid()))?;
     let number = |name: &str| old.number(name).unwrap_or(0);
-    set_schema(
-        &mut metadata,
-        &new.schema,
-        new.last_column_id.max(i32::try_from(number("last-column-id")).unwrap_or(0)),
-    )?;
+    let columns = struct_json(&new.schema)?;
+    let fields = columns.get("fields").and_then(Json::as_array).cloned().unwrap_or_default();
+    let last_column = new.last_column_id.max(i32::try_from(number("last-column-id")).unwrap_or(0));
+    set_fields(&mut metadata, &fields, last_column);
     let specs = metadata.json.get("partition-specs").and_then(Json::as_array).cloned().unwrap_or_default();
     let known = specs.iter().find(|spec| spec.get("fields") == Some(&new.spec.fields_json()));
     let id = match known.and_then(|spec| spec.get("spec-id")).and_then(Json::as_i64) {
@@ -395,25 +423,6 @@ fn replaced(old: &TableMetadata, new: &NewTable) -> Result<TableMetadata> {
     let last = number("last-partition-id").max(fresh.number("last-partition-id").unwrap_or(0));
     metadata.json.insert("last-partition-id".into(), last.into());
     Ok(metadata)
-}
-
-/// Makes columns the current ones, under the number that they had if they were there before.
-fn set_schema(metadata: &mut TableMetadata, schema: &StructType, last_column: i32) -> Result<()> {
-    let mut json = struct_json(schema)?;
-    let schemas = metadata.json.get("schemas").and_then(Json::as_array).cloned().unwrap_or_default();
-    let known = schemas.iter().find(|known| known.get("fields") == json.get("fields"));
-    let id = match known.and_then(|schema| schema.get("schema-id")).and_then(Json::as_i64) {
-        Some(id) => id,
-        None => {
-            let id = schemas.iter().filter_map(|schema| schema.get("schema-id")?.as_i64()).max().unwrap_or(-1) + 1;
-            json["schema-id"] = id.into();
-            push(&mut metadata.json, "schemas", json);
-            id
-        }
-    };
-    metadata.json.insert("current-schema-id".into(), id.into());
-    metadata.json.insert("last-column-id".into(), last_column.into());
-    Ok(())
 }
 
 /// Makes a snapshot the current one.
@@ -445,7 +454,7 @@ fn record(metadata: &mut TableMetadata, snapshot: Snapshot) {
     metadata.json.insert("refs".into(), Json::Object(refs));
 }
 
-fn push(json: &mut Map<String, Json>, name: &str, entry: Json) {
+pub(super) fn push(json: &mut Map<String, Json>, name: &str, entry: Json) {
     match json.get_mut(name).and_then(Json::as_array_mut) {
         Some(all) => all.push(entry),
         None => {

@@ -119,6 +119,13 @@ impl TableMetadata {
         types::struct_of(found.ok_or_else(|| broken("a metadata file", format!("it has no schema {id}")))?)
     }
 
+    /// The current columns as they were written.
+    pub(super) fn fields_json(&self) -> Result<Vec<Json>> {
+        let current = list(&self.json, "schemas").find(|schema| long(schema, "schema-id") == Some(self.schema_id()));
+        let fields = current.and_then(|schema| schema.get("fields")).and_then(Json::as_array);
+        fields.cloned().ok_or_else(|| broken("a metadata file", "it has no columns"))
+    }
+
     /// The number of the partitioning of new files.
     pub(super) fn spec_id(&self) -> i64 {
         self.number("default-spec-id").unwrap_or(0)

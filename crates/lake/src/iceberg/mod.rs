@@ -25,6 +25,7 @@ mod bounds;
 mod commit;
 mod deletes;
 mod errors;
+mod evolve;
 mod inspect;
 mod manifest;
 mod metadata;
@@ -37,7 +38,8 @@ mod transform;
 mod types;
 mod write;
 
-pub use commit::{Commit, NewTable, Removed, check_writable};
+pub use commit::{Commit, NewTable, Removed, alter, check_writable};
+pub use evolve::ColumnEdits;
 pub use inspect::{MetadataTable, inspect, metadata_table};
 pub use manifest::DataFile;
 pub use metadata::{IcebergVersion, TableMetadata};

@@ -22,7 +22,7 @@ use crate::options::SourceOptions;
 use crate::request::ScanRequest;
 use crate::scan::{Scan, ScanFile, TableLog, may_match};
 
-const NAME_MAPPING: &str = "schema.name-mapping.default";
+pub(super) const NAME_MAPPING: &str = "schema.name-mapping.default";
 
 /// What is read of a table.
 #[derive(Debug, Clone)]

@@ -94,6 +94,7 @@ fn primitive(name: &str) -> Result<DataType> {
 }
 
 /// Gives numbers to columns that have none.
+#[derive(Debug, Clone)]
 pub(super) struct Numbers {
     pub last: i32,
 }

@@ -1,4 +1,4 @@
-//! Statements on Iceberg tables: CREATE TABLE, CTAS, INSERT, `df.write`, `df.writeTo`.
+//! Statements on Iceberg tables: CREATE TABLE, CTAS, INSERT, `df.write`, `df.writeTo`; ALTER TABLE is in [`alter`].
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,10 +17,12 @@ use firesteel_plan::statement::{CreateMode, CreateTable};
 use firesteel_plan::{Expr, ExprKind, Literal, Result, SparkError, StructType};
 use firesteel_storage::Location;
 
-use super::write::{Observed, store_assign};
+use crate::commands::write::{Observed, store_assign};
 use super::{Answer, Statement};
 use crate::execution::Execution;
 use crate::iceberg::{is_iceberg_table, read_schema};
+
+pub mod alter;
 
 const CODEC: &str = "write.parquet.compression-codec";
 /// The number of the first partition field
@@ -31,6 +33,7 @@ pub struct Found {
     /// What the catalog has, or would have
     pub table: Table,
     pub iceberg: IcebergTable,
+    pub is_in_catalog: bool,
 }
 
 /// The Iceberg table of a name: one of the catalog, one of a folder that is a catalog, ``iceberg.`path` ``.
@@ -71,7 +74,7 @@ fn at(name: &[String], location: &Location, iceberg: IcebergTable) -> Result<Fou
     table.location = Some(location.to_string());
     table.provider = Some("iceberg".into());
     describe(&mut table, &iceberg)?;
-    Ok(Found { table, iceberg })
+    Ok(Found { table, iceberg, is_in_catalog: false })
 }
 
 /// The table that a catalog's table is.
@@ -79,7 +82,7 @@ pub async fn of_catalog(st: &Statement, mut table: Table) -> Result<Found> {
     let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
     let iceberg = IcebergTable::open(&location, &st.context.storage().with_options(&table.options)).await?;
     describe(&mut table, &iceberg)?;
-    Ok(Found { table, iceberg })
+    Ok(Found { table, iceberg, is_in_catalog: true })
 }
 
 /// A catalog table with what the metadata says of it.
@@ -192,7 +195,7 @@ pub async fn create(
 ) -> Answer {
     let replaces = matches!(create.mode, CreateMode::Replace | CreateMode::CreateOrReplace);
     if existing.as_ref().is_some_and(|old| old.is_view() || !is_iceberg_table(old)) {
-        return Err(super::insert::unsupported_operation(&table.id, "REPLACE TABLE"));
+        return Err(crate::commands::insert::unsupported_operation(&table.id, "REPLACE TABLE"));
     }
     if st.catalog().get_database(&table.id.database).await?.is_none() {
         return Err(firesteel_catalog::errors::schema_not_found(&table.id.database));
@@ -201,7 +204,7 @@ pub async fn create(
         (table.location, table.kind) = (old.location.clone(), old.kind);
     }
     if table.location.is_none() {
-        table.location = Some(super::table::default_location(st, &table.id).await?);
+        table.location = Some(crate::commands::table::default_location(st, &table.id).await?);
     }
     let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
     let if_not_exists = create.mode == CreateMode::CreateIfNotExists;
@@ -236,7 +239,7 @@ pub async fn create_at(st: &Statement, name: &[String], create: &CreateTable) ->
     };
     let schema = match &rows {
         Some(rows) => declared_schema(&rows.schema),
-        None => super::table::schema_of(&create.columns),
+        None => crate::commands::table::schema_of(&create.columns),
     };
     make(st, &location, &schema, &create.partition_by, &create.properties, rows.as_ref(), replaces).await?;
     Ok(Some(Execution::empty()))
@@ -317,7 +320,7 @@ pub async fn save_as_table(
         (table.location, table.kind) = (old.location.clone(), old.kind);
     }
     if table.location.is_none() {
-        table.location = Some(super::table::default_location(st, &table.id).await?);
+        table.location = Some(crate::commands::table::default_location(st, &table.id).await?);
     }
     let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
     let replaces = existing.is_some();
@@ -378,8 +381,8 @@ pub async fn write_v2(st: &Statement, parts: &[String], write: &WriteV2) -> Resu
     let removed = match &write.mode {
         WriteV2Mode::Append => Removed::Nothing,
         WriteV2Mode::OverwritePartitions => written_partitions(&found)?,
-        WriteV2Mode::Overwrite(condition) if super::write::is_always_true(condition) => Removed::Everything,
-        _ => return Err(super::insert::unsupported_operation(&found.table.id, "overwrite by filter in batch mode")),
+        WriteV2Mode::Overwrite(condition) if crate::commands::write::is_always_true(condition) => Removed::Everything,
+        _ => return Err(crate::commands::insert::unsupported_operation(&found.table.id, "overwrite by filter in batch mode")),
     };
     let rows = st.analyze(&write.input).await?;
     let stored = store_assign(st, &found.table, &rows, &found.table.schema.fields, true)?;
@@ -492,5 +495,5 @@ fn aligned(st: &Statement, rows: &AnalyzedPlan, schema: &StructType) -> Result<A
         let field = firesteel_plan::StructField { data_type, metadata: Default::default(), ..field.clone() };
         Ok((typed, field))
     });
-    super::write::project(rows, columns.collect::<Result<Vec<_>>>()?)
+    crate::commands::write::project(rows, columns.collect::<Result<Vec<_>>>()?)
 }
