@@ -179,6 +179,78 @@ def test_columns_that_changed(ours, theirs, name):
     assert ours.sql(f"SELECT name, old FROM {table} VERSION AS OF {first}").first() == ("a", 9)
 
 
+ALTERATIONS = [
+    "ALTER TABLE {t} RENAME COLUMN name TO label",
+    "ALTER TABLE {t} RENAME COLUMN s.a TO z",
+    "ALTER TABLE {t} DROP COLUMN old",
+    "ALTER TABLE {t} ADD COLUMN old STRING COMMENT 'is new'",
+    "ALTER TABLE {t} ADD COLUMNS (s.c DOUBLE AFTER z, l.element.w ARRAY<MAP<STRING, INT>>)",
+    "ALTER TABLE {t} ALTER COLUMN id TYPE BIGINT",
+    "ALTER TABLE {t} ALTER COLUMN f TYPE DOUBLE",
+    "ALTER TABLE {t} ALTER COLUMN n TYPE DECIMAL(12, 2)",
+    "ALTER TABLE {t} ALTER COLUMN label FIRST",
+    "ALTER TABLE {t} ALTER COLUMN s AFTER label",
+    "ALTER TABLE {t} ALTER COLUMN label COMMENT 'what it is'",
+    "ALTER TABLE {t} ALTER COLUMN r DROP NOT NULL",
+    "ALTER TABLE {t} SET TBLPROPERTIES ('a' = '1', 'b' = '2')",
+    "ALTER TABLE {t} UNSET TBLPROPERTIES ('a')",
+]
+
+
+def test_alter_table(ours, theirs, name):
+    """The same statements here and there: the same table, to both."""
+    tables = {session: f"lake.db.{name}_{who}" for session, who in ((ours, "ours"), (theirs, "theirs"))}
+    make = f"""CREATE TABLE {{t}} (id INT, name STRING, s STRUCT<a: INT, b: STRING>, l ARRAY<STRUCT<v: INT>>, old INT, f FLOAT,
+               n DECIMAL(9, 2), r INT NOT NULL) USING iceberg PARTITIONED BY (bucket(2, id)) {V2}"""
+    row = "INSERT INTO {t} VALUES (1, 'a', named_struct('a', 1, 'b', 'x'), array(named_struct('v', 1)), 9, 0.5, 1.25, 1)"
+    later = """INSERT INTO {t} VALUES ('b', named_struct('z', 2, 'c', 2.5D, 'b', 'y'), 5000000000,
+               array(named_struct('v', 2, 'w', array(map('k', 1)))), 0.25D, 1234567890.25, NULL, 'new')"""
+    for session, table in tables.items():
+        for statement in [make, row, *ALTERATIONS, later]:
+            session.sql(statement.format(t=table))
+    for query in ("SELECT * FROM {t} ORDER BY id", "SELECT s.z, s.c, l[0].v, old FROM {t} WHERE label >= 'a' ORDER BY id"):
+        answers = [outcome_of(lambda s=s: s.sql(query.format(t=table))) for s in tables for table in tables.values()]
+        assert not answers[0].failed and len(answers[0].rows) == 2
+        for answer in answers:
+            answer.schema = ""
+        assert all(difference(answers[0], answer, True) is None for answer in answers[1:])
+    columns = [
+        [(row.col_name, row.data_type, row.comment or "") for row in session.sql(f"DESCRIBE TABLE {table}").collect() if row.col_name[:1] not in ("#", "")]
+        for session in tables
+        for table in tables.values()
+    ]
+    wanted = columns[0][:8]
+    assert ("label", "string", "what it is") == wanted[0] and ("old", "string", "is new") in wanted
+    assert all(found[:8] == wanted for found in columns)
+    for session in tables:
+        for table in tables.values():
+            properties = {row.key: row.value for row in session.sql(f"SHOW TBLPROPERTIES {table}").collect()}
+            assert properties["b"] == "2" and "a" not in properties
+
+
+def test_alterations_that_are_refused(ours, theirs, name):
+    table = f"lake.db.{name}"
+    ours.sql(f"CREATE TABLE {table} (id INT, name STRING, s STRUCT<a: INT>) USING iceberg PARTITIONED BY (bucket(2, id))")
+    for change in (
+        "ADD COLUMN NAME INT",
+        "ADD COLUMN n INT NOT NULL",
+        "RENAME COLUMN name TO id",
+        "RENAME COLUMN none TO x",
+        "DROP COLUMN none",
+        "DROP COLUMN id",
+        "ALTER COLUMN id TYPE STRING",
+        "ALTER COLUMN name SET NOT NULL",
+        "ALTER COLUMN s.none COMMENT 'c'",
+        "SET TBLPROPERTIES ('format-version' = '1')",
+    ):
+        ours_says, theirs_says = (fails(lambda s=s: s.sql(f"ALTER TABLE {table} {change}")) for s in (ours, theirs))
+        if theirs_says.getCondition() and not theirs_says.getCondition().startswith(("_LEGACY", "INTERNAL")):
+            assert ours_says.getCondition() == theirs_says.getCondition(), change
+    assert ours.table(table).schema.simpleString() == "struct<id:int,name:string,s:struct<a:int>>"
+    assert ours.sql(f"SELECT * FROM {table}.metadata_log_entries").count() == 1
+    assert fails(lambda: ours.sql(f"ALTER TABLE {table}_no ADD COLUMN a INT")).getCondition() == "TABLE_OR_VIEW_NOT_FOUND"
+
+
 @pytest.mark.parametrize("partitioned", [False, True])
 def test_position_deletes(ours, theirs, name, partitioned):
     table = f"lake.db.{name}"
@@ -305,6 +377,10 @@ def test_tables_of_the_session_catalog(spark):
     described = {row.col_name: row.data_type for row in spark.sql("DESCRIBE TABLE EXTENDED events").collect()}
     assert described["id"] == "bigint" and described["Provider"] == "iceberg"
     assert fails(lambda: spark.sql("CREATE TABLE events (id INT) USING iceberg")).getCondition() == "TABLE_OR_VIEW_ALREADY_EXISTS"
+    spark.sql("ALTER TABLE events ADD COLUMN more INT")
+    spark.sql("ALTER TABLE events RENAME TO happenings")
+    assert spark.table("happenings").columns == ["id", "kind", "more"] and spark.table("happenings").count() == 3
+    spark.sql("ALTER TABLE happenings RENAME TO events")
     spark.sql("CREATE OR REPLACE TABLE events USING iceberg AS SELECT 'new' AS only")
     assert rows(spark.table("events")) == [("new",)]
     assert spark.sql("SELECT * FROM events.history").count() == 1

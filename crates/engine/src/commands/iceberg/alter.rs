@@ -82,9 +82,7 @@ fn changed(found: &Found, action: &AlterTable) -> Result<Changed> {
             properties.retain(|key, _| !keys.contains(key));
             None
         }
-        AlterTable::AddColumns(new) => {
-            edited(&mut |columns| new.iter().try_for_each(|column| add(columns, column)))?
-        }
+        AlterTable::AddColumns(new) => edited(&mut |columns| new.iter().try_for_each(|column| add(columns, column)))?,
         AlterTable::DropColumns { columns: names, if_exists } => edited(&mut |columns| {
             names.iter().try_for_each(|name| match columns.drop(name)? || *if_exists {
                 true => Ok(()),

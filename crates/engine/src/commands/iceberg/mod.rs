@@ -17,8 +17,8 @@ use firesteel_plan::statement::{CreateMode, CreateTable};
 use firesteel_plan::{Expr, ExprKind, Literal, Result, SparkError, StructType};
 use firesteel_storage::Location;
 
-use crate::commands::write::{Observed, store_assign};
 use super::{Answer, Statement};
+use crate::commands::write::{Observed, store_assign};
 use crate::execution::Execution;
 use crate::iceberg::{is_iceberg_table, read_schema};
 
@@ -382,7 +382,12 @@ pub async fn write_v2(st: &Statement, parts: &[String], write: &WriteV2) -> Resu
         WriteV2Mode::Append => Removed::Nothing,
         WriteV2Mode::OverwritePartitions => written_partitions(&found)?,
         WriteV2Mode::Overwrite(condition) if crate::commands::write::is_always_true(condition) => Removed::Everything,
-        _ => return Err(crate::commands::insert::unsupported_operation(&found.table.id, "overwrite by filter in batch mode")),
+        _ => {
+            return Err(crate::commands::insert::unsupported_operation(
+                &found.table.id,
+                "overwrite by filter in batch mode",
+            ));
+        }
     };
     let rows = st.analyze(&write.input).await?;
     let stored = store_assign(st, &found.table, &rows, &found.table.schema.fields, true)?;
