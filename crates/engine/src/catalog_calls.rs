@@ -62,9 +62,12 @@ pub async fn run(context: &StatementContext, call: &C) -> Result<RowsWithSchema>
         }
         C::TableExists { table, database } => {
             let parts = name_parts(table, database.as_deref())?;
-            flag(match st.session().resolve(&parts, &st.context.namespace)? {
-                Resolved::Temp(_) | Resolved::Global(_) => true,
-                Resolved::Table(id) => st.catalog().get_table(&id).await?.is_some(),
+            flag(match commands::iceberg_table_exists(&st, &parts).await? {
+                Some(exists) => exists,
+                None => match st.session().resolve(&parts, &st.context.namespace)? {
+                    Resolved::Temp(_) | Resolved::Global(_) => true,
+                    Resolved::Table(id) => st.catalog().get_table(&id).await?.is_some(),
+                },
             })
         }
         C::ListColumns { table, database } => list_columns(&st, name_parts(table, database.as_deref())?).await?,

@@ -53,6 +53,9 @@ fn line(name: &str, value: &str) -> Vec<Cell> {
 
 /// DESCRIBE TABLE of a table or view.
 pub(crate) async fn describe_table(st: &Statement, name: &TableName) -> Result<(StructType, Option<Table>)> {
+    if let Some(found) = super::iceberg::find_outside(st, &st.name(name).await?).await? {
+        return Ok((found.table.schema.clone(), Some(found.table)));
+    }
     let (parts, resolved) = st.resolve(name).await?;
     match resolved {
         Resolved::Temp(view) | Resolved::Global(view) => Ok((view.schema.clone(), None)),

@@ -387,6 +387,9 @@ pub async fn update(
     assignments: Vec<(Vec<String>, Expr)>,
     condition: Option<Expr>,
 ) -> Answer {
+    if let Some(named) = iceberg::rows::target(st, &table).await? {
+        return iceberg::rows::update(st, &named, assignments, condition).await;
+    }
     match delta::target(st, &table).await? {
         Some((found, alias)) => delta::update(st, &found, alias.as_deref(), assignments, condition).await,
         None => Err(not_row_level(st, &table, "UPDATE TABLE").await),
@@ -394,6 +397,9 @@ pub async fn update(
 }
 
 pub async fn delete(st: &Statement, table: Relation, condition: Option<Expr>) -> Answer {
+    if let Some(named) = iceberg::rows::target(st, &table).await? {
+        return iceberg::rows::delete(st, &named, condition).await;
+    }
     match delta::target(st, &table).await? {
         Some((found, alias)) => delta::delete(st, &found, alias.as_deref(), condition).await,
         None => Err(not_row_level(st, &table, "DELETE").await),
@@ -433,6 +439,9 @@ async fn target_of(st: &Statement, table: &Relation) -> Result<TableId> {
 }
 
 pub async fn merge(st: &Statement, merge: MergeIntoTable) -> Answer {
+    if let Some(named) = iceberg::rows::target(st, &merge.target).await? {
+        return iceberg::rows::merge(st, &named, merge).await;
+    }
     if let Some(answer) = delta::merge(st, merge.clone()).await? {
         return Ok(answer);
     }

@@ -8,7 +8,8 @@
 //! | [`load`] | LOAD DATA |
 //! | [`table`] | CREATE, DROP, TRUNCATE TABLE, ANALYZE, COMMENT |
 //! | [`alter`], [`partition`] | ALTER TABLE |
-//! | [`delta`] | all of these on Delta tables, UPDATE, DELETE, MERGE |
+//! | [`delta`], [`iceberg`] | all of these on their tables, UPDATE, DELETE, MERGE |
+//! | [`row_level`] | what UPDATE, DELETE and MERGE of both have in common |
 //! | [`namespace`] | databases |
 //! | [`view`] | temporary and persistent views |
 //! | [`function`] | SQL functions |
@@ -49,6 +50,7 @@ mod insert;
 mod load;
 mod namespace;
 mod partition;
+mod row_level;
 mod script;
 mod settings;
 mod show;
@@ -61,6 +63,7 @@ mod write;
 pub(crate) use cache::{cache_table, is_cached, refresh_table, uncache};
 pub(crate) use create_text::text_of as create_table_text;
 pub(crate) use describe::{describe_table, metadata_text};
+pub(crate) use iceberg::table_exists as iceberg_table_exists;
 pub(crate) use namespace::existing as existing_database;
 pub(crate) use partition::{directory as partition_directory, path_of as partition_path, repair};
 pub(crate) use table::{create_external, table_relation};

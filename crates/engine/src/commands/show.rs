@@ -192,14 +192,17 @@ async fn columns(st: &Statement, table: TableName, of: Option<TableName>) -> Ans
 }
 
 async fn properties(st: &Statement, table: TableName, key: Option<String>) -> Answer {
-    let (parts, resolved) = st.resolve(&table).await?;
-    let properties = match resolved {
-        Resolved::Temp(view) | Resolved::Global(view) => view.properties.clone(),
-        Resolved::Table(id) => {
-            let table = st.catalog().get_table(&id).await?;
-            let table = table.ok_or_else(|| st.table_not_found(&parts))?;
-            st.hydrated(table).await?.properties
-        }
+    let parts = st.name(&table).await?;
+    let properties = match super::iceberg::find_outside(st, &parts).await? {
+        Some(found) => found.table.properties,
+        None => match st.resolve(&table).await?.1 {
+            Resolved::Temp(view) | Resolved::Global(view) => view.properties.clone(),
+            Resolved::Table(id) => {
+                let table = st.catalog().get_table(&id).await?;
+                let table = table.ok_or_else(|| st.table_not_found(&parts))?;
+                st.hydrated(table).await?.properties
+            }
+        },
     };
     let mut rows = Rows::texts(&["key", "value"]);
     match key {

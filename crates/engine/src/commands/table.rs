@@ -372,6 +372,9 @@ pub async fn create_like(st: &Statement, create: CreateTableLike) -> Answer {
 }
 
 pub async fn drop_table(st: &Statement, name: TableName, if_exists: bool) -> Answer {
+    if let Some(done) = super::iceberg::drop_outside(st, &st.name(&name).await?, if_exists).await? {
+        return Ok(done);
+    }
     let (_, resolved) = st.resolve(&name).await?;
     let id = match resolved {
         // DROP TABLE drops a temporary view too.
@@ -412,6 +415,12 @@ pub async fn drop_table(st: &Statement, name: TableName, if_exists: bool) -> Ans
 
 pub async fn truncate(st: &Statement, name: TableName, partition: Option<PartitionValues>) -> Answer {
     let parts = st.name(&name).await?;
+    if let Some(named) = super::iceberg::rows::named(st, &parts).await? {
+        return match partition {
+            None => super::iceberg::rows::truncate(st, &named).await,
+            Some(_) => Err(SparkError::unsupported("TRUNCATE TABLE … PARTITION on Iceberg tables")),
+        };
+    }
     if let Some(found) = super::delta::find(st, &parts).await? {
         return match partition {
             None => super::delta::truncate(st, &found).await,

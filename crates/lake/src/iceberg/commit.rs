@@ -16,7 +16,7 @@ use super::manifest::{Content, DataFile, Entry, Manifest, Status, entries_of, li
 use super::metadata::{MAIN, Snapshot, TableMetadata};
 use super::partition::{FIRST_FIELD_ID, PartitionSpec};
 use super::scan::located;
-use super::table::IcebergTable;
+use super::table::{IcebergTable, bytes_of};
 use super::types::{Numbers, struct_json};
 
 /// How often a commit goes on behind another one.
@@ -81,6 +81,8 @@ pub enum Removed {
     Everything,
     /// Files whose partition is that of an added file
     WrittenPartitions,
+    /// Files with these paths
+    Files(BTreeSet<String>),
 }
 
 /// A change of a table.
@@ -133,6 +135,15 @@ impl Commit {
         Err(SparkError::unsupported(
             "so many writers of one Iceberg table at once: the commit was overtaken every time",
         ))
+    }
+
+    /// Writes the new state unless another writer was faster: then nothing has happened, and what was read of the table is
+    /// to be read anew.
+    pub async fn commit_if_unchanged(&self) -> Result<bool> {
+        if let Some(table) = &self.table {
+            check_writable(table)?;
+        }
+        self.attempt(&self.storage.file_system(&self.location)?).await
     }
 
     /// `false`: somebody else made this version.
@@ -224,23 +235,16 @@ impl Commit {
             Removed::WrittenPartitions if manifest.holds_deletes => change.manifests.push(manifest),
             Removed::WrittenPartitions => {
                 let written: Vec<&[(String, Value)]> = self.added.iter().map(|f| f.partition.as_slice()).collect();
-                let spec_id = manifest.spec_id;
-                let live = live(Arc::clone(change.files), manifest.clone()).await?;
                 let values =
                     |partition: &[(String, Value)]| partition.iter().map(|(_, v)| v.clone()).collect::<Vec<_>>();
-                let is_gone = |entry: &Entry| {
-                    spec_id == change.metadata.spec_id()
-                        && written.iter().any(|partition| values(partition) == values(&entry.file.partition))
+                let is_current = manifest.spec_id == change.metadata.spec_id();
+                let is_gone = |file: &DataFile| {
+                    is_current && written.iter().any(|partition| values(partition) == values(&file.partition))
                 };
-                if !live.iter().any(is_gone) {
-                    change.manifests.push(manifest);
-                    return Ok(());
-                }
-                let (gone, kept): (Vec<_>, Vec<_>) = live.into_iter().partition(is_gone);
-                let mut entries: Vec<_> = gone.into_iter().map(|entry| change.deleted(entry)).collect();
-                entries.extend(kept.into_iter().map(|entry| Entry { status: Status::Existing, ..entry }));
-                change.write(entries, spec_id).await?;
+                change.without(manifest, is_gone).await?;
             }
+            Removed::Files(_) if manifest.holds_deletes => change.manifests.push(manifest),
+            Removed::Files(paths) => change.without(manifest, |file| paths.contains(&file.path)).await?,
         }
         Ok(())
     }
@@ -302,7 +306,7 @@ async fn put_next(
     }
     metadata.json.insert("last-updated-ms".into(), now().into());
     let folder = location.join("metadata");
-    if !put_new(files, &folder.join(&format!("v{number}.metadata.json")), metadata.bytes()).await? {
+    if !put_once(files, &folder.join(&format!("v{number}.metadata.json")), metadata.bytes()).await? {
         return Ok(false);
     }
     // For readers that start from the hint. Without it they look for the newest file themselves.
@@ -352,6 +356,20 @@ impl Change<'_> {
     fn deleted(&mut self, entry: Entry) -> Entry {
         self.removed.push(entry.file.clone());
         Entry { status: Status::Deleted, snapshot: self.id, ..entry }
+    }
+
+    /// Carries a manifest on without the files that are gone.
+    async fn without(&mut self, manifest: Manifest, is_gone: impl Fn(&DataFile) -> bool) -> Result<()> {
+        let spec_id = manifest.spec_id;
+        let live = live(Arc::clone(self.files), manifest.clone()).await?;
+        let (gone, kept): (Vec<_>, Vec<_>) = live.into_iter().partition(|entry| is_gone(&entry.file));
+        if gone.is_empty() {
+            self.manifests.push(manifest);
+            return Ok(());
+        }
+        let mut entries: Vec<_> = gone.into_iter().map(|entry| self.deleted(entry)).collect();
+        entries.extend(kept.into_iter().map(|entry| Entry { status: Status::Existing, ..entry }));
+        self.write(entries, spec_id).await
     }
 
     /// Writes a manifest.
@@ -466,6 +484,20 @@ pub(super) fn push(json: &mut Map<String, Json>, name: &str, entry: Json) {
 async fn put(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<()> {
     let done = files.object_store().put(&place.object_path()?, PutPayload::from(bytes)).await;
     done.map(|_| ()).map_err(|e| store_error("write", place, &e))
+}
+
+/// As [`put_new`], where the answer of the store may be lost: what is there then tells whether it was ours.
+async fn put_once(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<bool> {
+    let put = put_new(files, place, bytes.clone()).await;
+    if let Ok(true) = put {
+        return Ok(true);
+    }
+    match (bytes_of(files, place).await, put) {
+        (Ok(Some(found)), _) => Ok(found == bytes),
+        (Ok(None), Err(error)) => Err(error),
+        (Ok(None), Ok(_)) => Err(broken(&place.to_string(), "it was there and is gone")),
+        (Err(error), _) => Err(broken(&place.to_string(), "it is not known whether it was written").with_cause(error)),
+    }
 }
 
 /// `false`: the file is there already.

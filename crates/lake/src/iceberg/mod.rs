@@ -45,10 +45,10 @@ pub use manifest::DataFile;
 pub use metadata::{IcebergVersion, TableMetadata};
 pub(crate) use metrics::of_file as metrics_of_file;
 pub use partition::{PartitionField, PartitionSpec, Transform};
-pub use scan::{IcebergFiles, IcebergScan};
+pub use scan::{IcebergFiles, IcebergScan, LiveFiles, scan_files};
 pub use table::IcebergTable;
 pub use types::{field_id, table_schema, table_type};
-pub use write::{IcebergWrite, write_data};
+pub use write::{IcebergWrite, Written, write_data};
 
 /// Names that mean this table format.
 pub fn is_iceberg(format: &str) -> bool {

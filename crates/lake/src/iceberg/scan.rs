@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
+use datafusion::common::ScalarValue;
 use datafusion::common::stats::Precision;
 use datafusion::logical_expr::Expr;
-use firesteel_plan::{Result, StructType};
+use firesteel_plan::{Result, StructField, StructType};
 use firesteel_storage::FileStatus;
 use parquet::arrow::arrow_reader::RowSelection;
 
@@ -86,54 +87,133 @@ impl IcebergFiles {
     }
 }
 
+/// Data files, and what deletes rows of them.
+#[derive(Debug, Clone, Default)]
+pub struct LiveFiles {
+    data: Vec<Entry>,
+    deletes: Vec<Entry>,
+}
+
+impl LiveFiles {
+    fn of(entries: Vec<Entry>) -> Self {
+        let (data, deletes) = entries.into_iter().partition(|entry| entry.file.content == Content::Data);
+        Self { data, deletes }
+    }
+
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// The files with these places among them.
+    pub fn only(&self, places: impl IntoIterator<Item = usize>) -> Self {
+        let data = places.into_iter().filter_map(|place| self.data.get(place).cloned()).collect();
+        Self { data, deletes: self.deletes.clone() }
+    }
+
+    /// The paths of the data files, as manifests have them.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.data.iter().map(|entry| entry.file.path.as_str())
+    }
+
+    /// The rows of a file, where it is certain that none is deleted.
+    pub fn rows(&self, place: usize) -> Option<u64> {
+        self.data.get(place).filter(|_| self.deletes.is_empty()).map(|entry| entry.file.rows)
+    }
+}
+
+impl IcebergTable {
+    /// The files of the current state.
+    pub async fn live_files(&self) -> Result<LiveFiles> {
+        match self.metadata().current()? {
+            Some(snapshot) => live_entries(self, &snapshot).await.map(LiveFiles::of),
+            None => Ok(LiveFiles::default()),
+        }
+    }
+}
+
+/// Files of a table as a scan of its columns, then `constants`: columns with a value for each file.
+pub fn scan_files(
+    table: &IcebergTable,
+    files: LiveFiles,
+    constants: &[(StructField, Vec<ScalarValue>)],
+    conf: Conf,
+) -> Result<Scan> {
+    let snapshot = table.metadata().current()?.map(|snapshot| snapshot.id);
+    scan_of(table, table.metadata().schema()?, snapshot, files, constants, conf)
+}
+
+fn scan_of(
+    table: &IcebergTable,
+    columns: StructType,
+    snapshot: Option<i64>,
+    live: LiveFiles,
+    constants: &[(StructField, Vec<ScalarValue>)],
+    conf: Conf,
+) -> Result<Scan> {
+    check(table)?;
+    let mut files = Vec::with_capacity(live.data.len());
+    for (index, entry) in live.data.iter().enumerate() {
+        if entry.file.format != "parquet" {
+            return Err(unsupported(format!("files of format {}", entry.file.format)));
+        }
+        let partition_values = constants.iter().map(|(_, values)| values[index].clone()).collect();
+        files.push(ScanFile { status: status(table, &entry.file)?, partition_values });
+    }
+    let deletes = Deletes::new(table, &columns, &live.data, &live.deletes)?;
+    let constants: Vec<StructField> = constants.iter().map(|(field, _)| field.clone()).collect();
+    let schema = StructType::new(columns.fields.iter().chain(&constants).cloned().collect()).as_nullable();
+    let log = IcebergFiles {
+        snapshot,
+        files: Arc::new(live.data.into_iter().map(|entry| entry.file).collect()),
+        columns: Arc::new(columns),
+        deletes,
+    };
+    let location = table.location().clone();
+    let request = ScanRequest {
+        format: "parquet".into(),
+        paths: vec![location.to_string()],
+        options: SourceOptions::default(),
+        user_schema: Some(schema.clone()),
+        conf,
+        storage: table.storage().clone(),
+        ..ScanRequest::default()
+    };
+    let root = FileStatus { location, is_directory: true, size: 0, modified_us: 0 };
+    let partitions = StructType::new(constants).as_nullable();
+    Scan::of_files(request, schema, partitions, vec![root], files, TableLog::Iceberg(log))
+}
+
+/// Files of a table that Hive made may lack the columns of their partitions, whose values are in their paths.
+fn check(table: &IcebergTable) -> Result<()> {
+    let metadata = table.metadata();
+    let is_imported = metadata.properties().contains_key(NAME_MAPPING);
+    let has_identity = metadata.spec()?.fields.iter().any(|field| field.transform == Transform::Identity);
+    match is_imported && has_identity {
+        true => Err(unsupported("files of a Hive table that were added as they are")),
+        false => Ok(()),
+    }
+}
+
+fn status(table: &IcebergTable, file: &DataFile) -> Result<FileStatus> {
+    // Files do not change: they are as old as the format's names say, which is not known here.
+    let location = table.place(&file.path)?;
+    Ok(FileStatus { location, is_directory: false, size: file.bytes, modified_us: 0 })
+}
+
 impl IcebergScan {
     /// Files and schema, ready to be put into a plan.
     pub async fn scan(self) -> Result<Scan> {
-        let (snapshot, schema) = self.table.at(&self.version)?;
+        let (snapshot, columns) = self.table.at(&self.version)?;
         let live = match &snapshot {
             Some(snapshot) => self.live(snapshot).await?,
             None => vec![],
         };
-        self.check()?;
-        let (data, deletes): (Vec<_>, Vec<_>) = live.into_iter().partition(|e| e.file.content == Content::Data);
-        let mut files = Vec::with_capacity(data.len());
-        for entry in &data {
-            if entry.file.format != "parquet" {
-                return Err(unsupported(format!("files of format {}", entry.file.format)));
-            }
-            files.push(ScanFile { status: self.status(&entry.file)?, partition_values: vec![] });
-        }
-        let deletes = Deletes::new(&self.table, &schema, &data, &deletes)?;
-        let log = IcebergFiles {
-            snapshot: snapshot.map(|snapshot| snapshot.id),
-            files: Arc::new(data.into_iter().map(|entry| entry.file).collect()),
-            columns: Arc::new(schema.clone()),
-            deletes,
-        };
-        let location = self.table.location().clone();
-        let request = ScanRequest {
-            format: "parquet".into(),
-            paths: vec![location.to_string()],
-            options: SourceOptions::default(),
-            user_schema: Some(schema.as_nullable()),
-            conf: self.conf,
-            storage: self.table.storage().clone(),
-            ..ScanRequest::default()
-        };
-        let root = FileStatus { location, is_directory: true, size: 0, modified_us: 0 };
-        let partitions = StructType::default();
-        Scan::of_files(request, schema.as_nullable(), partitions, vec![root], files, TableLog::Iceberg(log))
-    }
-
-    /// Files of a table that Hive made may lack the columns of their partitions, whose values are in their paths.
-    fn check(&self) -> Result<()> {
-        let metadata = self.table.metadata();
-        let is_imported = metadata.properties().contains_key(NAME_MAPPING);
-        let has_identity = metadata.spec()?.fields.iter().any(|field| field.transform == Transform::Identity);
-        match is_imported && has_identity {
-            true => Err(unsupported("files of a Hive table that were added as they are")),
-            false => Ok(()),
-        }
+        let snapshot = snapshot.map(|snapshot| snapshot.id);
+        scan_of(&self.table, columns, snapshot, LiveFiles::of(live), &[], self.conf)
     }
 
     async fn live(&self, snapshot: &Snapshot) -> Result<Vec<Entry>> {
@@ -157,12 +237,6 @@ impl IcebergScan {
             found.extend(added.into_iter().filter(|e| e.status == Status::Added && e.snapshot == snapshot.id));
         }
         Ok(found)
-    }
-
-    fn status(&self, file: &DataFile) -> Result<FileStatus> {
-        // Files do not change: they are as old as the format's names say, which is not known here.
-        let location = self.table.place(&file.path)?;
-        Ok(FileStatus { location, is_directory: false, size: file.bytes, modified_us: 0 })
     }
 }
 

@@ -39,6 +39,16 @@ pub struct IcebergWrite<'a> {
     /// `compression` is the codec of the files
     pub options: BTreeMap<String, String>,
     pub conf: Conf,
+    /// Behind the columns follows an INT that says what becomes of a row: rows with one below zero are not written.
+    pub has_actions: bool,
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub files: Vec<DataFile>,
+    /// Rows by their action
+    pub actions: BTreeMap<i32, u64>,
 }
 
 /// Writes the rows of a plan.
@@ -47,9 +57,9 @@ pub async fn write_data(
     context: Arc<TaskContext>,
     write: IcebergWrite<'_>,
     cancel: impl Future<Output = ()> + Send + 'static,
-) -> Result<Vec<DataFile>> {
+) -> Result<Written> {
     let (plan, schema, partitions) = with_partitions(plan, &write)?;
-    let root = write.location.join("data");
+    let (root, has_actions) = (write.location.join("data"), write.has_actions);
     let request = WriteRequest {
         format: "parquet".into(),
         path: root.to_string(),
@@ -71,13 +81,13 @@ pub async fn write_data(
         null_condition: "NOT_NULL_ASSERT_VIOLATION",
         checks: vec![],
     };
-    let direct =
-        DirectRequest { request, description: Description::Iceberg, guard, is_mapped: true, has_actions: false };
+    let direct = DirectRequest { request, description: Description::Iceberg, guard, is_mapped: true, has_actions };
     let summary = DirectJob::run(plan, context, direct, cancel).await?;
-    summary.files.into_iter().map(|file| data_file(file, &root, &write.spec, &partitions)).collect()
+    let files = summary.files.into_iter().map(|file| data_file(file, &root, &write.spec, &partitions));
+    Ok(Written { files: files.collect::<Result<_>>()?, actions: summary.actions })
 }
 
-/// The rows with a column for each partition field.
+/// The rows with a column for each partition field behind those of the table.
 fn with_partitions(
     plan: Arc<dyn ExecutionPlan>,
     write: &IcebergWrite<'_>,
@@ -91,6 +101,7 @@ fn with_partitions(
         (column, field.name().clone())
     });
     let mut columns: Vec<_> = own.collect();
+    let action = if write.has_actions { columns.pop() } else { None };
     let mut fields = write.schema.fields.to_vec();
     let mut partitions = vec![];
     for (field, data_type) in write.spec.fields.iter().zip(write.spec.types(&write.schema)) {
@@ -106,6 +117,7 @@ fn with_partitions(
         fields.push(partition.clone());
         partitions.push(partition);
     }
+    columns.extend(action);
     let projected = ProjectionExec::try_new(columns, plan).map_err(|e| broken("partitions", e))?;
     Ok((Arc::new(projected), StructType::new(fields), partitions))
 }

@@ -272,7 +272,7 @@ async fn change_column(
 async fn count(st: &Statement, found: &Found, condition: Expr) -> Result<u64> {
     let files = found.delta.files()?;
     let rows = rows_of(st, found, &files, None)?.filter(condition);
-    Ok(super::rewrite::count_by_file(st, rows).await?.values().sum())
+    Ok(crate::commands::row_level::count_by_file(st, rows).await?.values().sum())
 }
 
 /// `ADD CONSTRAINT name CHECK (condition)`: every row of the table obeys it already.

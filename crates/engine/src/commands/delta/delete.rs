@@ -3,7 +3,8 @@ use firesteel_lake::delta::{Operation, Transaction};
 use firesteel_plan::Expr;
 
 use super::Found;
-use super::rewrite::{answer, commit, predicate_text, without};
+use super::rewrite::{commit, predicate_text, without};
+use crate::commands::row_level::answer;
 use crate::commands::{Answer, Statement};
 use crate::execution::Execution;
 

@@ -115,7 +115,7 @@ async fn candidates(st: &Statement, found: &Found, condition: Option<&Expr>) -> 
     let partitions: Vec<StructField> =
         metadata.schema.fields.iter().filter(|f| metadata.is_partition_column(&f.name)).cloned().collect();
     let names: Vec<Expr> =
-        partitions.iter().map(|f| Expr::name(&f.name)).chain([Expr::name(super::rewrite::FILE)]).collect();
+        partitions.iter().map(|f| Expr::name(&f.name)).chain([Expr::name(crate::commands::row_level::FILE)]).collect();
     let alone = rows_of(st, found, &files, None)?.project(names).filter(condition.clone());
     if let Err(error) = st.analyze(&alone).await {
         let text = super::rewrite::text_of(condition);
@@ -124,7 +124,7 @@ async fn candidates(st: &Statement, found: &Found, condition: Option<&Expr>) -> 
         let refused = SparkError::new("DELTA_NON_PARTITION_COLUMN_REFERENCE", parameters);
         return Err(if error.is("UNRESOLVED_COLUMN") { refused } else { error });
     }
-    let counts = super::rewrite::count_by_file(st, rows).await?;
+    let counts = crate::commands::row_level::count_by_file(st, rows).await?;
     Ok(counts.keys().filter_map(|index| files.get(*index).cloned()).collect())
 }
 

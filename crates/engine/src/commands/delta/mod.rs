@@ -18,6 +18,7 @@ use firesteel_plan::statement::{DeltaStatement, DeltaTarget};
 use firesteel_plan::{DataType, Relation, RelationKind, Result, SparkError, TableName};
 use firesteel_storage::Location;
 
+use super::row_level::{Dialect, Target};
 use super::{Answer, Statement};
 use crate::delta::is_delta_table;
 use crate::names::{Resolved, quote_id};
@@ -72,6 +73,18 @@ impl Found {
                 vec![firesteel_catalog::SESSION_CATALOG.into(), table.id.database.clone(), table.id.name.clone()]
             }
             None => vec!["delta".into(), self.delta.location().path().to_string()],
+        }
+    }
+
+    /// The table as one whose rows change.
+    pub fn target(&self, alias: Option<&str>) -> Target {
+        Target {
+            name: self.name(),
+            qualifier: self.qualifier(),
+            alias: alias.map(str::to_string),
+            plan_ids: self.plan_ids,
+            schema: self.delta.schema().clone(),
+            dialect: Dialect::Delta,
         }
     }
 

@@ -1,65 +1,29 @@
 //! Changing rows by writing files anew (copy on write): which files hold rows that change, and what becomes of their rows.
 //!
 //! ```text
-//!  files of the version ──▶ rows with __delta_file ──▶ condition ──▶ touched files
+//!  files of the version ──▶ rows with FILE ──▶ condition ──▶ touched files
 //!  touched files ──▶ rows with an action ──▶ kept, changed or dropped ──▶ new files      (old files are removed)
 //! ```
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use arrow::array::AsArray;
-use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::common::ScalarValue;
-use firesteel_analyze::{AnalyzedPlan, Attribute};
+use firesteel_analyze::AnalyzedPlan;
 use firesteel_lake::delta::conflict::ReadSet;
 use firesteel_lake::delta::{Add, AddCDCFile, DeltaTable, Operation, Transaction, WrittenFiles};
-use firesteel_plan::relation::{Grouping, GroupingElement};
-use firesteel_plan::{DataType, Expr, ExprKind, FunctionCall, Relation, RelationKind, Result, SparkError, StructField};
+use firesteel_plan::{DataType, Expr, ExprKind, FunctionCall, Relation, Result, StructField};
 
 use super::Found;
 use super::rows::{CheckedRows, RowTarget, checked, write_changes, write_checked};
 use crate::commands::Statement;
 use crate::commands::partition::literal_text;
-use crate::execution::Execution;
-use crate::rows::{Cell, Rows};
-
-/// Which file a row comes from, by its place among the files in question.
-pub const FILE: &str = "__delta_file";
-/// What becomes of a row.
-pub const ACTION: &str = "__delta_action";
+use crate::commands::row_level::{ACTION, FILE, attribute, count_by_file, stays};
 
 /// The rows of some files of a table, under its name or alias, with [`FILE`].
 pub fn rows_of(st: &Statement, found: &Found, files: &[Add], alias: Option<&str>) -> Result<Relation> {
     let indexes = (0..files.len()).map(|index| ScalarValue::Int32(i32::try_from(index).ok())).collect();
     let constant = (StructField::new(FILE, DataType::Integer, false), indexes);
     let relation = st.context.pin_files(&found.delta, files, &[constant], found.qualifier())?;
-    let (own, aliased) = found.plan_ids;
-    let relation = relation.with_plan_id(own);
-    Ok(match alias {
-        Some(alias) => relation.alias(alias).with_plan_id(aliased),
-        None => relation,
-    })
-}
-
-/// How many rows of each file are in `rows`, which have [`FILE`].
-pub async fn count_by_file(st: &Statement, rows: Relation) -> Result<BTreeMap<usize, u64>> {
-    let count = Expr::call("count", vec![Expr::int(1)]).alias("rows");
-    let counted = Relation::new(RelationKind::Aggregate {
-        input: Box::new(rows),
-        grouping: Grouping::By(vec![GroupingElement::Expression(Expr::name(FILE))]),
-        aggregates: vec![Expr::name(FILE), count],
-        pivot: None,
-    });
-    let (_, batches) = st.collect(&counted).await?;
-    let mut counts = BTreeMap::new();
-    for batch in batches {
-        let files = batch.column(0).as_primitive::<Int32Type>();
-        let rows = batch.column(1).as_primitive::<Int64Type>();
-        for (file, rows) in files.iter().zip(rows.iter()) {
-            let file = usize::try_from(file.unwrap_or_default()).unwrap_or_default();
-            counts.insert(file, rows.unwrap_or_default().unsigned_abs());
-        }
-    }
-    Ok(counts)
+    Ok(found.target(alias).named(relation))
 }
 
 /// The rows that a file has, by the log.
@@ -133,8 +97,7 @@ pub async fn without(st: &Statement, found: &Found, alias: Option<&str>, conditi
     let target = target_of(found, &metadata);
     let mut written = WrittenFiles::default();
     if !partial.is_empty() {
-        let stays = Expr::call("not", vec![Expr::call("coalesce", vec![condition.clone(), Expr::boolean(false)])]);
-        let rows = rows_of(st, found, &partial, alias)?.filter(stays).project(own_columns(found, alias));
+        let rows = rows_of(st, found, &partial, alias)?.filter(stays(condition)).project(own_columns(found, alias));
         let rows = st.analyze(&rows).await?;
         // These rows are in the table already: they are copied as they are.
         written =
@@ -158,20 +121,9 @@ pub fn target_of<'a>(found: &'a Found, metadata: &'a firesteel_lake::delta::Tabl
     RowTarget { location: found.delta.location(), storage: found.delta.storage().clone(), metadata, options }
 }
 
-/// A column of the table by its full name, which no other relation's column can be meant by.
-pub fn column(found: &Found, alias: Option<&str>, name: &str) -> Expr {
-    let mut parts = match alias {
-        Some(alias) => vec![alias.to_string()],
-        None => found.qualifier(),
-    };
-    parts.push(name.to_string());
-    Expr::parts(parts)
-}
-
 /// The table's columns, in order.
 pub fn own_columns(found: &Found, alias: Option<&str>) -> Vec<Expr> {
-    let fields = found.delta.schema().fields.iter();
-    fields.map(|field| column(found, alias, &field.name).alias(&field.name)).collect()
+    found.target(alias).columns()
 }
 
 /// The rows of a change with the action of each, as they are written. Rows whose action is below zero are not.
@@ -206,13 +158,6 @@ pub async fn commit(
     }
 }
 
-/// One row of counts.
-pub fn answer(counts: &[(&str, Option<u64>)]) -> Result<Execution> {
-    let columns: Vec<_> = counts.iter().map(|(name, _)| (*name, DataType::Long, true)).collect();
-    let cell = |count: Option<u64>| Cell::from(count.and_then(|count| i64::try_from(count).ok()));
-    Rows::new(&columns).with([counts.iter().map(|(_, count)| cell(*count)).collect()]).into_execution()
-}
-
 /// The expression as it was written, for the history.
 pub fn text_of(expr: &Expr) -> String {
     let text = crate::commands::table::expression_text(expr);
@@ -223,10 +168,4 @@ pub fn text_of(expr: &Expr) -> String {
 pub fn predicate_text(condition: Option<&Expr>) -> String {
     let texts: Vec<String> = condition.iter().map(|expr| text_of(expr)).collect();
     serde_json::Value::from(texts).to_string()
-}
-
-/// The column of a plan with that name.
-pub fn attribute<'a>(plan: &'a AnalyzedPlan, name: &str) -> Result<&'a Attribute> {
-    let found = plan.output.iter().find(|a| a.name == name);
-    found.ok_or_else(|| SparkError::internal(format!("the plan has no column {name}")))
 }

@@ -4,8 +4,9 @@ use firesteel_plan::Expr;
 use firesteel_plan::command::{MergeAction, MergeActionKind};
 
 use super::Found;
-use super::merge::{Change, Clauses, apply};
-use super::rewrite::{answer, count_by_file, predicate_text, reads_of, rows_of};
+use super::merge::{Change, apply};
+use super::rewrite::{predicate_text, reads_of, rows_of};
+use crate::commands::row_level::{self, Clauses, answer, check_assignments, count_by_file};
 use crate::commands::{Answer, Statement};
 
 /// `UPDATE t SET a = …, b.c = … [WHERE condition]`
@@ -24,33 +25,18 @@ pub async fn update(
     let touched: Vec<_> = counts.keys().filter_map(|index| files.get(*index).cloned()).collect();
     if touched.is_empty() {
         // Columns and types of a statement that changes nothing are checked all the same.
-        return check_only(st, found, alias, assignments).await;
+        check_assignments(st, rows_of(st, found, &[], alias)?, &assignments).await?;
+        return answer(&[("num_affected_rows", Some(0))]);
     }
     let assignments = assignments.into_iter().map(|(name, value)| (Expr::parts(name), value)).collect();
     let clause = MergeAction { condition: condition.clone(), kind: MergeActionKind::Update(assignments) };
     let clauses = Clauses { matched: vec![clause], ..Clauses::default() };
     let metadata = found.delta.metadata().clone();
-    let change = Change {
-        rows: rows_of(st, found, &touched, alias)?,
-        touched: touched.clone(),
-        source_columns: vec![],
-        metadata,
-        reads: reads_of(st, &found.delta, condition.as_ref()).await?,
-    };
+    let rows = rows_of(st, found, &touched, alias)?;
+    let rows = row_level::Change { rows, source_columns: vec![], schema: metadata.schema.clone(), clauses };
+    let reads = reads_of(st, &found.delta, condition.as_ref()).await?;
+    let change = Change { rows, touched, metadata, reads };
     let operation = Operation::new("UPDATE").with("predicate", predicate_text(condition.as_ref()));
-    let counts = apply(st, found, alias, change, clauses, operation).await?;
+    let counts = apply(st, found, alias, change, operation).await?;
     answer(&[("num_affected_rows", Some(counts.updated))])
-}
-
-async fn check_only(
-    st: &Statement,
-    found: &Found,
-    alias: Option<&str>,
-    assignments: Vec<(Vec<String>, Expr)>,
-) -> Answer {
-    let rows = rows_of(st, found, &[], alias)?;
-    let values: Vec<Expr> = assignments.iter().map(|(_, value)| value.clone().alias("value")).collect();
-    let columns = assignments.iter().map(|(name, _)| Expr::parts(name.clone()).alias("column"));
-    st.analyze(&rows.project(columns.chain(values).collect())).await?;
-    answer(&[("num_affected_rows", Some(0))])
 }

@@ -1,13 +1,19 @@
-//! Statements on Iceberg tables: CREATE TABLE, CTAS, INSERT, `df.write`, `df.writeTo`; ALTER TABLE is in [`alter`].
+//! Statements on Iceberg tables.
+//!
+//! | file | statements |
+//! |---|---|
+//! | here | CREATE TABLE, CTAS, INSERT, `df.write`, `df.writeTo` |
+//! | [`alter`] | ALTER TABLE |
+//! | [`rows`] | UPDATE, DELETE, MERGE, TRUNCATE |
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
-use firesteel_analyze::{AnalyzedPlan, declared_schema};
-use firesteel_catalog::{Table, TableId, TableKind};
+use firesteel_analyze::{AnalyzedPlan, Attribute, declared_schema};
+use firesteel_catalog::{SESSION_CATALOG, Table, TableId, TableKind};
 use firesteel_lake::Conf;
 use firesteel_lake::iceberg::{
-    Commit, DataFile, IcebergTable, IcebergWrite, NewTable, PartitionField, PartitionSpec, Removed, Transform,
+    Commit, DataFile, IcebergTable, IcebergWrite, NewTable, PartitionField, PartitionSpec, Removed, Transform, Written,
     check_writable, field_id, is_iceberg, table_schema, write_data,
 };
 use firesteel_plan::command::{SaveMode, WriteV2, WriteV2Mode};
@@ -15,14 +21,16 @@ use firesteel_plan::identifier::quote_identifier;
 use firesteel_plan::relation::Options;
 use firesteel_plan::statement::{CreateMode, CreateTable};
 use firesteel_plan::{Expr, ExprKind, Literal, Result, SparkError, StructType};
-use firesteel_storage::Location;
+use firesteel_storage::{Location, Storage};
 
 use super::{Answer, Statement};
 use crate::commands::write::{Observed, store_assign};
 use crate::execution::Execution;
 use crate::iceberg::{is_iceberg_table, read_schema};
+use crate::names::Resolved;
 
 pub mod alter;
+pub mod rows;
 
 const CODEC: &str = "write.parquet.compression-codec";
 /// The number of the first partition field
@@ -33,6 +41,8 @@ pub struct Found {
     /// What the catalog has, or would have
     pub table: Table,
     pub iceberg: IcebergTable,
+    /// Its full name
+    pub name: Vec<String>,
     pub is_in_catalog: bool,
 }
 
@@ -42,7 +52,7 @@ pub async fn find(st: &Statement, name: &[String]) -> Result<Option<Found>> {
         let found = IcebergTable::find(&location, &st.context.storage()).await?;
         return found.map(|iceberg| at(name, &location, iceberg)).transpose();
     }
-    let Ok(id) = st.session().table_id(name, &st.context.namespace) else { return Ok(None) };
+    let Ok(Resolved::Table(id)) = st.session().resolve(name, &st.context.namespace) else { return Ok(None) };
     match st.catalog().get_table(&id).await? {
         Some(table) if is_iceberg_table(&table) => of_catalog(st, table).await.map(Some),
         _ => Ok(None),
@@ -54,6 +64,28 @@ pub async fn find_outside(st: &Statement, name: &[String]) -> Result<Option<Foun
     match place(st, name)? {
         Some(_) => find(st, name).await?.ok_or_else(|| st.relation_not_found(name)).map(Some),
         None => Ok(None),
+    }
+}
+
+/// Whether there is a table of a name that is in no catalog of ours. `None`: the name is none of those.
+pub async fn table_exists(st: &Statement, name: &[String]) -> Result<Option<bool>> {
+    match place(st, name)? {
+        Some(location) => IcebergTable::find(&location, &st.context.storage()).await.map(|found| Some(found.is_some())),
+        None => Ok(None),
+    }
+}
+
+/// DROP TABLE of a folder that is a catalog: its directory goes, as it does in Spark. `None`: the name is not one of those.
+pub async fn drop_outside(st: &Statement, name: &[String], if_exists: bool) -> Result<Option<Execution>> {
+    let Some(location) = st.context.iceberg_place(name)? else { return Ok(None) };
+    match IcebergTable::find(&location, &st.context.storage()).await? {
+        Some(_) => {
+            crate::commands::table::remove_files(st, &location.to_string()).await?;
+            st.session().cache.invalidate_relations();
+            Ok(Some(Execution::empty()))
+        }
+        None if if_exists => Ok(Some(Execution::empty())),
+        None => Err(st.table_not_found(name)),
     }
 }
 
@@ -74,7 +106,7 @@ fn at(name: &[String], location: &Location, iceberg: IcebergTable) -> Result<Fou
     table.location = Some(location.to_string());
     table.provider = Some("iceberg".into());
     describe(&mut table, &iceberg)?;
-    Ok(Found { table, iceberg, is_in_catalog: false })
+    Ok(Found { table, iceberg, name: name.to_vec(), is_in_catalog: false })
 }
 
 /// The table that a catalog's table is.
@@ -82,7 +114,8 @@ pub async fn of_catalog(st: &Statement, mut table: Table) -> Result<Found> {
     let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
     let iceberg = IcebergTable::open(&location, &st.context.storage().with_options(&table.options)).await?;
     describe(&mut table, &iceberg)?;
-    Ok(Found { table, iceberg, is_in_catalog: true })
+    let name = vec![SESSION_CATALOG.to_string(), table.id.database.clone(), table.id.name.clone()];
+    Ok(Found { table, iceberg, name, is_in_catalog: true })
 }
 
 /// A catalog table with what the metadata says of it.
@@ -271,7 +304,11 @@ async fn make(
     let schema = if rows.is_some() { &schema.as_nullable() } else { schema };
     let new = new_table(schema, partition_by, properties)?;
     let (added, observed) = match rows {
-        Some(rows) => write_rows(st, rows, location, &new.schema, &new.spec, &new.properties, &BTreeMap::new()).await?,
+        Some(rows) => {
+            let place = Place { location, schema: &new.schema, spec: &new.spec, properties: &new.properties };
+            let (written, observed) = write_rows(st, rows, place, &BTreeMap::new(), None).await?;
+            (written.files, observed)
+        }
         None => (vec![], vec![]),
     };
     let commit = Commit {
@@ -408,74 +445,110 @@ pub async fn into_table(
     removed: Removed,
     options: &Options,
 ) -> Result<Observed> {
+    let (written, observed) = write_into(st, found, rows, options, None).await?;
+    let added = written.files;
+    run_commit(st, change_of(found, added, removed)).await?;
+    found.invalidate(st);
+    Ok(observed)
+}
+
+/// Writes rows as files of a table, which are part of it once they are committed. `action`: the column of the rows that
+/// says what becomes of each.
+async fn write_into(
+    st: &Statement,
+    found: &Found,
+    rows: &AnalyzedPlan,
+    options: &Options,
+    action: Option<&Attribute>,
+) -> Result<(Written, Observed)> {
     check_writable(&found.iceberg)?;
     let metadata = found.iceberg.metadata();
-    let (schema, spec) = (metadata.schema()?, metadata.spec()?);
-    let location = found.iceberg.location();
-    let (added, observed) = write_rows(st, rows, location, &schema, &spec, &metadata.properties(), options).await?;
-    let commit = Commit {
-        location: location.clone(),
+    let (schema, spec, properties) = (metadata.schema()?, metadata.spec()?, metadata.properties());
+    let place = Place { location: found.iceberg.location(), schema: &schema, spec: &spec, properties: &properties };
+    write_rows(st, rows, place, options, action).await
+}
+
+/// A change of the rows of a table.
+fn change_of(found: &Found, added: Vec<DataFile>, removed: Removed) -> Commit {
+    Commit {
+        location: found.iceberg.location().clone(),
         storage: found.iceberg.storage().clone(),
         table: Some(found.iceberg.clone()),
         new: None,
         is_metadata_only: false,
         added,
         removed,
-    };
-    run_commit(st, commit).await?;
-    st.session().cache.invalidate_table(&found.table.id);
-    st.session().cache.invalidate_relations();
-    Ok(observed)
+    }
+}
+
+impl Found {
+    /// After a change: what was kept of the table is stale.
+    fn invalidate(&self, st: &Statement) {
+        st.session().cache.invalidate_table(&self.table.id);
+        st.session().cache.invalidate_relations();
+    }
 }
 
 /// Commits; where that fails the files that were written go again.
 async fn run_commit(st: &Statement, commit: Commit) -> Result<IcebergTable> {
-    let (added, storage, location) = (commit.added.clone(), commit.storage.clone(), commit.location.clone());
+    let (added, storage) = (commit.added.clone(), commit.storage.clone());
     let done = match st.context.cancel.is_cancelled() {
         true => Err(crate::execution::cancelled()),
         false => commit.commit().await,
     };
-    match done {
-        Ok(table) => Ok(table),
-        Err(error) => {
-            if let Ok(files) = storage.file_system(&location) {
-                for file in &added {
-                    // What cannot be removed is an orphan, which no reader sees.
-                    if let Ok(place) = Location::parse(&file.path) {
-                        let _ = files.delete(&place).await;
-                    }
-                }
-            }
-            Err(error)
+    if let Err(error) = &done {
+        discard(&storage, &added, error).await;
+    }
+    done
+}
+
+/// Removes files that no metadata names: what cannot be removed is an orphan, which no reader sees.
+async fn discard(storage: &Storage, added: &[DataFile], error: &SparkError) {
+    // Where it is not known whether the commit is there, its files stay.
+    if error.is("INTERNAL_ERROR") {
+        return;
+    }
+    for file in added {
+        if let Ok(place) = Location::parse(&file.path)
+            && let Ok(files) = storage.file_system(&place)
+        {
+            let _ = files.delete(&place).await;
         }
     }
+}
+
+/// Where rows are written, and as what.
+struct Place<'a> {
+    location: &'a Location,
+    schema: &'a StructType,
+    spec: &'a PartitionSpec,
+    properties: &'a BTreeMap<String, String>,
 }
 
 async fn write_rows(
     st: &Statement,
     rows: &AnalyzedPlan,
-    location: &Location,
-    schema: &StructType,
-    spec: &PartitionSpec,
-    properties: &BTreeMap<String, String>,
+    place: Place<'_>,
     options: &Options,
-) -> Result<(Vec<DataFile>, Observed)> {
+    action: Option<&Attribute>,
+) -> Result<(Written, Observed)> {
     let mut conf = (*st.context.eval.conf).clone();
     // Without numbers in its files nobody could read the table.
     conf.insert("spark.sql.parquet.fieldId.write.enabled".into(), "true".into());
     let mut options = options.clone();
-    let codec = properties.get(CODEC).cloned().unwrap_or_else(|| "zstd".into());
+    let codec = place.properties.get(CODEC).cloned().unwrap_or_else(|| "zstd".into());
     options.entry("compression".into()).or_insert(codec);
     let storage = st.context.storage().with_options(&options);
     let write = IcebergWrite {
-        location,
+        location: place.location,
         storage: &storage,
-        schema: schema.clone(),
-        spec: spec.clone(),
+        schema: place.schema.clone(),
+        spec: place.spec.clone(),
         options,
         conf: Conf::new(conf),
+        has_actions: action.is_some(),
     };
-    let aligned = aligned(st, rows, schema)?;
+    let aligned = aligned(st, rows, place.schema, action)?;
     crate::run::run_job(&st.context, &aligned, st.job(), async |planned| {
         // The gathering of rows for a client has no place in a write: each partition is a task of its own.
         let plan = match planned.plan.downcast_ref::<crate::exec::GatherExec>() {
@@ -488,8 +561,13 @@ async fn write_rows(
     .await
 }
 
-/// The rows' columns as the table's types: it has two integers and one kind of text.
-fn aligned(st: &Statement, rows: &AnalyzedPlan, schema: &StructType) -> Result<AnalyzedPlan> {
+/// The rows' columns as the table's types, then the action: a table has two integers and one kind of text.
+fn aligned(
+    st: &Statement,
+    rows: &AnalyzedPlan,
+    schema: &StructType,
+    action: Option<&Attribute>,
+) -> Result<AnalyzedPlan> {
     use firesteel_functions::cast::{CastMode, cast};
     let columns = rows.output.iter().zip(schema.fields.iter()).map(|(attribute, field)| {
         let data_type = read_schema(&StructType::new(vec![field.clone()])).fields[0].data_type.as_nullable();
@@ -500,5 +578,6 @@ fn aligned(st: &Statement, rows: &AnalyzedPlan, schema: &StructType) -> Result<A
         let field = firesteel_plan::StructField { data_type, metadata: Default::default(), ..field.clone() };
         Ok((typed, field))
     });
-    crate::commands::write::project(rows, columns.collect::<Result<Vec<_>>>()?)
+    let action = action.map(|action| Ok((action.typed(), action.to_field())));
+    crate::commands::write::project(rows, columns.chain(action).collect::<Result<Vec<_>>>()?)
 }
