@@ -59,11 +59,9 @@ impl ColumnEdits {
         let Some(json) = json.get("fields").and_then(|fields| fields.get(0)).cloned() else { return Ok(()) };
         let fields = match parents {
             [] => &mut self.fields,
-            _ => match find(&mut self.fields, parents) {
-                Some((fields, index)) => struct_fields(&mut fields[index]["type"]),
-                None => None,
-            }
-            .ok_or_else(|| missing(parents, &[]))?,
+            _ => type_at(&mut self.fields, parents)
+                .and_then(|of| of.get_mut("fields")?.as_array_mut())
+                .ok_or_else(|| missing(parents, &[]))?,
         };
         refuse_taken(fields, name_of(&json), "add", None)?;
         place(fields, json, position)
@@ -166,29 +164,32 @@ fn position_of(fields: &[Json], name: &str) -> Option<usize> {
     fields.iter().position(|field| name_of(field).eq_ignore_ascii_case(name))
 }
 
-/// The fields among which the one at `path` is, and its place there. `element`, `key` and `value` lead into lists and maps.
+/// The fields among which the one at `path` is, and its place there.
 fn find<'a>(fields: &'a mut Fields, path: &[String]) -> Option<(&'a mut Fields, usize)> {
-    let (first, rest) = path.split_first()?;
+    let (last, parents) = path.split_last()?;
+    let fields = match parents {
+        [] => fields,
+        _ => type_at(fields, parents)?.get_mut("fields")?.as_array_mut()?,
+    };
+    let index = position_of(fields, last)?;
+    Some((fields, index))
+}
+
+/// The type of what is at `path`. `element`, `key` and `value` lead into lists and maps.
+fn type_at<'a>(fields: &'a mut Fields, path: &[String]) -> Option<&'a mut Json> {
+    let (first, mut rest) = path.split_first()?;
     let index = position_of(fields, first)?;
-    if rest.is_empty() {
-        return Some((fields, index));
+    let mut found = fields.get_mut(index)?.get_mut("type")?;
+    while let Some((part, below)) = rest.split_first() {
+        let kind = found.get("type").and_then(Json::as_str).unwrap_or_default().to_string();
+        match (kind.as_str(), part.as_str()) {
+            ("struct", _) => return type_at(found.get_mut("fields")?.as_array_mut()?, rest),
+            ("list", "element") | ("map", "key" | "value") => found = found.get_mut(part)?,
+            _ => return None,
+        }
+        rest = below;
     }
-    below(fields.get_mut(index)?.get_mut("type")?, rest)
-}
-
-fn below<'a>(data_type: &'a mut Json, path: &[String]) -> Option<(&'a mut Fields, usize)> {
-    let kind = data_type.get("type").and_then(Json::as_str).map(str::to_string)?;
-    let (first, rest) = path.split_first()?;
-    match (kind.as_str(), first.as_str()) {
-        ("struct", _) => find(data_type.get_mut("fields")?.as_array_mut()?, path),
-        ("list", "element") | ("map", "value") => below(data_type.get_mut(first)?, rest),
-        _ => None,
-    }
-}
-
-/// The fields of a struct, also of one that a list or map holds.
-fn struct_fields(data_type: &mut Json) -> Option<&mut Fields> {
-    data_type.get_mut("fields").and_then(Json::as_array_mut)
+    Some(found)
 }
 
 fn refuse_taken(fields: &[Json], name: &str, operation: &str, except: Option<usize>) -> Result<()> {
@@ -300,6 +301,28 @@ mod tests {
                     {"id": 5, "name": "c", "required": false, "type": "int"}]}},
                 {"id": 1, "name": "id", "required": true, "type": "long"},
             ])
+        );
+    }
+
+    #[test]
+    fn what_lists_and_maps_hold() {
+        let of = |text: &str| json!({"type": "struct", "fields": [{"id": 9, "name": text, "required": false, "type": "int"}]});
+        let fields = json!([
+            {"id": 1, "name": "l", "required": false, "type": {"type": "list", "element-id": 2, "element": of("a")}},
+            {"id": 3, "name": "m", "required": false, "type":
+                {"type": "map", "key-id": 4, "key": "int", "value-id": 5, "value": of("b")}},
+        ]);
+        let fields = fields.as_array().cloned().unwrap();
+        let mut edits = ColumnEdits { fields, numbers: Numbers { last: 9 }, sources: vec![], table: "t".into() };
+        let field = StructField::new("c", DataType::Date, true);
+        edits.add(&path("l.element"), &field, Some(&ColumnPosition::First)).unwrap();
+        edits.add(&path("m.value"), &field, None).unwrap();
+        edits.rename(&path("m.value.b"), "z").unwrap();
+        let text = Json::from(edits.fields.clone()).to_string();
+        assert_eq!(text.matches("\"name\":\"c\"").count(), 2);
+        assert!(text.contains("\"id\":10") && text.contains("\"id\":11") && text.contains("\"name\":\"z\""));
+        assert!(
+            edits.add(&path("m.key"), &field, None).is_err() && edits.drop(&path("l.element")).is_ok_and(|was| !was)
         );
     }
 
