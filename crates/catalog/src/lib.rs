@@ -24,12 +24,14 @@
 
 mod catalog;
 pub mod errors;
+mod iceberg_sql;
 mod json;
 mod pattern;
 mod sqlite;
 mod types;
 
 pub use catalog::Catalog;
+pub use iceberg_sql::IcebergSqlEntry;
 pub use pattern::{filter_pattern, matches_pattern};
 pub use sqlite::SqliteCatalog;
 pub use types::{

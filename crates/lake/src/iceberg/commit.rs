@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::avro::Value;
 use super::errors::{broken, unsupported};
 use super::evolve::{ColumnEdits, set_fields};
+use super::home::{TableHome, TablePointer};
 use super::manifest::{Content, DataFile, Entry, Manifest, Status, entries_of, list_bytes, manifest_bytes};
 use super::metadata::{MAIN, Snapshot, TableMetadata};
 use super::partition::{FIRST_FIELD_ID, PartitionSpec};
@@ -88,7 +89,7 @@ pub enum Removed {
 /// A change of a table.
 #[derive(Debug)]
 pub struct Commit {
-    pub location: Location,
+    pub home: TableHome,
     pub storage: Storage,
     /// What is written to; `None`: a table to make
     pub table: Option<IcebergTable>,
@@ -110,7 +111,7 @@ pub fn check_writable(table: &IcebergTable) -> Result<()> {
     if format != 2 {
         return Err(unsupported(format!("format version {format} are read only: version 2 is written")));
     }
-    match table.metadata_file().name().starts_with('v') {
+    match table.pointed().is_some() || table.metadata_file().name().starts_with('v') {
         true => Ok(()),
         false => Err(unsupported("a catalog that says which version is the newest are read only by their paths")),
     }
@@ -119,17 +120,18 @@ pub fn check_writable(table: &IcebergTable) -> Result<()> {
 impl Commit {
     /// Writes the new state. Where another writer was faster, the change is made to what that one left.
     pub async fn commit(mut self) -> Result<IcebergTable> {
-        let files = self.storage.file_system(&self.location)?;
+        let files = self.storage.file_system(&self.home.location)?;
         for _ in 0..ATTEMPTS {
             if let Some(table) = &self.table {
                 check_writable(table)?;
             }
             if self.attempt(&files).await? {
-                return IcebergTable::open(&self.location, &self.storage).await;
+                let made = IcebergTable::find_home(&self.home, &self.storage).await?;
+                return made.ok_or_else(|| super::errors::no_table(&self.home.location));
             }
             match &self.table {
                 Some(table) => self.table = Some(table.latest().await?),
-                None => return Err(super::errors::exists(&self.location)),
+                None => return Err(super::errors::exists(&self.home.location)),
             }
         }
         Err(SparkError::unsupported(
@@ -143,7 +145,7 @@ impl Commit {
         if let Some(table) = &self.table {
             check_writable(table)?;
         }
-        self.attempt(&self.storage.file_system(&self.location)?).await
+        self.attempt(&self.storage.file_system(&self.home.location)?).await
     }
 
     /// `false`: somebody else made this version.
@@ -153,7 +155,7 @@ impl Commit {
             let snapshot = self.snapshot(files, &metadata).await?;
             record(&mut metadata, snapshot);
         }
-        put_next(&self.location, files.as_ref(), self.table.as_ref(), metadata).await
+        put_next(&self.home, files.as_ref(), self.table.as_ref(), metadata).await
     }
 
     /// The metadata before the new snapshot.
@@ -161,7 +163,7 @@ impl Commit {
         match (&self.table, &self.new) {
             (Some(table), None) => Ok(table.metadata().clone()),
             (Some(table), Some(new)) => replaced(table.metadata(), new),
-            (None, Some(new)) => new.metadata(&self.location, None),
+            (None, Some(new)) => new.metadata(&self.home.location, None),
             (None, None) => Err(SparkError::internal("a commit to no table")),
         }
     }
@@ -172,7 +174,7 @@ impl Commit {
         let id = ((high ^ low) & (u64::MAX >> 1)).cast_signed();
         let sequence = metadata.number("last-sequence-number").unwrap_or(0) + 1;
         let commit = Uuid::new_v4();
-        let folder = self.location.join("metadata");
+        let folder = self.home.location.join("metadata");
         let mut change = Change {
             id,
             sequence,
@@ -291,12 +293,13 @@ impl Commit {
 
 /// Makes metadata the newest of a table. `false`: somebody else made this version.
 async fn put_next(
-    location: &Location,
+    home: &TableHome,
     files: &dyn FileSystem,
     before: Option<&IcebergTable>,
     mut metadata: TableMetadata,
 ) -> Result<bool> {
-    let number = before.map_or(1, |table| table.version() + 1);
+    let first = if home.pointer.is_some() { 0 } else { 1 };
+    let number = before.map_or(first, |table| table.version() + 1);
     if let Some(table) = before {
         let entry = json!({"timestamp-ms": table.metadata().last_updated_ms(), "metadata-file": table.metadata_file().to_string()});
         push(&mut metadata.json, "metadata-log", entry);
@@ -305,7 +308,11 @@ async fn put_next(
         }
     }
     metadata.json.insert("last-updated-ms".into(), now().into());
-    let folder = location.join("metadata");
+    let (location, folder) = (&home.location, home.location.join("metadata"));
+    if let Some(pointer) = &home.pointer {
+        let place = folder.join(&format!("{number:05}-{}.metadata.json", Uuid::new_v4()));
+        return point(pointer.as_ref(), files, before.and_then(IcebergTable::pointed), &place, metadata.bytes()).await;
+    }
     if !put_once(files, &folder.join(&format!("v{number}.metadata.json")), metadata.bytes()).await? {
         return Ok(false);
     }
@@ -318,6 +325,31 @@ async fn put_next(
         files.delete(&folder.join(".version-hint.text.crc")).await?;
     }
     Ok(true)
+}
+
+/// Writes a metadata file and has the catalog name it. `false`: another writer was faster.
+async fn point(
+    pointer: &dyn TablePointer,
+    files: &dyn FileSystem,
+    old: Option<&str>,
+    place: &Location,
+    bytes: Vec<u8>,
+) -> Result<bool> {
+    put(files, place, bytes).await?;
+    let new = place.to_string();
+    let swapped = match pointer.swap(old, &new).await {
+        // The answer may have been lost: what the catalog says now tells whether it was let in.
+        Err(error) => match pointer.current().await {
+            Ok(current) => Ok(current.as_deref() == Some(&new)),
+            Err(_) => Err(broken(&new, "it is not known whether the catalog names it").with_cause(error)),
+        },
+        swapped => swapped,
+    };
+    if let Ok(false) = swapped {
+        // What cannot be removed is an orphan, which no reader sees.
+        let _ = files.delete(place).await;
+    }
+    swapped
 }
 
 /// A change of columns and properties, without rows. `false`: another writer was faster, and the change is to be made to
@@ -336,7 +368,7 @@ pub async fn alter(
     if metadata == *table.metadata() {
         return Ok(true);
     }
-    put_next(table.location(), table.files().as_ref(), Some(table), metadata).await
+    put_next(&table.home(), table.files().as_ref(), Some(table), metadata).await
 }
 
 /// The manifests of a snapshot in the making.

@@ -26,6 +26,7 @@ mod commit;
 mod deletes;
 mod errors;
 mod evolve;
+mod home;
 mod inspect;
 mod manifest;
 mod metadata;
@@ -40,6 +41,7 @@ mod write;
 
 pub use commit::{Commit, NewTable, Removed, alter, check_writable};
 pub use evolve::ColumnEdits;
+pub use home::{TableHome, TablePointer};
 pub use inspect::{MetadataTable, inspect, metadata_table};
 pub use manifest::DataFile;
 pub use metadata::{IcebergVersion, TableMetadata};

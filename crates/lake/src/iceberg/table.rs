@@ -7,6 +7,7 @@ use firesteel_storage::{FileSystem, Location, Storage, store_error};
 use object_store::{Error, ObjectStoreExt};
 
 use super::errors::{broken, no_table, unsupported};
+use super::home::{TableHome, TablePointer};
 use super::metadata::{IcebergVersion, Snapshot, TableMetadata};
 
 const HINT: &str = "version-hint.text";
@@ -29,6 +30,8 @@ struct Inner {
     metadata_file: Location,
     /// The number in the name of the metadata file
     version: u64,
+    /// The catalog that names the metadata file, and how it does
+    pointed: Option<(Arc<dyn TablePointer>, String)>,
 }
 
 impl IcebergTable {
@@ -49,6 +52,21 @@ impl IcebergTable {
         Self::load(location.clone(), storage, files, file, version).await
     }
 
+    /// The table that a catalog or a directory has, if there is one.
+    pub async fn find_home(home: &TableHome, storage: &Storage) -> Result<Option<Self>> {
+        let Some(pointer) = &home.pointer else { return Self::find(&home.location, storage).await };
+        let Some(text) = pointer.current().await? else { return Ok(None) };
+        let file = Location::parse(&text)?;
+        let (files, version) = (storage.file_system(&file)?, version_of(file.name()).unwrap_or(0));
+        let found = Self::load(home.location.clone(), storage, files, file.clone(), version).await?;
+        let missing = || broken(&file.to_string(), "the catalog names it, and it is not there");
+        let Some(mut inner) = Arc::into_inner(found.ok_or_else(missing)?.inner) else { return Ok(None) };
+        inner.location = Location::parse(inner.metadata.location())?;
+        inner.files = storage.file_system(&inner.location)?;
+        inner.pointed = Some((Arc::clone(pointer), text));
+        Ok(Some(Self { inner: Arc::new(inner) }))
+    }
+
     async fn load(
         location: Location,
         storage: &Storage,
@@ -59,12 +77,25 @@ impl IcebergTable {
         let Some(bytes) = bytes_of(files.as_ref(), &metadata_file).await? else { return Ok(None) };
         let metadata = TableMetadata::parse(&unpacked(&metadata_file, bytes)?)?;
         let storage = storage.clone();
-        Ok(Some(Self { inner: Arc::new(Inner { location, storage, files, metadata, metadata_file, version }) }))
+        let inner = Inner { location, storage, files, metadata, metadata_file, version, pointed: None };
+        Ok(Some(Self { inner: Arc::new(inner) }))
     }
 
     /// The same table as it is now.
     pub async fn latest(&self) -> Result<Self> {
-        Self::open(&self.inner.location, &self.inner.storage).await
+        let found = Self::find_home(&self.home(), &self.inner.storage).await?;
+        found.ok_or_else(|| no_table(&self.inner.location))
+    }
+
+    /// Where it is, and what says which metadata file is the newest.
+    pub fn home(&self) -> TableHome {
+        let pointer = self.inner.pointed.as_ref().map(|(pointer, _)| Arc::clone(pointer));
+        TableHome { location: self.inner.location.clone(), pointer }
+    }
+
+    /// How the catalog names the metadata file.
+    pub(super) fn pointed(&self) -> Option<&str> {
+        self.inner.pointed.as_ref().map(|(_, text)| text.as_str())
     }
 
     pub fn location(&self) -> &Location {

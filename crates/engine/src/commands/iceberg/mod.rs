@@ -13,8 +13,8 @@ use firesteel_analyze::{AnalyzedPlan, Attribute, declared_schema};
 use firesteel_catalog::{SESSION_CATALOG, Table, TableId, TableKind};
 use firesteel_lake::Conf;
 use firesteel_lake::iceberg::{
-    Commit, DataFile, IcebergTable, IcebergWrite, NewTable, PartitionField, PartitionSpec, Removed, Transform, Written,
-    check_writable, field_id, is_iceberg, table_schema, write_data,
+    Commit, DataFile, IcebergTable, IcebergWrite, NewTable, PartitionField, PartitionSpec, Removed, TableHome,
+    Transform, Written, check_writable, field_id, is_iceberg, table_schema, write_data,
 };
 use firesteel_plan::command::{SaveMode, WriteV2, WriteV2Mode};
 use firesteel_plan::identifier::quote_identifier;
@@ -48,9 +48,9 @@ pub struct Found {
 
 /// The Iceberg table of a name: one of the catalog, one of a folder that is a catalog, ``iceberg.`path` ``.
 pub async fn find(st: &Statement, name: &[String]) -> Result<Option<Found>> {
-    if let Some(location) = place(st, name)? {
-        let found = IcebergTable::find(&location, &st.context.storage()).await?;
-        return found.map(|iceberg| at(name, &location, iceberg)).transpose();
+    if let Some(home) = place(st, name)? {
+        let found = IcebergTable::find_home(&home, &st.context.storage()).await?;
+        return found.map(|iceberg| at(name, iceberg)).transpose();
     }
     let Ok(Resolved::Table(id)) = st.session().resolve(name, &st.context.namespace) else { return Ok(None) };
     match st.catalog().get_table(&id).await? {
@@ -70,40 +70,47 @@ pub async fn find_outside(st: &Statement, name: &[String]) -> Result<Option<Foun
 /// Whether there is a table of a name that is in no catalog of ours. `None`: the name is none of those.
 pub async fn table_exists(st: &Statement, name: &[String]) -> Result<Option<bool>> {
     match place(st, name)? {
-        Some(location) => IcebergTable::find(&location, &st.context.storage()).await.map(|found| Some(found.is_some())),
+        Some(home) => IcebergTable::find_home(&home, &st.context.storage()).await.map(|found| Some(found.is_some())),
         None => Ok(None),
     }
 }
 
-/// DROP TABLE of a folder that is a catalog: its directory goes, as it does in Spark. `None`: the name is not one of those.
+/// DROP TABLE of one of Iceberg's catalogs: the directory of a folder goes, as it does in Spark; a database forgets the
+/// table, whose files stay. `None`: the name is not one of those.
 pub async fn drop_outside(st: &Statement, name: &[String], if_exists: bool) -> Result<Option<Execution>> {
-    let Some(location) = st.context.iceberg_place(name)? else { return Ok(None) };
-    match IcebergTable::find(&location, &st.context.storage()).await? {
-        Some(_) => {
-            crate::commands::table::remove_files(st, &location.to_string()).await?;
-            st.session().cache.invalidate_relations();
-            Ok(Some(Execution::empty()))
+    let Some(home) = st.context.iceberg_home(name)? else { return Ok(None) };
+    let was_there = match &home.pointer {
+        Some(pointer) => pointer.remove().await?,
+        None => {
+            let found = IcebergTable::find_home(&home, &st.context.storage()).await?;
+            if found.is_some() {
+                crate::commands::table::remove_files(st, &home.location.to_string()).await?;
+            }
+            found.is_some()
         }
-        None if if_exists => Ok(Some(Execution::empty())),
-        None => Err(st.table_not_found(name)),
+    };
+    st.session().cache.invalidate_relations();
+    match was_there || if_exists {
+        true => Ok(Some(Execution::empty())),
+        false => Err(st.table_not_found(name)),
     }
 }
 
 /// Where a table is that is in no catalog of ours.
-fn place(st: &Statement, name: &[String]) -> Result<Option<Location>> {
+fn place(st: &Statement, name: &[String]) -> Result<Option<TableHome>> {
     if let [format, path] = name
         && is_iceberg(format)
         && Location::is_absolute(path)
     {
-        return Location::parse(path).map(Some);
+        return Location::parse(path).map(|location| Some(TableHome::directory(location)));
     }
-    st.context.iceberg_place(name)
+    st.context.iceberg_home(name)
 }
 
-fn at(name: &[String], location: &Location, iceberg: IcebergTable) -> Result<Found> {
+fn at(name: &[String], iceberg: IcebergTable) -> Result<Found> {
     let (last, namespace) = name.split_last().ok_or_else(|| SparkError::internal("a table has no name"))?;
     let mut table = Table::new(TableId::new(namespace.join("."), last), TableKind::External, StructType::default());
-    table.location = Some(location.to_string());
+    table.location = Some(iceberg.location().to_string());
     table.provider = Some("iceberg".into());
     describe(&mut table, &iceberg)?;
     Ok(Found { table, iceberg, name: name.to_vec(), is_in_catalog: false })
@@ -248,19 +255,21 @@ pub async fn create(
     let properties = create.properties.clone();
     let rows = query.as_ref();
     let schema = rows.map_or_else(|| table.schema.clone(), |rows| declared_schema(&rows.schema));
-    make(st, &location, &schema, partition_by, &properties, rows, replaces).await?;
+    let home = TableHome::directory(location.clone());
+    make(st, &home, &schema, partition_by, &properties, rows, replaces).await?;
     register(st, table, &location, existing.is_some(), if_not_exists).await?;
     Ok(Execution::empty())
 }
 
 /// CREATE TABLE at a place that is in no catalog of ours.
 pub async fn create_at(st: &Statement, name: &[String], create: &CreateTable) -> Result<Option<Execution>> {
-    let Some(location) = place(st, name)? else { return Ok(None) };
+    let Some(home) = place(st, name)? else { return Ok(None) };
+    refuse_unkept(create)?;
     if create.provider.as_deref().is_some_and(|provider| !is_iceberg(provider)) {
         return Err(SparkError::unsupported("tables of other formats in an Iceberg catalog"));
     }
     let replaces = matches!(create.mode, CreateMode::Replace | CreateMode::CreateOrReplace);
-    let existing = IcebergTable::find(&location, &st.context.storage()).await?;
+    let existing = IcebergTable::find_home(&home, &st.context.storage()).await?;
     match (create.mode, &existing) {
         (CreateMode::CreateIfNotExists, Some(_)) => return Ok(Some(Execution::empty())),
         (CreateMode::Replace, None) => return Err(st.table_not_found(name)),
@@ -274,14 +283,34 @@ pub async fn create_at(st: &Statement, name: &[String], create: &CreateTable) ->
         Some(rows) => declared_schema(&rows.schema),
         None => crate::commands::table::schema_of(&create.columns),
     };
-    make(st, &location, &schema, &create.partition_by, &create.properties, rows.as_ref(), replaces).await?;
+    let mut properties = create.properties.clone();
+    properties.extend(create.comment.iter().map(|comment| ("comment".to_string(), comment.clone())));
+    make(st, &home, &schema, &create.partition_by, &properties, rows.as_ref(), replaces).await?;
     Ok(Some(Execution::empty()))
+}
+
+/// Clauses that a table of Iceberg's catalogs does not keep.
+fn refuse_unkept(create: &CreateTable) -> Result<()> {
+    let given = [
+        ("LOCATION", create.location.is_some()),
+        ("CLUSTERED BY", create.bucket_by.is_some()),
+        ("CLUSTER BY", create.cluster_by.is_some()),
+        ("PARTITIONED BY with types", !create.partition_columns.is_empty()),
+        ("constraints", !create.constraints.is_empty()),
+        ("DEFAULT COLLATION", create.collation.is_some()),
+        ("STORED AS", create.hive.is_some()),
+        ("OPTIONS", !create.options.is_empty()),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        Some((clause, _)) => Err(SparkError::unsupported(format!("{clause} of tables of Iceberg's catalogs"))),
+        None => Ok(()),
+    }
 }
 
 /// Makes the table of a place, or puts a new one in place of the old.
 async fn make(
     st: &Statement,
-    location: &Location,
+    home: &TableHome,
     schema: &StructType,
     partition_by: &[Expr],
     properties: &BTreeMap<String, String>,
@@ -289,7 +318,8 @@ async fn make(
     replaces: bool,
 ) -> Result<Observed> {
     let storage = st.context.storage();
-    let table = IcebergTable::find(location, &storage).await?;
+    let table = IcebergTable::find_home(home, &storage).await?;
+    let location = table.as_ref().map_or(&home.location, |table| table.location());
     if table.is_some() && !replaces {
         // A place with a table is taken over as it is, unless rows are to go into it.
         return match rows {
@@ -311,8 +341,9 @@ async fn make(
         }
         None => (vec![], vec![]),
     };
+    let home = TableHome { location: location.clone(), pointer: home.pointer.clone() };
     let commit = Commit {
-        location: location.clone(),
+        home,
         storage,
         table,
         new: Some(new),
@@ -362,7 +393,8 @@ pub async fn save_as_table(
     let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
     let replaces = existing.is_some();
     let schema = declared_schema(&rows.schema);
-    let observed = make(st, &location, &schema, partition_by, &table.properties, Some(rows), replaces).await?;
+    let home = TableHome::directory(location.clone());
+    let observed = make(st, &home, &schema, partition_by, &table.properties, Some(rows), replaces).await?;
     register(st, table, &location, replaces, false).await?;
     Ok(observed)
 }
@@ -391,10 +423,10 @@ pub async fn save(
         }
         (None, SaveMode::Append | SaveMode::Overwrite) => Err(st.table_not_found(&name)),
         (None, _) => {
-            let location = place(st, &name)?.ok_or_else(|| st.table_not_found(&name))?;
+            let home = place(st, &name)?.ok_or_else(|| st.table_not_found(&name))?;
             let columns: Vec<Expr> = partition_by.iter().map(Expr::name).collect();
             let schema = declared_schema(&rows.schema);
-            make(st, &location, &schema, &columns, &BTreeMap::new(), Some(&rows), false).await
+            make(st, &home, &schema, &columns, &BTreeMap::new(), Some(&rows), false).await
         }
     }
 }
@@ -403,15 +435,15 @@ pub async fn save(
 pub async fn write_v2(st: &Statement, parts: &[String], write: &WriteV2) -> Result<Option<Observed>> {
     let is_creation = matches!(write.mode, WriteV2Mode::Create | WriteV2Mode::Replace | WriteV2Mode::CreateOrReplace);
     if is_creation {
-        let Some(location) = place(st, parts)? else { return Ok(None) };
-        let exists = IcebergTable::find(&location, &st.context.storage()).await?.is_some();
+        let Some(home) = place(st, parts)? else { return Ok(None) };
+        let exists = IcebergTable::find_home(&home, &st.context.storage()).await?.is_some();
         if write.mode == WriteV2Mode::Replace && !exists {
             return Err(st.table_not_found(parts));
         }
         let rows = st.analyze(&write.input).await?;
         let schema = declared_schema(&rows.schema);
         let replaces = write.mode != WriteV2Mode::Create;
-        let made = make(st, &location, &schema, &write.partition_by, &write.table_properties, Some(&rows), replaces);
+        let made = make(st, &home, &schema, &write.partition_by, &write.table_properties, Some(&rows), replaces);
         return made.await.map(Some);
     }
     let Some(found) = find(st, parts).await? else { return Ok(None) };
@@ -471,7 +503,7 @@ async fn write_into(
 /// A change of the rows of a table.
 fn change_of(found: &Found, added: Vec<DataFile>, removed: Removed) -> Commit {
     Commit {
-        location: found.iceberg.location().clone(),
+        home: found.iceberg.home(),
         storage: found.iceberg.storage().clone(),
         table: Some(found.iceberg.clone()),
         new: None,

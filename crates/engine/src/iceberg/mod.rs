@@ -1,4 +1,4 @@
-//! Iceberg tables as the analyzer reads them: by path, from the session's catalog, from folders that are catalogs; at
+//! Iceberg tables as the analyzer reads them: by path, from the session's catalog, from Iceberg's own catalogs; at
 //! earlier states; and what they say of themselves (`table.snapshots`).
 use std::collections::BTreeMap;
 
@@ -16,8 +16,7 @@ use firesteel_storage::Location;
 use crate::context::StatementContext;
 use crate::delta::option;
 
-/// What makes a session's setting `spark.sql.catalog.NAME` one of Iceberg's.
-const CATALOG_CLASS: &str = "org.apache.iceberg.spark.SparkCatalog";
+mod catalogs;
 
 /// Whether a catalog table is one of Iceberg's.
 pub fn is_iceberg_table(table: &Table) -> bool {
@@ -133,6 +132,18 @@ impl StatementContext {
     ) -> Result<TableSource> {
         let storage = self.storage().with_options(options);
         let table = self.block_on(IcebergTable::open(location, &storage))?;
+        self.iceberg_state(table, options, travel, kind, qualifier)
+    }
+
+    /// A state of a table, or what it says of itself.
+    fn iceberg_state(
+        &self,
+        table: IcebergTable,
+        options: &BTreeMap<String, String>,
+        travel: Option<&TimeTravel>,
+        kind: Option<MetadataTable>,
+        qualifier: Vec<String>,
+    ) -> Result<TableSource> {
         let version = self.iceberg_version(options, travel)?;
         if let Some(kind) = kind {
             let (schema, provider) = self.block_on(inspect(&table, kind, &version))?;
@@ -181,14 +192,14 @@ impl StatementContext {
             _ => (name, None),
         };
         for (parts, kind) in [(name, None), (parts, kind)] {
-            if let Some(location) = self.iceberg_place(parts)? {
+            if let Some(home) = self.iceberg_home(parts)? {
                 let storage = self.storage().with_options(options);
-                if self.block_on(IcebergTable::find(&location, &storage))?.is_some() {
-                    return self.iceberg_at(&location, options, travel, kind, parts.to_vec()).map(Some);
+                if let Some(table) = self.block_on(IcebergTable::find_home(&home, &storage))? {
+                    return self.iceberg_state(table, options, travel, kind, parts.to_vec()).map(Some);
                 }
             }
         }
-        if self.iceberg_place(name)?.is_some() {
+        if self.iceberg_home(name)?.is_some() {
             let parameters = [("relationName", quoted_name(name)), ("searchPath", "[]".to_string())];
             return Err(SparkError::new("TABLE_OR_VIEW_NOT_FOUND", parameters));
         }
@@ -201,24 +212,5 @@ impl StatementContext {
             }
             _ => Ok(None),
         }
-    }
-
-    /// Where a table of a folder that is a catalog is: `spark.sql.catalog.NAME` with the type `hadoop`. `None`: the name
-    /// belongs to no such catalog.
-    pub fn iceberg_place(&self, name: &[String]) -> Result<Option<Location>> {
-        let Some((catalog, rest)) = name.split_first().filter(|(_, rest)| !rest.is_empty()) else { return Ok(None) };
-        let setting = |key: &str| self.eval.get(&format!("spark.sql.catalog.{catalog}{key}"));
-        if setting("") != Some(CATALOG_CLASS) {
-            return Ok(None);
-        }
-        let kind = setting(".type").unwrap_or("hive");
-        if !kind.eq_ignore_ascii_case("hadoop") {
-            return Err(SparkError::unsupported(format!("Iceberg catalogs of type {kind} (catalog {catalog})")));
-        }
-        let warehouse = setting(".warehouse").ok_or_else(|| {
-            let message = format!("spark.sql.catalog.{catalog}.warehouse is not set");
-            SparkError::java(JavaException::IllegalArgument, message)
-        })?;
-        Location::parse(warehouse).map(|warehouse| Some(warehouse.join(&rest.join("/"))))
     }
 }
