@@ -548,6 +548,38 @@ def test_changes_at_once(firesteel, theirs, warehouse, name):
         session.stop()
 
 
+def test_sql_catalog(ours, theirs, warehouse):
+    """Both engines go on from what the other has left in one SQLite file."""
+    for session in (ours, theirs):
+        for key, value in iceberg.sql_catalog("books", warehouse).items():
+            session.conf.set(key, value)
+    theirs.sql("CREATE NAMESPACE books.db")
+    make = "CREATE TABLE {t} (id LONG, name STRING) USING iceberg PARTITIONED BY (bucket(2, id)) TBLPROPERTIES ('k' = 'v')"
+    for table, first, second in (("books.db.by_spark", theirs, ours), ("books.db.by_us", ours, theirs)):
+        first.sql(make.format(t=table))
+        first.sql(f"INSERT INTO {table} VALUES (1, 'a'), (2, 'b')")
+        second.sql(f"INSERT INTO {table} VALUES (3, 'c')")
+        second.sql(f"ALTER TABLE {table} RENAME COLUMN name TO label")
+        first.sql(f"UPDATE {table} SET label = 'changed' WHERE id = 2")
+        second.sql(f"DELETE FROM {table} WHERE id = 1")
+        wanted = [(2, "changed"), (3, "c")]
+        assert rows(ours.table(table)) == rows(theirs.table(table)) == wanted
+        assert ours.sql(f"SELECT * FROM {table}.snapshots").count() == theirs.sql(f"SELECT * FROM {table}.snapshots").count() == 4
+    assert sorted(row.tableName for row in theirs.sql("SHOW TABLES IN books.db").collect()) == ["by_spark", "by_us"]
+    assert fails(lambda: ours.sql(make.format(t="books.db.by_spark"))).getCondition() in ("TABLE_OR_VIEW_ALREADY_EXISTS", "LOCATION_ALREADY_EXISTS")
+    # Writers take turns: each change is there once.
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: (theirs if i % 2 else ours).sql(f"INSERT INTO books.db.by_us VALUES ({100 + i}, 'x')"), range(8)))
+    assert rows(theirs.sql("SELECT id FROM books.db.by_us WHERE id >= 100")) == [(100 + i,) for i in range(8)]
+    ours.sql("CREATE OR REPLACE TABLE books.db.by_spark USING iceberg AS SELECT 'new' AS only")
+    assert rows(theirs.table("books.db.by_spark")) == [("new",)]
+    ours.sql("DROP TABLE books.db.by_us")
+    assert [row.tableName for row in theirs.sql("SHOW TABLES IN books.db").collect()] == ["by_spark"]
+    assert not ours.catalog.tableExists("books.db.by_us") and ours.catalog.tableExists("books.db.by_spark")
+    ours.conf.set("spark.sql.catalog.books.uri", "jdbc:postgresql://host/db")
+    assert "jdbc:postgresql" in str(fails(lambda: ours.table("books.db.by_spark").collect()))
+
+
 def test_what_is_not_supported_says_so(ours, theirs, name):
     table = f"lake.db.{name}"
     theirs.sql(f"CREATE TABLE {table} (id INT) USING iceberg TBLPROPERTIES ('format-version' = '3')")

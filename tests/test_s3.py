@@ -5,6 +5,7 @@ import uuid
 
 import deltalake
 import pytest
+from pyiceberg.table import StaticTable
 from pyspark.errors import PySparkException
 from pyspark.sql.connect import functions as F
 from support import servers, stores
@@ -272,6 +273,36 @@ def test_delta_writers_do_not_lose_commits(s3, store, path, firesteel):
         writer.join()
     assert s3.read.format("delta").load(path).count() == 9
     other.stop()
+
+
+def test_iceberg(s3, store, folder, path, firesteel):
+    s3.createDataFrame([(1, "a"), (2, "b")], "id INT, name STRING").write.format("iceberg").save(path)
+    s3.createDataFrame([(3, "c")], "id INT, name STRING").write.format("iceberg").mode("append").save(path)
+    s3.sql(f"UPDATE iceberg.`{path}` SET name = 'B' WHERE id = 2")
+    s3.sql(f"DELETE FROM iceberg.`{path}` WHERE id = 1")
+    s3.sql(f"ALTER TABLE iceberg.`{path}` RENAME COLUMN name TO label")
+    assert rows(s3.read.format("iceberg").load(path)) == [(2, "B"), (3, "c")]
+    assert s3.read.format("iceberg").load(f"{path}#snapshots").count() == 4
+    # Two writers put the same version: the store lets one in, and the other goes on behind it.
+    other = servers.connect(firesteel)
+    configure(other, settings(store.endpoint))
+
+    def append(session):
+        for i in range(4):
+            session.sql(f"INSERT INTO iceberg.`{path}` VALUES ({100 + i}, 'x')")
+
+    writers = [threading.Thread(target=append, args=(session,)) for session in (s3, other)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    other.stop()
+    hint = store.client.get_object(Bucket=BUCKET, Key=f"{folder}/table/metadata/version-hint.text")["Body"].read().decode()
+    access = {"s3.endpoint": store.endpoint, "s3.access-key-id": "somebody", "s3.secret-access-key": SECRET, "s3.region": "us-east-1"}
+    table = StaticTable.from_metadata(f"{path}/metadata/v{hint}.metadata.json", access)
+    expected = sorted([2, 3, *range(100, 104), *range(100, 104)])
+    assert sorted(table.scan().to_arrow()["id"].to_pylist()) == expected
+    assert sorted(row.id for row in s3.read.format("iceberg").load(path).collect()) == expected
 
 
 # Credentials

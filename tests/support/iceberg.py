@@ -11,6 +11,8 @@ CACHE = pathlib.Path.home() / ".cache" / "firesteel"
 SPARK = "pyspark==4.1.*"
 NAME, VERSION = "iceberg-spark-runtime-4.1_2.13", "1.12.0"
 URL = f"https://repo1.maven.org/maven2/org/apache/iceberg/{NAME}/{VERSION}/{NAME}-{VERSION}.jar"
+SQLITE_NAME, SQLITE_VERSION = "sqlite-jdbc", "3.49.1.0"
+SQLITE_URL = f"https://repo1.maven.org/maven2/org/xerial/{SQLITE_NAME}/{SQLITE_VERSION}/{SQLITE_NAME}-{SQLITE_VERSION}.jar"
 SOURCE = pathlib.Path(__file__).parent / "java" / "EqualityDeletes.java"
 CATALOG = "lake"
 
@@ -27,14 +29,35 @@ def spark_home():
 
 
 def runtime():
-    """The jar of Iceberg, fetched once."""
-    jar = CACHE / "jars" / f"{NAME}-{VERSION}.jar"
+    """The jar of Iceberg."""
+    return fetched(f"{NAME}-{VERSION}.jar", URL)
+
+
+def sqlite():
+    """The jar by which Java reads SQLite."""
+    return fetched(f"{SQLITE_NAME}-{SQLITE_VERSION}.jar", SQLITE_URL)
+
+
+def fetched(name, url):
+    """A jar, fetched once."""
+    jar = CACHE / "jars" / name
     if not jar.exists():
         jar.parent.mkdir(parents=True, exist_ok=True)
         part = jar.with_suffix(f".{os.getpid()}")
-        urllib.request.urlretrieve(URL, part)
+        urllib.request.urlretrieve(url, part)
         part.rename(jar)
     return jar
+
+
+def sql_catalog(name, warehouse):
+    """Settings of a catalog in an SQLite file, the same for both engines."""
+    return {
+        f"spark.sql.catalog.{name}": "org.apache.iceberg.spark.SparkCatalog",
+        f"spark.sql.catalog.{name}.type": "jdbc",
+        f"spark.sql.catalog.{name}.uri": f"jdbc:sqlite:{warehouse}/{name}.db",
+        f"spark.sql.catalog.{name}.warehouse": str(warehouse / name),
+        f"spark.sql.catalog.{name}.cache-enabled": "false",
+    }
 
 
 def catalog(warehouse):
@@ -50,6 +73,7 @@ def catalog(warehouse):
 def start_spark(warehouse):
     settings = {
         "spark.jars": str(runtime()),
+        "spark.driver.extraClassPath": str(sqlite()),
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         **catalog(warehouse),
     }
