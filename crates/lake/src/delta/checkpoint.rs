@@ -1,9 +1,10 @@
 //! Checkpoints: the state of a table in one file, so that a reader needs few log entries; and removal of entries that are old.
+use deltalake_core::DeltaTableError;
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::protocol::checkpoints::{cleanup_metadata, create_checkpoint};
-use deltalake_core::{DeltaTable, DeltaTableError};
 
 use super::metadata::TableMetadata;
+use super::relist::at_version;
 
 const DEFAULT_INTERVAL: u64 = 10;
 
@@ -19,8 +20,7 @@ pub(super) async fn after_commit(
     if version == 0 || !version.is_multiple_of(interval) {
         return Ok(());
     }
-    let mut table = DeltaTable::new(store);
-    table.load_version(version).await?;
+    let table = at_version(&store, version).await?;
     create_checkpoint(&table, None).await?;
     let removes_old = property("delta.enableExpiredLogCleanup").is_none_or(|flag| !flag.eq_ignore_ascii_case("false"));
     if removes_old {

@@ -20,6 +20,7 @@ mod history;
 mod mapping;
 mod metadata;
 mod protocol;
+mod relist;
 mod scan;
 mod skipping;
 mod statistics;

@@ -13,6 +13,7 @@ use super::errors::{delta_error, missing_table};
 use super::history;
 use super::metadata::TableMetadata;
 use super::protocol::TableProtocol;
+use super::relist::reread;
 
 /// Which version of a table.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -89,7 +90,11 @@ impl DeltaTable {
 
     async fn load(location: &Location, storage: &Storage, version: Option<u64>) -> Result<Self> {
         let log_store = log_store(location, storage)?;
-        let snapshot = EagerSnapshot::try_new(log_store.as_ref(), version).await;
+        let snapshot = reread(|| {
+            let log_store = Arc::clone(&log_store);
+            async move { EagerSnapshot::try_new(log_store.as_ref(), version).await }
+        })
+        .await;
         let snapshot = snapshot.map_err(|e| delta_error(location, e))?;
         let metadata = TableMetadata::of_action(snapshot.metadata())?;
         let protocol = TableProtocol::of_action(snapshot.protocol())?;

@@ -1,6 +1,5 @@
 //! VACUUM: removing files that no version within the retention period needs.
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use chrono::Duration;
 use deltalake_core::operations::vacuum::VacuumMode;
@@ -10,6 +9,7 @@ use object_store::path::Path;
 
 use super::commit::{Operation, Transaction};
 use super::errors::delta_error;
+use super::relist::at_version;
 use super::table::DeltaTable;
 
 /// `VACUUM t [LITE|FULL] [RETAIN n HOURS] [DRY RUN]`
@@ -46,8 +46,7 @@ pub async fn vacuum(table: &DeltaTable, request: &VacuumRequest) -> Result<Vec<S
 /// commit that, but not from tables with constraints or a change feed.
 async fn unused_files(table: &DeltaTable, hours: f64, lite: bool) -> Result<Vec<String>> {
     let failed = |error| delta_error(table.location(), error);
-    let mut state = deltalake_core::DeltaTable::new(Arc::clone(table.log_store()));
-    state.load_version(table.version()).await.map_err(failed)?;
+    let state = at_version(table.log_store(), table.version()).await.map_err(failed)?;
     let builder = state
         .vacuum()
         .with_retention_period(Duration::milliseconds(millis(hours)))
