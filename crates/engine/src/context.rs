@@ -156,6 +156,9 @@ impl StatementContext {
         if is_iceberg_table(table) {
             return self.iceberg_table_source(table, options, None, None, qualifier);
         }
+        if crate::hudi::is_hudi_table(table) {
+            return self.hudi_table_source(table, options, None, qualifier);
+        }
         let scan = self.block_on(async { firesteel_lake::scan(self.scan_request(table, options).await?).await })?;
         let metadata = StructType::new(vec![scan.metadata_column()]);
         // Files may hold NULL wherever they like, whatever the table says.
@@ -289,6 +292,10 @@ impl AnalyzerContext for StatementContext {
         if crate::delta::is_delta_table(&table) {
             return self.delta_source(&table, options, time_travel).map(Some);
         }
+        if crate::hudi::is_hudi_table(&table) && (time_travel.is_some() || !options.is_empty()) {
+            let qualifier = vec![SESSION_CATALOG.to_string(), table.id.database.clone(), table.id.name.clone()];
+            return self.hudi_table_source(&table, options, time_travel, qualifier).map(Some);
+        }
         if time_travel.is_some() {
             return Err(SparkError::new(
                 "UNSUPPORTED_FEATURE.TIME_TRAVEL",
@@ -308,6 +315,9 @@ impl AnalyzerContext for StatementContext {
         }
         if is_iceberg(&format) {
             return self.iceberg_files(&request.paths, &request.options, None);
+        }
+        if firesteel_lake::hudi::is_hudi(&format) {
+            return self.hudi_files(&request.paths, &request.options);
         }
         let request = ScanRequest {
             format,
@@ -330,7 +340,10 @@ impl AnalyzerContext for StatementContext {
     }
 
     fn is_data_source(&self, name: &str) -> bool {
-        firesteel_lake::is_file_format(name) || firesteel_lake::delta::is_delta(name) || is_iceberg(name)
+        firesteel_lake::is_file_format(name)
+            || firesteel_lake::delta::is_delta(name)
+            || firesteel_lake::hudi::is_hudi(name)
+            || is_iceberg(name)
     }
 
     fn travelled(&self, name: &[String], time_travel: &TimeTravel) -> Result<Option<TableSource>> {

@@ -42,6 +42,7 @@ mod execution;
 mod explain;
 mod footers;
 mod functions;
+mod hudi;
 mod iceberg;
 pub mod jobs;
 mod literal;

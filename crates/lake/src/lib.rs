@@ -11,7 +11,7 @@
 //!
 //! - [`scan()`] resolves a read; [`Scan::table`] is what goes into a DataFusion plan.
 //! - [`write()`] writes a plan here; a cluster drives [`WriteJob`] itself.
-//! - `format` is the one table of formats; table formats ([`delta`], [`iceberg`]) stand beside it and hand out a [`Scan`]
+//! - `format` is the one table of formats; table formats ([`delta`], [`iceberg`], [`hudi`]) stand beside it and hand out a [`Scan`]
 //!   over their own lists of files.
 //!
 //! ```no_run
@@ -37,6 +37,7 @@ pub mod delta;
 mod errors;
 pub mod files;
 mod format;
+pub mod hudi;
 pub mod iceberg;
 mod merge;
 pub(crate) mod options {

@@ -77,6 +77,9 @@ pub fn check_format(format: &str) -> Result<()> {
     if firesteel_lake::is_file_format(format) || is_table_format {
         return Ok(());
     }
+    if firesteel_lake::hudi::is_hudi(format) {
+        return Err(SparkError::unsupported("writing Hudi tables"));
+    }
     Err(SparkError::new("DATA_SOURCE_NOT_FOUND", [("provider", format)]))
 }
 

@@ -105,7 +105,7 @@ pub fn scan_with_constants(
         partitions.as_nullable(),
         vec![root],
         scan_files,
-        TableLog::Delta(delta),
+        Some(TableLog::Delta(delta)),
     )
 }
 

@@ -184,7 +184,7 @@ fn scan_of(
     };
     let root = FileStatus { location, is_directory: true, size: 0, modified_us: 0 };
     let partitions = StructType::new(constants).as_nullable();
-    Scan::of_files(request, schema, partitions, vec![root], files, TableLog::Iceberg(log))
+    Scan::of_files(request, schema, partitions, vec![root], files, Some(TableLog::Iceberg(log)))
 }
 
 /// Files of a table that Hive made may lack the columns of their partitions, whose values are in their paths.

@@ -60,7 +60,7 @@ impl Scan {
         partitions: StructType,
         roots: Vec<FileStatus>,
         files: Vec<ScanFile>,
-        log: TableLog,
+        log: Option<TableLog>,
     ) -> Result<Self> {
         let place = roots.first().map_or_else(|| Location::parse("/"), |root| Ok(root.location.clone()))?;
         let inner = Inner {
@@ -73,7 +73,7 @@ impl Scan {
             file_system: request.storage.file_system(&place)?,
             bucketing: None,
             request,
-            log: Some(log),
+            log,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
