@@ -7,11 +7,11 @@ Point queries: 16 clients, each on its connection, ask for the row of a random `
 whole dataset once, as NDJSON and as Arrow, with the server's memory before and at its highest. Writes bench/rest.md.
 """
 import argparse
-import asyncio
 import json
 import os
 import pathlib
 import random
+import selectors
 import socket
 import statistics
 import subprocess
@@ -33,6 +33,7 @@ ROW = """i::BIGINT AS id, 'name ' || i AS name, (i % 100)::INT AS age, (i * 7919
          DATE '2020-01-01' + (i % 2000)::INT AS day"""
 # DuckDB's own size of a row group.
 GROUP_ROWS = 122_880
+REPEATING = ["age", "day"]
 
 APPLICATION = '''
 import os
@@ -61,18 +62,20 @@ def query(request: Query):
 
 
 def make_dataset(rows):
-    """Ten files, with an index of their pages, as Spark writes it."""
+    """Ten files as Spark writes them: with an index of their pages, and without a dictionary of values that do not repeat."""
     import duckdb
     import pyarrow.parquet
 
-    folder = pathlib.Path.home() / ".cache" / "firesteel" / f"rest-indexed-{rows}"
+    folder = pathlib.Path.home() / ".cache" / "firesteel" / f"rest-as-spark-{rows}"
     if not folder.exists():
         part = folder.with_suffix(".part")
         part.mkdir(parents=True, exist_ok=True)
         step = rows // FILES
         for number in range(FILES):
             table = duckdb.sql(f"SELECT {ROW} FROM range({number * step}, {(number + 1) * step}) t(i)").to_arrow_table()
-            pyarrow.parquet.write_table(table, part / f"{number}.parquet", row_group_size=GROUP_ROWS, write_page_index=True)
+            file = part / f"{number}.parquet"
+            options = {"row_group_size": GROUP_ROWS, "use_dictionary": REPEATING, "write_page_index": True}
+            pyarrow.parquet.write_table(table, file, **options)
         part.rename(folder)
     return folder
 
@@ -80,23 +83,54 @@ def make_dataset(rows):
 # Point queries
 
 
-async def client(host, port, request, rows, until, times, answers):
+class Asker:
     """One connection that asks again and again. Little work, so that the servers are what is measured."""
-    reader, writer = await asyncio.open_connection(host, port)
-    while time.perf_counter() < until:
-        wanted = random.randrange(rows)
-        body = request(wanted)
-        begun = time.perf_counter()
-        writer.write(body)
-        head = await reader.readuntil(b"\r\n\r\n")
-        status = int(head[9:12])
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        answer = await reader.readexactly(length)
-        times.append(time.perf_counter() - begun)
-        if status != 200:
-            raise RuntimeError(f"{status}: {answer[:500]}")
-        answers.append((wanted, answer))
-    writer.close()
+
+    def __init__(self, address, request, rows):
+        self.request, self.rows = request, rows
+        self.connection = socket.create_connection(address)
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self):
+        self.wanted, self.received = random.randrange(self.rows), b""
+        self.begun = time.perf_counter()
+        self.connection.sendall(self.request(self.wanted))
+
+    def answer(self):
+        """The body, once all of it is here."""
+        part = self.connection.recv(1 << 16)
+        if not part:
+            raise RuntimeError("the connection was closed")
+        self.received += part
+        head, end, body = self.received.partition(b"\r\n\r\n")
+        if not end or len(body) < int(head.lower().partition(b"content-length:")[2].split(None, 1)[0]):
+            return None
+        if head[9:12] != b"200":
+            raise RuntimeError(self.received[:600].decode(errors="replace"))
+        return body
+
+
+def ask_for(seconds, askers):
+    """Seconds of each answer, what was asked for and what came, and how long it all took."""
+    times, answers, begun = [], [], time.perf_counter()
+    until = begun + seconds
+    with selectors.DefaultSelector() as selector:
+        for asker in askers:
+            selector.register(asker.connection, selectors.EVENT_READ, asker)
+            asker.ask()
+        while selector.get_map():
+            for key, _ in selector.select():
+                answer = key.data.answer()
+                if answer is None:
+                    continue
+                now = time.perf_counter()
+                times.append(now - key.data.begun)
+                answers.append((key.data.wanted, answer))
+                if now < until:
+                    key.data.ask()
+                else:
+                    selector.unregister(key.fileobj)
+    return times, answers, time.perf_counter() - begun
 
 
 def post(path, body, accept="application/json"):
@@ -106,16 +140,11 @@ def post(path, body, accept="application/json"):
 
 
 def point_queries(address, request, rows, seconds):
-    host, port = address
-
-    async def run(seconds):
-        times, answers, begun = [], [], time.perf_counter()
-        until = begun + seconds
-        await asyncio.gather(*[client(host, port, request, rows, until, times, answers) for _ in range(CLIENTS)])
-        return times, answers, time.perf_counter() - begun
-
-    asyncio.run(run(WARM_SECONDS))
-    times, answers, took = asyncio.run(run(seconds))
+    askers = [Asker(address, request, rows) for _ in range(CLIENTS)]
+    ask_for(WARM_SECONDS, askers)
+    times, answers, took = ask_for(seconds, askers)
+    for asker in askers:
+        asker.connection.close()
     for wanted, answer in answers:
         found = json.loads(answer)["data"]
         if len(found) != 1 or found[0]["id"] != wanted or found[0]["name"] != f"name {wanted}":

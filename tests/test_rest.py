@@ -4,6 +4,7 @@ import concurrent.futures
 import datetime
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -387,6 +388,70 @@ def test_order_limit_and_totals(api, users):
     assert answer["data"][0]["age"] == 21 and answer["data"][0]["hired"].startswith("20")
 
 
+def write_old(file, ids, seconds_ago):
+    """A file of rows that was written some time ago."""
+    pq.write_table(pa.table({"id": pa.array(ids, pa.int64()), "text": [f"row {i}" for i in ids]}), file, row_group_size=1000, compression="none")
+    then = time.time() - seconds_ago
+    os.utime(file, (then, then))
+
+
+def test_changed_files_are_seen_at_once(api, tmp_path):
+    folder = tmp_path / "changing"
+    folder.mkdir()
+    query = {"path": str(folder), "limit": 10_000, "order_by": ["id"]}
+
+    def seen(**fields):
+        return ids(api.ok("/v1/datasets/query", {**query, **fields}))
+
+    write_old(folder / "a.parquet", range(10), 100)
+    for _ in range(3):
+        assert seen() == list(range(10))
+        assert seen(filters={"id": 7}) == [7]
+    # A file more, one with other rows and no more bytes, other columns, a file less.
+    write_old(folder / "b.parquet", range(10, 20), 90)
+    assert seen() == list(range(20)) and seen(filters={"id": 13}) == [13]
+    size = (folder / "b.parquet").stat().st_size
+    write_old(folder / "b.parquet", range(30, 40), 80)
+    assert (folder / "b.parquet").stat().st_size == size
+    assert seen(filters={"id": 13}) == [] and seen(filters={"id": {">": 36}}) == [37, 38, 39]
+    pq.write_table(pa.table({"id": pa.array([50], pa.int64()), "more": [1.5]}), folder / "a.parquet")
+    assert api.ok("/v1/datasets/query", {**query, "filters": {"more": 1.5}})["data"] == [{"id": 50, "more": 1.5}]
+    (folder / "a.parquet").unlink()
+    assert seen() == list(range(30, 40))
+    # What was written this very moment, twice.
+    for first in range(0, 200, 10):
+        pq.write_table(pa.table({"id": pa.array(range(first, first + 10), pa.int64())}), folder / "b.parquet")
+        assert seen() == list(range(first, first + 10))
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    api.refused("/v1/datasets/query", query, 404, "PATH_NOT_FOUND", "path")
+
+
+def test_points_and_limits(api, tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(8):
+        write_old(folder / f"{number}.parquet", range(number * 5000, number * 5000 + 5000), 60)
+    path = str(folder)
+    for wanted in (0, 4999, 5000, 17_001, 39_999):
+        answer = api.ok("/v1/datasets/query", {"path": path, "filters": {"id": wanted}})
+        assert answer["data"] == [{"id": wanted, "text": f"row {wanted}"}] and not answer["truncated"]
+        assert answer["stats"]["files_pruned"] == 7 and answer["stats"]["rows_scanned"] <= 1000
+    for wanted in (-1, 40_000):
+        answer = api.ok("/v1/datasets/query", {"path": path, "filters": {"id": wanted}})
+        assert answer["data"] == [] and answer["stats"]["files_pruned"] == 8
+        assert api.ok("/v1/datasets/count", {"path": path, "filters": {"id": wanted}})["count"] == 0
+    between = {"id": {"between": [4990, 5009]}, "text": {"ends_with": "9"}}
+    answer = api.ok("/v1/datasets/query", {"path": path, "filters": between, "order_by": ["-id"]})
+    assert ids(answer) == [5009, 4999] and answer["stats"]["files_pruned"] == 6
+    for limit in (1, 999, 1000, 5000, 5001, 39_999, 40_000, 50_000):
+        answer = api.ok("/v1/datasets/query", {"path": path, "limit": limit, "columns": ["id"]})
+        assert len(set(ids(answer))) == min(limit, 40_000) and answer["truncated"] == (limit < 40_000)
+    answer = api.ok("/v1/datasets/query", {"path": path, "filters": {"id": {">=": 100}}, "limit": 7})
+    assert len(ids(answer)) == 7 and min(ids(answer)) >= 100 and answer["truncated"]
+
+
 INJECTIONS = ["' OR 1=1 --", "x'); DROP TABLE t; --", "\\' OR \\'1\\'=\\'1", '"; SELECT 1', "` OR true", "${spark.app.id}", "\0", "%"]
 
 
@@ -597,6 +662,9 @@ def test_delta_changes(api, tmp_path):
     assert [entry["version"] for entry in history] == [7, 6, 5] and history[0]["operation"] == "RESTORE"
     old = api.ok("/v1/datasets/query", {"path": path, "format": "delta", "version": 2})
     assert len(old["data"]) == 7 and old["stats"]["version"] == 2
+    newest = api.ok("/v1/datasets/query", {"path": path, "format": "delta", "filters": {"id": 5}})
+    assert len(newest["data"]) == 1 and newest["stats"]["version"] == 7
+    assert api.ok("/v1/datasets/count", {"path": path, "format": "delta"})["stats"]["version"] == 7
 
 
 def test_delta_refusals_change_nothing(api, tmp_path):

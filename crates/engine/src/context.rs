@@ -102,7 +102,7 @@ impl StatementContext {
     }
 
     fn lake_conf(&self) -> Conf {
-        Conf::new((*self.eval.conf).clone())
+        Conf::new(Arc::clone(&self.eval.conf))
     }
 
     fn view_source(&self, view: &TempView, qualifier: Vec<String>) -> Result<TableSource> {
@@ -159,7 +159,7 @@ impl StatementContext {
         if crate::hudi::is_hudi_table(table) {
             return self.hudi_table_source(table, options, None, qualifier);
         }
-        let scan = self.block_on(async { firesteel_lake::scan(self.scan_request(table, options).await?).await })?;
+        let scan = self.block_on(async { self.session.scans.scan(self.scan_request(table, options).await?).await })?;
         let metadata = StructType::new(vec![scan.metadata_column()]);
         // Files may hold NULL wherever they like, whatever the table says.
         Ok(TableSource::Provider { provider: scan.table(), schema: table.schema.as_nullable(), metadata, qualifier })
@@ -224,7 +224,7 @@ impl StatementContext {
     }
 
     pub fn storage(&self) -> Storage {
-        Storage::new((*self.eval.conf).clone()).only_below(self.session.allowed_places())
+        Storage::new(Arc::clone(&self.eval.conf)).only_below(self.session.allowed_places())
     }
 }
 
@@ -330,7 +330,7 @@ impl AnalyzerContext for StatementContext {
             conf: self.lake_conf(),
             storage: self.storage().with_options(&request.options),
         };
-        let scan = self.block_on(firesteel_lake::scan(request))?;
+        let scan = self.block_on(self.session.scans.scan(request))?;
         Ok(TableSource::Provider {
             provider: scan.table(),
             schema: scan.schema().clone(),

@@ -1,5 +1,6 @@
 //! Delta tables as the analyzer reads them: time travel, change feeds, files chosen by a statement.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use firesteel_analyze::context::SourceColumns;
@@ -51,7 +52,7 @@ pub fn option<'a>(options: &'a BTreeMap<String, String>, name: &str) -> Option<&
 
 impl StatementContext {
     pub fn delta_conf(&self) -> Conf {
-        Conf::new((*self.eval.conf).clone())
+        Conf::new(Arc::clone(&self.eval.conf))
     }
 
     /// A table at its newest version; the table a path names otherwise.
@@ -257,7 +258,7 @@ impl StatementContext {
             })
         });
         let columns = SourceColumns::Declared(schema);
-        Ok(TableSource::View { context: std::sync::Arc::new(self.clone()), query, columns, qualifier })
+        Ok(TableSource::View { context: Arc::new(self.clone()), query, columns, qualifier })
     }
 
     /// A relation over chosen files of a table: its columns, then the columns `constants`, which hold a value per file.

@@ -42,6 +42,8 @@ pub struct Execution {
     pub batches: BatchStream,
     /// `None` for statements that need no job.
     pub job: Option<Arc<Job>>,
+    /// Of the Delta table that a query reads, where it reads one.
+    pub delta_version: Option<u64>,
     /// Filled when the stream has ended.
     pub observed: Arc<Mutex<Vec<ObservedMetrics>>>,
 }
@@ -50,7 +52,7 @@ impl Execution {
     /// An answer that is there already.
     pub fn of_batches(schema: StructType, arrow_schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
         let batches = futures::stream::iter(batches.into_iter().map(Ok)).boxed();
-        Self { schema, arrow_schema, batches, job: None, observed: Arc::default() }
+        Self { schema, arrow_schema, batches, job: None, delta_version: None, observed: Arc::default() }
     }
 
     /// A command's answer without columns.

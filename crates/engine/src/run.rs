@@ -80,7 +80,7 @@ async fn plan_with(context: &StatementContext, plan: &LogicalPlan, failures: usi
     // Optimizing takes CPU: in a task of its own the caller can stop waiting for it.
     let task = tokio::spawn(async move {
         let physical = create(&state, &plan).await?;
-        Ok(Planned { plan: physical, task: state.task_ctx(), observed })
+        Ok(Planned { plan: physical, task: state::task_context(&state), observed })
     });
     let abort = task.abort_handle();
     let joined = async { task.await.map_err(|e| SparkError::internal("planning broke off").with_cause(e))? };
@@ -105,6 +105,7 @@ pub async fn execute(context: &StatementContext, analyzed: AnalyzedPlan, job: Jo
         }
     };
     let arrow_schema = Arc::new(types::to_arrow_schema(&analyzed.schema));
+    let delta_version = crate::explain::delta_version(&analyzed.plan)?;
     let observed: Arc<Mutex<Vec<ObservedMetrics>>> = Arc::default();
     let stream = Running {
         context: context.clone(),
@@ -119,6 +120,7 @@ pub async fn execute(context: &StatementContext, analyzed: AnalyzedPlan, job: Jo
         schema: analyzed.schema,
         arrow_schema,
         job: Some(Arc::clone(&stream.job)),
+        delta_version,
         batches: stream.batches().boxed(),
         observed,
     })

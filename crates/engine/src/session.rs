@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use firesteel_analyze::AnalyzedPlan;
 use firesteel_functions::EvalContext;
 use firesteel_functions::context::time_zone_or_utc;
+use firesteel_lake::KnownScans;
 use firesteel_plan::command::ExplainMode;
 use firesteel_plan::{Plan, Relation, RelationKind, Result, SparkError, StructType};
 use firesteel_sql::ParseOptions;
@@ -22,6 +23,7 @@ use crate::engine::Engine;
 use crate::execution::{ExecuteOptions, Execution};
 use crate::functions::TemporaryFunctions;
 use crate::run::{self, Parameters};
+use crate::state::KeptState;
 use crate::variables::{Scopes, Variables};
 use crate::views::{Namespace, Views};
 
@@ -38,6 +40,9 @@ pub struct Session {
     pub(crate) variables: Variables,
     pub(crate) functions: TemporaryFunctions,
     pub(crate) cache: Cache,
+    /// What was found out about files, by reads of them.
+    pub(crate) scans: KnownScans,
+    pub(crate) state: KeptState,
     artifacts: Artifacts,
     /// The only places of storage that the session may reach, where they are limited.
     allowed_places: OnceLock<Arc<[Location]>>,
@@ -67,6 +72,8 @@ impl Session {
             variables: Variables::default(),
             functions: TemporaryFunctions::default(),
             cache: Cache::default(),
+            scans: KnownScans::default(),
+            state: KeptState::default(),
             artifacts: Artifacts::new(ARTIFACT_BYTES_MAX),
             allowed_places: OnceLock::new(),
             closed: CancellationToken::new(),
@@ -84,6 +91,8 @@ impl Session {
             variables: self.variables.fork(),
             functions: self.functions.fork(),
             cache: Cache::default(),
+            scans: KnownScans::default(),
+            state: KeptState::default(),
             artifacts: self.artifacts.fork(),
             allowed_places: self.allowed_places.clone(),
             closed: CancellationToken::new(),
@@ -236,6 +245,7 @@ impl Session {
         self.variables.clear();
         self.functions.clear();
         self.cache.clear();
+        self.scans.clear();
         self.artifacts.clear();
     }
 }

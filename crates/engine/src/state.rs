@@ -2,11 +2,13 @@
 //!
 //! The analyzer has typed the plan and inserted every cast, so DataFusion's own analyzer rules do not run. Rows keep the
 //! order of their source: no round-robin repartitioning, and partitions are gathered in order.
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::common::config::ConfigOptions;
-use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::TaskContext;
+use datafusion::execution::context::{ExecutionProps, QueryPlanner};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
@@ -15,6 +17,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
+use parking_lot::Mutex;
 
 use crate::exec::{
     BuildBudget, FollowJoinHints, GatherInOrder, GenerateRows, KeepCrossOrder, LimitBuilds, LimitRecursion,
@@ -63,9 +66,36 @@ impl QueryPlanner for Planner {
     }
 }
 
+/// The state of a session's statements, for as long as the configuration stays as it is: to make one takes longer than
+/// to plan a small query.
+#[derive(Default)]
+pub struct KeptState(Mutex<Option<(Arc<BTreeMap<String, String>>, SessionState)>>);
+
+impl KeptState {
+    fn get(&self, session: &Session) -> SessionState {
+        let conf = session.conf.all();
+        let mut kept = self.0.lock();
+        if let Some((made_for, state)) = kept.as_ref()
+            && Arc::ptr_eq(made_for, &conf)
+        {
+            return state.clone();
+        }
+        let state = make(session, 0);
+        *kept = Some((conf, state.clone()));
+        state
+    }
+}
+
 /// The state that one statement of the session is planned and run with, when its plan ran out of memory `failures`
 /// times.
 pub fn of_session(session: &Session, failures: usize) -> SessionState {
+    let mut state = if failures == 0 { session.state.get(session) } else { make(session, failures) };
+    // Names that are made up while planning begin anew with each statement.
+    *state.execution_props_mut() = ExecutionProps::new();
+    state
+}
+
+fn make(session: &Session, failures: usize) -> SessionState {
     let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![];
     for rule in PhysicalOptimizer::new().rules {
         // After every rule that may add an operator, before the last checks.
@@ -97,6 +127,20 @@ pub fn of_session(session: &Session, failures: usize) -> SessionState {
         .with_physical_optimizer_rules(rules)
         .with_query_planner(Arc::new(Planner))
         .build()
+}
+
+/// What operators are given when they run. They hold the functions that they call, and look none up.
+pub fn task_context(state: &SessionState) -> Arc<TaskContext> {
+    Arc::new(TaskContext::new(
+        None,
+        state.session_id().to_string(),
+        state.config().clone(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        Arc::clone(state.runtime_env()),
+    ))
 }
 
 /// The session's limits of recursive queries; -1 is none.

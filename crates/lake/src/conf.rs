@@ -10,8 +10,13 @@ use firesteel_plan::{Result, SparkError};
 pub struct Conf(Arc<BTreeMap<String, String>>);
 
 impl Conf {
-    pub fn new(settings: BTreeMap<String, String>) -> Self {
-        Self(Arc::new(settings))
+    pub fn new(settings: impl Into<Arc<BTreeMap<String, String>>>) -> Self {
+        Self(settings.into())
+    }
+
+    /// Whether both are the very same settings, not only equal ones.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub fn get(&self, key: &str) -> Option<&str> {

@@ -66,8 +66,8 @@ const KNOWN_SCHEMES: &[&str] = &["webhdfs", "swebhdfs", "har", "http", "https", 
 const OPTION_PREFIXES: &[&str] = &["fs.", "dfs.", "google.cloud.", "spark.hadoop."];
 
 impl Storage {
-    pub fn new(settings: BTreeMap<String, String>) -> Self {
-        Self { settings: Arc::new(settings), allowed: None }
+    pub fn new(settings: impl Into<Arc<BTreeMap<String, String>>>) -> Self {
+        Self { settings: settings.into(), allowed: None }
     }
 
     /// The same, where nothing but these places and what is below them can be reached.

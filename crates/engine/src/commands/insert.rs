@@ -1,5 +1,6 @@
 //! INSERT in all forms, and the row-level statements that file tables refuse.
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use firesteel_catalog::{Table, TableId};
 use firesteel_lake::iceberg::Removed;
@@ -170,7 +171,7 @@ fn request_of_path(
         options: SourceOptions::new(options.clone()),
         static_partitions: vec![],
         moved_partitions: vec![],
-        conf: Conf::new((*st.context.eval.conf).clone()),
+        conf: Conf::new(Arc::clone(&st.context.eval.conf)),
         storage: st.context.storage().with_options(options),
     }
 }
@@ -275,7 +276,7 @@ async fn fill_defaults(
         let expr = default_of(st, &field)?;
         defaults.push((field, expr));
     }
-    let (table, eval) = (table.clone(), std::sync::Arc::clone(&st.context.eval));
+    let (table, eval) = (table.clone(), Arc::clone(&st.context.eval));
     crate::run::with_analyzer(&st.context, &st.parameters, move |analyzer| {
         use firesteel_functions::cast::{CastMode, cast};
         let mut columns = vec![];

@@ -1,4 +1,6 @@
 //! `df.write` and `df.writeTo`: files and tables.
+use std::sync::Arc;
+
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use firesteel_analyze::{AnalyzedPlan, Attribute, declared_schema};
@@ -118,7 +120,7 @@ async fn save(st: &Statement, write: &Write, path: Option<String>) -> Result<Obs
         options: SourceOptions::new(write.options.clone()),
         static_partitions: vec![],
         moved_partitions: vec![],
-        conf: Conf::new((*st.context.eval.conf).clone()),
+        conf: Conf::new(Arc::clone(&st.context.eval.conf)),
         storage: st.context.storage().with_options(&write.options),
     };
     let (_, observed) = write_files(st, &analyzed, request).await?;
@@ -131,7 +133,7 @@ async fn run_all(st: &Statement, analyzed: &AnalyzedPlan) -> Result<Observed> {
     let ((), observed) = crate::run::run_job(&st.context, analyzed, st.job(), async |planned| {
         let rows = async {
             for partition in 0..planned.plan.output_partitioning().partition_count() {
-                let task = std::sync::Arc::clone(&planned.task);
+                let task = Arc::clone(&planned.task);
                 let mut rows = planned.plan.execute(partition, task).map_err(from_datafusion)?;
                 while rows.try_next().await.map_err(from_datafusion)?.is_some() {}
             }
@@ -152,11 +154,11 @@ pub async fn write_files(
     crate::run::run_job(&st.context, analyzed, st.job(), async |planned| {
         // The gathering of rows for a client has no place in a write: each partition is a task of its own.
         let plan = match planned.plan.downcast_ref::<crate::exec::GatherExec>() {
-            Some(gather) if gather.fetch_rows().is_none() => std::sync::Arc::clone(gather.children()[0]),
-            _ => std::sync::Arc::clone(&planned.plan),
+            Some(gather) if gather.fetch_rows().is_none() => Arc::clone(gather.children()[0]),
+            _ => Arc::clone(&planned.plan),
         };
         let cancel = st.context.cancel.clone().cancelled_owned();
-        firesteel_lake::write(plan, std::sync::Arc::clone(&planned.task), request, cancel).await
+        firesteel_lake::write(plan, Arc::clone(&planned.task), request, cancel).await
     })
     .await
 }
@@ -309,7 +311,7 @@ pub async fn create_with_rows(
         options: SourceOptions::new(table.options.clone()),
         static_partitions: vec![],
         moved_partitions: vec![],
-        conf: Conf::new((*st.context.eval.conf).clone()),
+        conf: Conf::new(Arc::clone(&st.context.eval.conf)),
         storage: st.context.storage().with_options(&table.options),
     };
     let location = request.path.clone();
@@ -548,7 +550,7 @@ pub async fn write_stored(
         options: SourceOptions::new(all_options),
         static_partitions: if overwrite { leading(table, &static_partitions) } else { vec![] },
         moved_partitions: moved_partitions(st, table).await?,
-        conf: Conf::new((*st.context.eval.conf).clone()),
+        conf: Conf::new(Arc::clone(&st.context.eval.conf)),
     };
     let (summary, observed) = write_files(st, &stored, request).await?;
     if table.tracks_partitions {

@@ -148,6 +148,17 @@ pub fn data_fingerprint(plan: &LogicalPlan) -> Result<u64> {
     Ok(hasher.finish())
 }
 
+/// The version of the Delta table that a plan reads; `None` where it reads none, or several versions.
+pub fn delta_version(plan: &LogicalPlan) -> Result<Option<u64>> {
+    let mut versions = BTreeSet::new();
+    for_each_scan(plan, &mut |table| {
+        if let Some(TableLog::Delta(delta)) = table.scan().log() {
+            versions.insert(delta.version);
+        }
+    })?;
+    Ok(versions.pop_first().filter(|_| versions.is_empty()))
+}
+
 fn for_each_scan(plan: &LogicalPlan, visit: &mut dyn FnMut(&FileTable)) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node

@@ -15,7 +15,6 @@ use crate::conf::Conf;
 use crate::options::SourceOptions;
 use crate::parquet::StoredColumns;
 use crate::request::WriteRequest;
-use crate::scan::Prepared;
 use crate::scan::source::Tolerance;
 use crate::write::WriterFactory;
 
@@ -45,16 +44,17 @@ pub(crate) trait Format: Send + Sync + Debug {
         session: &dyn Session,
     ) -> Result<Arc<dyn FileSource>>;
 
-    /// Looks at the files `kept` before they are read: statistics, and files to leave out.
+    /// Looks at the files `kept` before they are read: gives those without statistics theirs, if they are to be had, and
+    /// answers the files that can be read.
     async fn prepare(
         &self,
         _file_system: &Arc<dyn FileSystem>,
-        files: &mut [PartitionedFile],
-        kept: &[usize],
-        table_schema: &TableSchema,
+        _files: &mut [PartitionedFile],
+        kept: Vec<usize>,
+        _table_schema: &TableSchema,
         _session: &dyn Session,
-    ) -> datafusion::common::Result<Prepared> {
-        Ok(Prepared::by_size(files, kept, table_schema))
+    ) -> Vec<usize> {
+        kept
     }
 
     /// Fits the columns that the query asks for to those of a file; `None` where `source` does that itself. `place` names

@@ -39,7 +39,6 @@ use crate::conf::Conf;
 use crate::format::{Format, InferInput};
 use crate::options::SourceOptions;
 use crate::request::WriteRequest;
-use crate::scan::Prepared;
 use crate::scan::source::Tolerance;
 use crate::write::WriterFactory;
 use cache::StoreCache;
@@ -122,15 +121,14 @@ impl Format for Parquet {
         &self,
         file_system: &Arc<dyn FileSystem>,
         files: &mut [PartitionedFile],
-        kept: &[usize],
+        kept: Vec<usize>,
         table_schema: &TableSchema,
         session: &dyn Session,
-    ) -> datafusion::common::Result<Prepared> {
+    ) -> Vec<usize> {
         let tolerant = self.tolerance.ignore_corrupt || self.tolerance.ignore_missing;
-        if !tolerant
-            && (kept.len() > MAX_FILES_WITH_STATISTICS || !session.config_options().execution.collect_statistics)
-        {
-            return Ok(Prepared::by_size(files, kept, table_schema));
+        let wanted = kept.len() <= MAX_FILES_WITH_STATISTICS && session.config_options().execution.collect_statistics;
+        if !tolerant && !wanted {
+            return kept;
         }
         let store = file_system.object_store();
         let cache = StoreCache::of(file_system.as_ref(), session);
@@ -146,30 +144,18 @@ impl Format for Parquet {
             }
         };
         // Boxed up front: a closure that borrows inside a stream is not general enough for the compiler.
-        let reads: Vec<_> = kept.iter().map(|index| read(*index)).collect();
+        let unknown = kept.iter().filter(|index| files[**index].statistics.is_none());
+        let reads: Vec<_> = unknown.map(|index| read(*index)).collect();
         let found: Vec<_> = futures::stream::iter(reads).buffered(FOOTER_CONCURRENCY).collect().await;
-        let mut readable = vec![];
         for (index, statistics) in found {
-            match statistics {
-                Ok(statistics) => {
-                    let whole =
-                        with_partition_values(statistics, table_schema.file_schema(), &files[index].partition_values);
-                    files[index].statistics = Some(Arc::new(whole));
-                    readable.push(index);
-                }
-                // What cannot be read fails when it is read, with the file's name, unless the user tolerates it.
-                Err(_) if !tolerant => readable.push(index),
-                Err(_) => {}
+            if let Ok(statistics) = statistics {
+                let whole =
+                    with_partition_values(statistics, table_schema.file_schema(), &files[index].partition_values);
+                files[index].statistics = Some(Arc::new(whole));
             }
         }
-        let known: Option<Vec<_>> = readable.iter().map(|index| files[*index].statistics.as_deref()).collect();
-        match known.filter(|all| !all.is_empty()) {
-            Some(all) => {
-                let statistics = Statistics::try_merge_iter(all, table_schema.table_schema())?;
-                Ok(Prepared { kept: readable, statistics })
-            }
-            None => Ok(Prepared::by_size(files, &readable, table_schema)),
-        }
+        // What cannot be read fails when it is read, with the file's name, unless the user tolerates it.
+        kept.into_iter().filter(|index| !tolerant || files[*index].statistics.is_some()).collect()
     }
 
     fn writer(&self, schema: &StructType, request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {

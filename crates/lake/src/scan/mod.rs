@@ -1,4 +1,5 @@
 //! Reading: a request → files, schema and a DataFusion table.
+mod known;
 mod log;
 mod metadata;
 mod provider;
@@ -8,19 +9,19 @@ pub(crate) mod source;
 mod split;
 mod stores;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::catalog::TableProvider;
-use datafusion::common::ScalarValue;
+use datafusion::common::{ScalarValue, Statistics};
 use firesteel_plan::{Result, SparkError, StructField, StructType};
 use firesteel_storage::{FileStatus, FileSystem, Location};
 
-use crate::files::{PartitionLayout, discover, find_field, list};
+use crate::files::{Listing, PartitionLayout, discover, find_field, list};
 use crate::format::{self, Format, InferInput};
 use crate::request::{Bucketing, ScanRequest};
+pub use known::KnownScans;
 pub use log::TableLog;
-pub use provider::FileTable;
-pub(crate) use provider::Prepared;
+pub use provider::{FILES_PRUNED, FileTable};
 pub(crate) use skip::{may_match, selection};
 pub use stores::StoreRegistry;
 
@@ -43,6 +44,8 @@ struct Inner {
     request: ScanRequest,
     /// A table whose log lists and describes the files.
     log: Option<TableLog>,
+    /// Of each file, once it was asked for.
+    statistics: Vec<OnceLock<Arc<Statistics>>>,
 }
 
 /// A file to read and the partition it belongs to.
@@ -65,10 +68,11 @@ impl Scan {
         let place = roots.first().map_or_else(|| Location::parse("/"), |root| Ok(root.location.clone()))?;
         let inner = Inner {
             format_name: request.format.clone(),
-            format: format::make(&request.format, &request.options, &request.conf)?,
+            format: make_format(&request)?,
             schema,
             partition_schema: partitions,
             roots,
+            statistics: vec![OnceLock::new(); files.len()],
             files,
             file_system: request.storage.file_system(&place)?,
             bucketing: None,
@@ -127,14 +131,29 @@ impl Scan {
 }
 
 /// Resolves a read: lists files, finds partitions, reads the schema from the files if none is given.
-pub async fn scan(mut request: ScanRequest) -> Result<Scan> {
+pub async fn scan(request: ScanRequest) -> Result<Scan> {
+    let request = named_paths(request);
+    let format = make_format(&request)?;
+    let listing = list(&request).await?;
+    resolve(request, format, listing).await
+}
+
+fn make_format(request: &ScanRequest) -> Result<Arc<dyn Format>> {
+    format::make(&request.format, &request.options, &request.conf)
+}
+
+/// The option `path` stands for paths where none is given.
+fn named_paths(mut request: ScanRequest) -> ScanRequest {
     if request.paths.is_empty()
         && let Some(path) = request.options.get("path")
     {
         request.paths = vec![path.to_string()];
     }
-    let format = format::make(&request.format, &request.options, &request.conf)?;
-    let listing = list(&request).await?;
+    request
+}
+
+/// What there is to say about the files that were listed for a request.
+async fn resolve(request: ScanRequest, format: Arc<dyn Format>, listing: Listing) -> Result<Scan> {
     let layout = discover(&request, &listing)?;
     let data_schema = match &request.user_schema {
         Some(schema) => without(schema, &layout.schema, &request),
@@ -155,6 +174,7 @@ pub async fn scan(mut request: ScanRequest) -> Result<Scan> {
         format,
         schema,
         partition_schema: layout.schema.as_nullable(),
+        statistics: vec![OnceLock::new(); files.len()],
         files,
         roots: listing.roots,
         file_system: listing.files,

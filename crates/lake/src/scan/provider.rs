@@ -1,9 +1,11 @@
 //! The DataFusion table of a [`Scan`](super::Scan): prunes partitions, splits files, and makes a `DataSourceExec`.
+use std::iter::zip;
 use std::sync::Arc;
 
 use arrow::datatypes::{Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
@@ -13,6 +15,7 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::metrics::MetricBuilder;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use firesteel_functions::external;
 use firesteel_functions::types::{to_arrow_field, to_arrow_fields};
@@ -22,10 +25,12 @@ use object_store::ObjectMeta;
 
 use super::log::TableLog;
 use super::split::Split;
-use super::{Inner, Scan, ScanFile, metadata, prune, split};
+use super::{Inner, Scan, ScanFile, may_match, metadata, prune, split};
 use crate::files::find_field;
 use crate::parquet::StoredColumns;
 
+/// The metric of a scan that counts the files it leaves out: no row of theirs can pass the filters.
+pub const FILES_PRUNED: &str = "files_pruned";
 /// How many deletion vectors are read at once.
 const DELETIONS_CONCURRENCY: usize = 16;
 
@@ -141,20 +146,26 @@ impl TableProvider for FileTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let inner = self.inner();
         let kept = self.kept(filters, session)?;
-        let mut files = inner.files.iter().map(partitioned_file).collect::<Result<Vec<_>>>()?;
+        let mut files = self.partitioned_files(&kept)?;
         let url = ObjectStoreUrl::parse(inner.file_system.store_url())?;
         session.runtime_env().register_object_store(url.as_ref(), inner.file_system.object_store());
-        let prepared = match &inner.log {
-            Some(log) => self.prepared_by_log(log, &mut files, &kept).await?,
-            None => inner.format.prepare(&inner.file_system, &mut files, &kept, &self.table_schema, session).await?,
+        let (kept, statistics) = match &inner.log {
+            Some(log) => {
+                let statistics = self.known_by_log(log, &mut files, &kept).await?;
+                (kept, statistics)
+            }
+            None => self.known_by_footers(&mut files, kept, filters, session).await?,
         };
         let parallelism = session.config().target_partitions();
-        let groups = self.file_groups(&files, &prepared.kept, parallelism)?;
+        // Every filter that reaches this table also stays above it; a limit may only be used where there is none.
+        let limit = limit.filter(|_| filters.iter().all(|f| prune::is_partition_filter(f, &inner.partition_schema)));
+        let mut groups = self.file_groups(&files, &kept, parallelism)?;
+        if let Some(rows) = limit {
+            keep_first(&mut groups, rows);
+        }
         let source = inner.format.source(&self.file_schema, self.table_schema.clone(), &inner.file_system, session);
         let source = source.map_err(external)?;
-        // Every filter that reaches this table also stays above it; a limit may only be used where there is none.
-        let limit =
-            if filters.iter().all(|f| prune::is_partition_filter(f, &inner.partition_schema)) { limit } else { None };
+        MetricBuilder::new(source.metrics()).global_counter(FILES_PRUNED).add(inner.files.len() - kept.len());
         let count = groups.len().max(1);
         let groups = if groups.is_empty() { vec![FileGroup::new(vec![])] } else { groups };
         let indices = match projection {
@@ -163,7 +174,7 @@ impl TableProvider for FileTable {
         };
         let config = FileScanConfigBuilder::new(url, source)
             .with_file_groups(groups)
-            .with_statistics(prepared.statistics)
+            .with_statistics(statistics)
             .with_projection_indices(Some(indices))?
             .with_limit(limit)
             .with_expr_adapter(inner.format.expr_adapter(&self.scan_places(), self.stored_columns()))
@@ -186,10 +197,54 @@ impl FileTable {
         }
     }
 
+    /// The files as DataFusion knows them, those of `kept` with the statistics that were found before.
+    fn partitioned_files(&self, kept: &[usize]) -> Result<Vec<PartitionedFile>> {
+        let mut files = self.inner().files.iter().map(partitioned_file).collect::<Result<Vec<_>>>()?;
+        for index in kept {
+            files[*index].statistics = self.inner().statistics[*index].get().cloned();
+        }
+        Ok(files)
+    }
+
+    /// The files that may have rows for the filters by what the format finds out about them, and the statistics of these.
+    async fn known_by_footers(
+        &self,
+        files: &mut [PartitionedFile],
+        kept: Vec<usize>,
+        filters: &[Expr],
+        session: &dyn Session,
+    ) -> Result<(Vec<usize>, Statistics)> {
+        let inner = self.inner();
+        let readable = inner.format.prepare(&inner.file_system, files, kept, &self.table_schema, session).await;
+        for index in &readable {
+            if let Some(statistics) = &files[*index].statistics {
+                inner.statistics[*index].get_or_init(|| Arc::clone(statistics));
+            }
+        }
+        let known: Option<Vec<_>> = readable.iter().map(|index| files[*index].statistics.clone()).collect();
+        let Some(known) = known.filter(|known| !known.is_empty()) else {
+            let statistics = statistics_by_size(files, &readable, &self.table_schema);
+            return Ok((readable, statistics));
+        };
+        let schema = self.table_schema.table_schema();
+        let (kept, known): (Vec<_>, Vec<_>) = match may_match(filters, schema, session)? {
+            Some(predicate) => {
+                let may_match = predicate.prune(&PrunableStatistics::new(known.clone(), Arc::clone(schema)))?;
+                zip(zip(readable, known), may_match).filter_map(|(file, may)| may.then_some(file)).unzip()
+            }
+            None => (readable, known),
+        };
+        let statistics = match known.is_empty() {
+            true => statistics_by_size(files, &[], &self.table_schema),
+            false => Statistics::try_merge_iter(known.iter().map(Arc::as_ref), schema)?,
+        };
+        Ok((kept, statistics))
+    }
+
     /// The log knows the rows of each file, and which of them are deleted: no footer is read before its file is.
-    async fn prepared_by_log(&self, log: &TableLog, files: &mut [PartitionedFile], kept: &[usize]) -> Result<Prepared> {
-        let mut prepared = Prepared::by_size(files, kept, &self.table_schema);
-        prepared.statistics.num_rows = log.rows(kept);
+    async fn known_by_log(&self, log: &TableLog, files: &mut [PartitionedFile], kept: &[usize]) -> Result<Statistics> {
+        let mut statistics = statistics_by_size(files, kept, &self.table_schema);
+        statistics.num_rows = log.rows(kept);
         let reads: Vec<_> = kept.iter().map(|file| async { (*file, log.selection(*file).await) }).collect();
         let mut selections = futures::stream::iter(reads).buffered(DELETIONS_CONCURRENCY);
         while let Some((file, selection)) = selections.next().await {
@@ -197,7 +252,7 @@ impl FileTable {
                 files[file] = files[file].clone().with_extension(ParquetRowSelection::new(selection));
             }
         }
-        Ok(prepared)
+        Ok(statistics)
     }
 
     /// The columns of the files as these call them, where that is not as the table does.
@@ -214,20 +269,30 @@ impl FileTable {
     }
 }
 
-/// What a format found out about the files before they are read.
-pub(crate) struct Prepared {
-    /// Indices of the files to read.
-    pub kept: Vec<usize>,
-    /// Of the whole table, in the order of its table schema.
-    pub statistics: Statistics,
+/// Sizes only.
+fn statistics_by_size(files: &[PartitionedFile], kept: &[usize], table_schema: &TableSchema) -> Statistics {
+    let mut statistics = Statistics::new_unknown(table_schema.table_schema());
+    let bytes: u64 = kept.iter().map(|index| files[*index].object_meta.size).sum();
+    statistics.total_byte_size = Precision::Inexact(usize::try_from(bytes).unwrap_or(usize::MAX));
+    statistics
 }
 
-impl Prepared {
-    /// Sizes only.
-    pub(crate) fn by_size(files: &[PartitionedFile], kept: &[usize], table_schema: &TableSchema) -> Self {
-        let mut statistics = Statistics::new_unknown(table_schema.table_schema());
-        let bytes: u64 = kept.iter().map(|index| files[*index].object_meta.size).sum();
-        statistics.total_byte_size = Precision::Inexact(usize::try_from(bytes).unwrap_or(usize::MAX));
-        Self { kept: kept.to_vec(), statistics }
+/// Leaves out the files behind those that have `rows` rows for certain.
+fn keep_first(groups: &mut Vec<FileGroup>, rows: usize) {
+    let mut missing = rows;
+    for group in 0..groups.len() {
+        for (position, file) in groups[group].files().iter().enumerate() {
+            let rows = match file.statistics.as_deref().map(|statistics| statistics.num_rows) {
+                Some(Precision::Exact(rows)) if file.range.is_none() => rows,
+                _ => 0,
+            };
+            missing = missing.saturating_sub(rows);
+            if missing == 0 {
+                let first = groups[group].files()[..=position].to_vec();
+                groups[group] = FileGroup::new(first);
+                groups.truncate(group + 1);
+                return;
+            }
+        }
     }
 }

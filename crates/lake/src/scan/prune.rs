@@ -5,27 +5,18 @@ use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::Session;
-use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::Expr;
 use firesteel_functions::types::to_arrow_field;
 use firesteel_plan::StructType;
 
 use super::ScanFile;
+use super::skip::{is_filter_of, unqualified};
 
 /// Whether a filter needs nothing but partition columns, and answers the same for every row of a partition.
 pub(super) fn is_partition_filter(filter: &Expr, partitions: &StructType) -> bool {
-    let has_subquery = filter.exists(|expr| {
-        Ok(matches!(
-            expr,
-            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::OuterReferenceColumn(..)
-        ))
-    });
-    let columns = filter.column_refs();
-    !columns.is_empty()
-        && !filter.is_volatile()
-        && !has_subquery.unwrap_or(true)
-        && columns.iter().all(|column| partitions.fields.iter().any(|field| field.name == column.name))
+    let is_partition = |name: &str| partitions.fields.iter().any(|field| field.name == name);
+    !filter.column_refs().is_empty() && is_filter_of(filter, is_partition)
 }
 
 /// Indices of the files that may hold rows for all the filters.
@@ -48,15 +39,7 @@ pub(super) fn prune(
     let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?;
     let df_schema = DFSchema::try_from(schema)?;
     for filter in filters {
-        let unqualified = filter.clone().transform(|expr| {
-            Ok(match expr {
-                Expr::Column(column) => {
-                    datafusion::common::tree_node::Transformed::yes(Expr::Column(column.name.into()))
-                }
-                other => datafusion::common::tree_node::Transformed::no(other),
-            })
-        })?;
-        let predicate = session.create_physical_expr(unqualified.data, &df_schema)?;
+        let predicate = session.create_physical_expr(unqualified(filter.clone())?, &df_schema)?;
         let answer = predicate.evaluate(&batch)?.into_array(files.len())?;
         let answer: &BooleanArray = answer.as_boolean();
         kept.retain(|index| answer.is_valid(*index) && answer.value(*index));

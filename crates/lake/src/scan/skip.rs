@@ -16,20 +16,36 @@ pub(crate) fn may_match(
     schema: &SchemaRef,
     session: &dyn Session,
 ) -> Result<Option<PruningPredicate>> {
-    let usable = filters.iter().filter(|filter| {
-        !filter.is_volatile() && filter.column_refs().iter().all(|c| schema.field_with_name(&c.name).is_ok())
-    });
+    let usable = filters.iter().filter(|filter| is_filter_of(filter, |name| schema.field_with_name(name).is_ok()));
     let Some(filter) = conjunction(usable.cloned()) else { return Ok(None) };
-    let unqualified = filter.transform(|expr| {
+    let df_schema = DFSchema::try_from(Arc::clone(schema))?;
+    let expr = session.create_physical_expr(unqualified(filter)?, &df_schema)?;
+    let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).try_build(expr)?;
+    Ok(Some(predicate).filter(|predicate| !predicate.always_true()))
+}
+
+/// Whether a filter needs nothing but these columns, and answers the same for all rows that have the same in them.
+pub(super) fn is_filter_of(filter: &Expr, is_column: impl Fn(&str) -> bool) -> bool {
+    let has_subquery = filter.exists(|expr| {
+        Ok(matches!(
+            expr,
+            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::OuterReferenceColumn(..)
+        ))
+    });
+    !filter.is_volatile()
+        && !has_subquery.unwrap_or(true)
+        && filter.column_refs().iter().all(|column| is_column(&column.name))
+}
+
+/// The filter with columns by their names alone.
+pub(super) fn unqualified(filter: Expr) -> Result<Expr> {
+    let renamed = filter.transform(|expr| {
         Ok(match expr {
             Expr::Column(column) => Transformed::yes(Expr::Column(column.name.into())),
             other => Transformed::no(other),
         })
     })?;
-    let df_schema = DFSchema::try_from(Arc::clone(schema))?;
-    let expr = session.create_physical_expr(unqualified.data, &df_schema)?;
-    let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).try_build(expr)?;
-    Ok(Some(predicate).filter(|predicate| !predicate.always_true()))
+    Ok(renamed.data)
 }
 
 /// Runs of rows to read and to skip, of `file_rows` in all; `deleted` is in order, without duplicates. `None` where a row

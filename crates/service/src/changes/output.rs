@@ -60,7 +60,7 @@ impl OutputFields {
         entry: &Entry,
     ) -> Result<Option<Execution>, Problem> {
         if self.is_single() {
-            let storage = Storage::new((*session.conf().all()).clone()).only_below(places);
+            let storage = Storage::new(session.conf().all()).only_below(places);
             return self.write_file(session, &storage, input, entry).await;
         }
         execute(session, self.plan(&self.output_path, input), entry).await.map(Some)

@@ -1,11 +1,8 @@
 //! `POST /v1/datasets/partitions`: the values that a dataset is partitioned by, and how many rows each has.
-use std::sync::Arc;
-
 use firesteel_plan::relation::{Grouping, GroupingElement};
 use firesteel_plan::statement::{DeltaStatement, SqlStatement};
 use firesteel_plan::{Command, Expr, Plan, Relation, RelationKind, parse_multipart_identifier};
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::DatasetFields;
 use super::count::CountFields;
@@ -13,7 +10,6 @@ use super::order::sorted;
 use super::query::{QueryFields, limited, matching};
 use super::read::{Reader, Stats};
 use crate::app::{Answer, Call, json};
-use crate::credentials::Credentials;
 use crate::document::{Documented, together};
 use crate::endpoint::credentials_field;
 use crate::problem::Problem;
@@ -35,16 +31,11 @@ pub fn answer_schema() -> Value {
 }
 
 pub async fn handle(call: Call) -> Answer {
-    let app = Arc::clone(&call.app);
-    let mut fields = call.fields()?;
-    let credentials = Credentials::take(&mut fields, &app.options)?;
-    let dataset: DatasetFields = fields.take()?;
-    let given: CountFields = fields.rest()?;
+    let (reader, dataset, given): (_, _, CountFields) = Reader::open(&call)?;
     let query = QueryFields { filters: given.filters, ..Default::default() };
     let matching = matching(&dataset, &query)?;
-    let cancel = CancellationToken::new();
-    let reader = Reader::new(app.sessions.shared(&call.user, &credentials), cancel.clone());
-    Ok(json(200, &app.work(cancel, partitions(reader, dataset, matching)).await?))
+    let cancel = reader.cancel.clone();
+    Ok(json(200, &call.app.work(cancel, partitions(reader, dataset, matching)).await?))
 }
 
 async fn partitions(mut reader: Reader, dataset: DatasetFields, matching: Relation) -> Result<Value, Problem> {
@@ -70,7 +61,7 @@ async fn partitions(mut reader: Reader, dataset: DatasetFields, matching: Relati
             partitions.push(json!({"values": values, "rows": count}));
         }
     }
-    let stats = reader.stats(partitions.len() as u64, None, dataset.version);
+    let stats = reader.stats(partitions.len() as u64, None);
     Ok(json!({"partition_columns": columns, "partitions": partitions, "truncated": truncated, "stats": stats}))
 }
 

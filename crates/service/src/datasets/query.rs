@@ -142,7 +142,7 @@ impl Page {
             let next = Cursor::new(&user.name, self.request.clone(), self.offset + returned, self.fingerprint);
             next.encode(secret)
         });
-        answer(&rows, has_more, next, &reader.stats(returned, total, self.dataset.version))
+        answer(&rows, has_more, next, &reader.stats(returned, total))
     }
 
     /// The first page fixes the version that the others read.

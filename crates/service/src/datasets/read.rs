@@ -7,11 +7,14 @@ use firesteel_engine::{ExecuteOptions, Job, Session};
 use firesteel_plan::statement::{DeltaStatement, DeltaTarget, SqlStatement};
 use firesteel_plan::{Command, Expr, Plan, Relation, RelationKind, TableName, parse_multipart_identifier};
 use futures::StreamExt;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::DatasetFields;
-use crate::document::document;
+use crate::app::Call;
+use crate::credentials::Credentials;
+use crate::document::{Documented, document};
 use crate::jobs::record::Progress;
 use crate::problem::Problem;
 use crate::rows::RowStyle;
@@ -27,8 +30,10 @@ document! {
         returned_rows: u64,
         rows_scanned: u64,
         bytes_scanned: u64,
+        /// Not read, since no row of theirs could match
+        files_pruned: u64,
         elapsed_ms: f64,
-        /// The version that was read, where one was asked for or pinned
+        /// Of the Delta table that was read
         version: Option<i64>,
     }
 }
@@ -39,6 +44,7 @@ pub struct Reader {
     pub cancel: CancellationToken,
     started: Instant,
     jobs: Vec<Arc<Job>>,
+    delta_version: Option<u64>,
 }
 
 /// Rows of a small answer.
@@ -49,7 +55,17 @@ pub struct Rows {
 
 impl Reader {
     pub fn new(session: Arc<Session>, cancel: CancellationToken) -> Self {
-        Self { session, cancel, started: Instant::now(), jobs: vec![] }
+        Self { session, cancel, started: Instant::now(), jobs: vec![], delta_version: None }
+    }
+
+    /// The reader of a request, and what the request says: which data, and what about it.
+    pub fn open<T: Documented + DeserializeOwned>(call: &Call) -> Result<(Self, DatasetFields, T), Problem> {
+        let mut fields = call.fields()?;
+        let credentials = Credentials::take(&mut fields, &call.app.options)?;
+        let dataset = fields.take()?;
+        let given = fields.rest()?;
+        let session = call.app.sessions.shared(&call.user, &credentials);
+        Ok((Self::new(session, CancellationToken::new()), dataset, given))
     }
 
     pub fn options(&self, description: &str) -> ExecuteOptions {
@@ -60,6 +76,7 @@ impl Reader {
     pub async fn rows(&mut self, plan: Plan, description: &str) -> Result<Rows, Problem> {
         let mut execution = self.session.execute(plan, self.options(description)).await?;
         self.jobs.extend(execution.job.clone());
+        self.delta_version = execution.delta_version.or(self.delta_version);
         let style = RowStyle::new(&self.session, &execution.schema, &execution.arrow_schema)?;
         let (mut batches, mut bytes) = (vec![], 0);
         while let Some(batch) = execution.batches.next().await {
@@ -119,18 +136,23 @@ impl Reader {
         Ok(path.filter(|_| dataset.is_delta()).map(DeltaTarget::Path))
     }
 
-    pub fn stats(&self, returned_rows: u64, total_rows: Option<u64>, version: Option<i64>) -> Stats {
+    pub fn stats(&self, returned_rows: u64, total_rows: Option<u64>) -> Stats {
         let mut progress = Progress::default();
+        let mut files_pruned = 0;
         for job in &self.jobs {
-            progress.add(&job.progress().borrow());
+            let job = job.progress();
+            let job = job.borrow();
+            progress.add(&job);
+            files_pruned += job.stages.iter().map(|stage| stage.files_pruned).sum::<u64>();
         }
         Stats {
             total_rows,
             returned_rows,
             rows_scanned: progress.rows_read,
             bytes_scanned: progress.bytes_read,
+            files_pruned,
             elapsed_ms: (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
-            version,
+            version: self.delta_version.and_then(|version| i64::try_from(version).ok()),
         }
     }
 }

@@ -1,17 +1,13 @@
 //! `POST /v1/datasets/sample`: rows by chance.
-use std::sync::Arc;
-
 use firesteel_plan::relation::SampleMethod;
 use firesteel_plan::{Expr, Literal, NullOrdering, Relation, RelationKind, SortDirection, SortOrder};
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
 
 use super::DatasetFields;
 use super::order::sorted;
 use super::query::{QueryFields, answer, limited, matching, select};
 use super::read::Reader;
 use crate::app::{Answer, Call, json_text};
-use crate::credentials::Credentials;
 use crate::document::{Documented, document, together};
 use crate::endpoint::credentials_field;
 use crate::problem::Problem;
@@ -39,29 +35,23 @@ pub fn schema() -> Value {
 }
 
 pub async fn handle(call: Call) -> Answer {
-    let app = Arc::clone(&call.app);
-    let mut fields = call.fields()?;
-    let credentials = Credentials::take(&mut fields, &app.options)?;
-    let dataset: DatasetFields = fields.take()?;
-    let given: SampleFields = fields.rest()?;
+    let (mut reader, dataset, given): (_, _, SampleFields) = Reader::open(&call)?;
     if given.rows.is_some() && given.fraction.is_some() {
         return Err(Problem::invalid("fraction", "It is either a number of rows or a fraction."));
     }
     let limit = if given.fraction.is_some() { ROWS_MAX } else { given.rows.unwrap_or(DEFAULT_ROWS) };
     let query = QueryFields { columns: given.columns.clone(), filters: given.filters.clone(), ..Default::default() };
     let relation = select(sampled(matching(&dataset, &query)?, &given), &query)?;
-    let cancel = CancellationToken::new();
-    let mut reader = Reader::new(app.sessions.shared(&call.user, &credentials), cancel.clone());
-    let version = dataset.version;
+    let cancel = reader.cancel.clone();
     let is_part = given.fraction.is_some();
     let work = async move {
         let mut rows = reader.query(limited(relation, 0, limit + 1), "sample").await?;
         // What was asked for is all there is; only a fraction can be cut.
         let has_more = is_part && rows.count() as u64 > limit;
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        answer(&rows, has_more, None, &reader.stats(rows.count() as u64, None, version))
+        answer(&rows, has_more, None, &reader.stats(rows.count() as u64, None))
     };
-    Ok(json_text(200, app.work(cancel, work).await?))
+    Ok(json_text(200, call.app.work(cancel, work).await?))
 }
 
 fn sampled(input: Relation, given: &SampleFields) -> Relation {

@@ -1,16 +1,12 @@
 //! `POST /v1/datasets/summary`: figures about each column.
-use std::sync::Arc;
-
 use firesteel_plan::relation::{Grouping, GroupingElement};
 use firesteel_plan::{DataType, Expr, Relation, RelationKind, StructField};
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::DatasetFields;
 use super::query::{QueryFields, matching, select};
 use super::read::{Reader, Stats};
 use crate::app::{Answer, Call, json};
-use crate::credentials::Credentials;
 use crate::document::{Documented, document, together};
 use crate::endpoint::credentials_field;
 use crate::problem::Problem;
@@ -48,27 +44,20 @@ pub fn answer_schema() -> Value {
 }
 
 pub async fn handle(call: Call) -> Answer {
-    let app = Arc::clone(&call.app);
-    let mut fields = call.fields()?;
-    let credentials = Credentials::take(&mut fields, &app.options)?;
-    let dataset: DatasetFields = fields.take()?;
-    let given: SummaryFields = fields.rest()?;
+    let (reader, dataset, given): (_, _, SummaryFields) = Reader::open(&call)?;
     let query = QueryFields { columns: given.columns.clone(), filters: given.filters.clone(), ..Default::default() };
     let relation = select(matching(&dataset, &query)?, &query)?;
-    let cancel = CancellationToken::new();
-    let reader = Reader::new(app.sessions.shared(&call.user, &credentials), cancel.clone());
+    let cancel = reader.cancel.clone();
     let summary = Summary {
         quantiles: given.quantiles.unwrap_or_else(|| DEFAULT_QUANTILES.to_vec()),
         bins: given.histogram_bins.unwrap_or(DEFAULT_BINS),
-        version: dataset.version,
     };
-    Ok(json(200, &app.work(cancel, summary.run(reader, relation)).await?))
+    Ok(json(200, &call.app.work(cancel, summary.run(reader, relation)).await?))
 }
 
 struct Summary {
     quantiles: Vec<f64>,
     bins: u64,
-    version: Option<i64>,
 }
 
 impl Summary {
@@ -94,7 +83,7 @@ impl Summary {
         if fields.is_empty() {
             row_count = json!(reader.count(relation).await?);
         }
-        let stats = reader.stats(columns.len() as u64, row_count.as_u64(), self.version);
+        let stats = reader.stats(columns.len() as u64, row_count.as_u64());
         Ok(json!({"row_count": row_count, "columns": columns, "stats": stats}))
     }
 
