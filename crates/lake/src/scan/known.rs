@@ -149,7 +149,7 @@ mod tests {
         let first = scans.scan(request(&folder, &conf)).await.unwrap();
         assert!(same(&first, &scans.scan(request(&folder, &conf)).await.unwrap()));
         // Other settings are another read, whatever they hold.
-        let other = crate::Conf::new(std::collections::BTreeMap::new());
+        let other = crate::Conf::new(std::collections::BTreeMap::<String, String>::new());
         assert!(!same(&first, &scans.scan(request(&folder, &other)).await.unwrap()));
         write(&folder.0.join("b.txt"), "b", old);
         let second = scans.scan(request(&folder, &conf)).await.unwrap();
