@@ -483,6 +483,7 @@ def test_values_are_never_code(api, users, text):
         ({"limit": "many"}, "limit"),
         ({"format": "xml"}, "format"),
         ({"version": 1}, "version"),
+        ({"format": "hudi", "version": 1}, "version"),
         ({"options": {"fs.s3a.secret.key": SECRET}}, "options.fs.s3a.secret.key"),
         ({"table": "t"}, "path"),
         ({"cursor": "x"}, "cursor"),
@@ -577,6 +578,18 @@ def test_tables(api, tmp_path):
     assert partitions["partition_columns"] == ["part"] and [p["rows"] for p in partitions["partitions"]] == [10, 10, 10]
     assert api.get("/v1/tables?schema=nowhere").status_code == 404
     assert api.get(f"/v1/tables/{name}/rows?filters=x").json()["field"] == "filters"
+
+
+def test_an_iceberg_table(api, tmp_path):
+    path, name = str(tmp_path / "iceberg"), "i" + uuid.uuid4().hex[:8]
+    assert api.sql(f"CREATE TABLE {name} (id INT, part INT) USING iceberg PARTITIONED BY (part) LOCATION '{path}'")["state"] == "succeeded"
+    assert api.sql(f"INSERT INTO {name} VALUES (1, 0), (2, 1)")["state"] == "succeeded"
+    [snapshot] = api.sql(f"SELECT snapshot_id FROM default.{name}.snapshots")["data"]
+    assert api.sql(f"INSERT INTO {name} VALUES (3, 1)")["state"] == "succeeded"
+    asked = {"path": path, "format": "iceberg", "order_by": ["id"]}
+    assert ids(api.ok("/v1/datasets/query", {**asked, "filters": {"part": 1}})) == [2, 3]
+    assert ids(api.ok("/v1/datasets/query", {**asked, "version": snapshot["snapshot_id"]})) == [1, 2]
+    assert api.ok("/v1/datasets/count", {"table": name})["count"] == 3
 
 
 # Changes

@@ -12,6 +12,13 @@ use crate::problem::{Problem, origin_of_field};
 pub const DEFAULT_FORMAT: &str = "parquet";
 const PATHS_MAX: usize = 10_000;
 
+/// Formats of tables with a past, and the reader's options for a version and for a timestamp of it.
+const TRAVEL: [(&str, Option<&str>, Option<&str>); 3] = [
+    ("delta", Some("versionAsOf"), Some("timestampAsOf")),
+    ("iceberg", Some("versionAsOf"), Some("timestampAsOf")),
+    ("hudi", None, Some("as.of.instant")),
+];
+
 document! {
     /// The data: paths, or a table of the catalog
     pub struct DatasetFields {
@@ -20,14 +27,14 @@ document! {
         paths: Option<Vec<String>> => {"minItems": 1, "maxItems": 10000},
         /// A name of the catalog: db.table
         table: Option<String> => {"minLength": 1},
-        format: Option<String> => {"enum": ["parquet", "delta", "orc", "csv", "json", "avro", "text", null]},
+        format: Option<String> => {"enum": ["parquet", "delta", "iceberg", "hudi", "orc", "csv", "json", "avro", "text", null]},
         /// Options of the reader; settings of a store are credentials
         options: Option<BTreeMap<String, String>>,
         /// DDL text, for formats without a schema
         schema: Option<String>,
-        /// Of a Delta table
+        /// Of a Delta table; of an Iceberg table a snapshot
         version: Option<i64> => {"minimum": 0},
-        /// Of a Delta table
+        /// Of a Delta, Iceberg or Hudi table
         timestamp: Option<String>,
     }
 }
@@ -49,10 +56,8 @@ impl DatasetFields {
         if self.version.is_some() && self.timestamp.is_some() {
             return Err(Problem::invalid("timestamp", "It is either a version or a timestamp."));
         }
-        let is_travel = self.version.is_some() || self.timestamp.is_some();
-        if is_travel && self.table.is_none() && !self.is_delta() {
-            let field = if self.version.is_some() { "version" } else { "timestamp" };
-            return Err(Problem::invalid(field, "Only Delta tables have versions: say \"format\": \"delta\"."));
+        if self.table.is_none() {
+            self.travel_options()?;
         }
         if self.table.is_some() {
             let unfit = [("format", self.format.is_some()), ("schema", self.schema.is_some())];
@@ -76,6 +81,23 @@ impl DatasetFields {
         self.format() == "delta" && self.table.is_none()
     }
 
+    /// The options that name a version of the files of a path.
+    fn travel_options(&self) -> Result<Vec<(String, String)>, Problem> {
+        let keys = TRAVEL.iter().find(|(format, ..)| *format == self.format());
+        let (by_version, by_timestamp) = keys.map_or((None, None), |(_, version, timestamp)| (*version, *timestamp));
+        let version = self.version.map(|version| version.to_string());
+        let asked = [("version", by_version, version), ("timestamp", by_timestamp, self.timestamp.clone())];
+        let asked = asked.into_iter().filter_map(|(field, key, value)| Some((field, key, value?)));
+        asked
+            .map(|(field, key, value)| match key {
+                Some(key) => Ok((key.to_string(), value)),
+                None => {
+                    Err(Problem::invalid(field, format!("The format {} has no {field}s to ask for.", self.format())))
+                }
+            })
+            .collect()
+    }
+
     /// The data as a relation, at the version that is asked for.
     pub fn relation(&self) -> Result<Relation, Problem> {
         self.check()?;
@@ -83,12 +105,7 @@ impl DatasetFields {
             return self.table_relation(name);
         }
         let mut options = self.options.clone().unwrap_or_default();
-        if let Some(version) = self.version {
-            options.insert("versionAsOf".into(), version.to_string());
-        }
-        if let Some(timestamp) = &self.timestamp {
-            options.insert("timestampAsOf".into(), timestamp.clone());
-        }
+        options.extend(self.travel_options()?);
         let relation = Relation::new(RelationKind::DataSource {
             format: Some(self.format().to_string()),
             schema: self.schema.clone(),
