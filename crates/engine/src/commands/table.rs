@@ -186,7 +186,7 @@ async fn create_hudi(st: &Statement, create: CreateTable, id: TableId) -> Answer
     let is_reading =
         create.query.is_none() && matches!(create.mode, CreateMode::Create | CreateMode::CreateIfNotExists);
     let Some(place) = place.filter(|_| is_reading) else {
-        return Err(SparkError::unsupported("writing Hudi tables"));
+        return Err(SparkError::unsupported(super::write::WRITING_HUDI));
     };
     let storage = st.context.storage().with_options(&table.options);
     table.schema = st.context.hudi_schema(&place, &storage).await?;

@@ -74,13 +74,16 @@ fn default_format(st: &Statement) -> String {
     st.context.eval.get("spark.sql.sources.default").unwrap_or("parquet").to_string()
 }
 
+/// What Hudi tables do not take here.
+pub const WRITING_HUDI: &str = "writing Hudi tables";
+
 pub fn check_format(format: &str) -> Result<()> {
     let is_table_format = firesteel_lake::delta::is_delta(format) || is_iceberg(format);
     if firesteel_lake::is_file_format(format) || is_table_format {
         return Ok(());
     }
     if firesteel_lake::hudi::is_hudi(format) {
-        return Err(SparkError::unsupported("writing Hudi tables"));
+        return Err(SparkError::unsupported(WRITING_HUDI));
     }
     Err(SparkError::new("DATA_SOURCE_NOT_FOUND", [("provider", format)]))
 }
@@ -531,6 +534,9 @@ pub async fn write_stored(
     overwrite: bool,
     options: Options,
 ) -> Result<Observed> {
+    if crate::hudi::is_hudi_table(table) {
+        return Err(SparkError::unsupported(WRITING_HUDI));
+    }
     let stored = with_static(st, table, stored, &static_partitions)?;
     let mut all_options = table.options.clone();
     all_options.extend(options);
