@@ -10,6 +10,7 @@ import time
 import uuid
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 import requests

@@ -33,12 +33,12 @@ impl StatementContext {
         let class = setting(".catalog-impl");
         let known = class.and_then(|class| CLASSES.iter().find(|(known, _)| *known == class)).map(|(_, kind)| *kind);
         let kind = known.or(class).or(setting(".type")).unwrap_or("hive");
-        let location = Location::parse(required(".warehouse")?)?.join(&rest.join("/"));
+        let location = || Ok::<_, SparkError>(Location::parse(required(".warehouse")?)?.join(&rest.join("/")));
         match kind.to_ascii_lowercase().as_str() {
-            "hadoop" => Ok(Some(TableHome::directory(location))),
+            "hadoop" => Ok(Some(TableHome::directory(location()?))),
             "jdbc" => {
                 let entry = self.sql_entry(catalog, rest, required(".uri")?)?;
-                Ok(Some(TableHome { location, pointer: Some(Arc::new(SqlPointer(entry))) }))
+                Ok(Some(TableHome { location: location()?, pointer: Some(Arc::new(SqlPointer(entry))) }))
             }
             _ => Err(SparkError::unsupported(format!("Iceberg catalogs of type {kind} (catalog {catalog})"))),
         }
