@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod allocator;
+mod cpu;
 mod server;
 mod sql;
 mod token;
@@ -34,11 +35,12 @@ enum Command {
 
 fn main() -> ExitCode {
     allocator::configure();
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let result = cpu::check().and_then(|()| match command {
         Command::Server(arguments) => server::run(arguments),
         Command::Sql(arguments) => sql::run(arguments),
         Command::Token(arguments) => token::run(arguments),
-    };
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
