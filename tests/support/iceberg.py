@@ -6,6 +6,7 @@ import sys
 
 from support import servers
 from support.jars import fetched
+from support.once import alone
 
 CACHE = pathlib.Path.home() / ".cache" / "firesteel"
 SPARK = "pyspark==4.1.*"
@@ -19,10 +20,11 @@ def spark_home():
     """A Spark 4.1, installed once."""
     home = CACHE / "spark-4.1"
     done = home / ".complete"
-    if not done.exists() or done.read_text() != SPARK:
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--upgrade", "--target", str(home), SPARK]
-        subprocess.run(command, check=True)
-        done.write_text(SPARK)
+    with alone(home):
+        if not done.exists() or done.read_text() != SPARK:
+            command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--upgrade", "--target", str(home), SPARK]
+            subprocess.run(command, check=True)
+            done.write_text(SPARK)
     return home / "pyspark"
 
 
