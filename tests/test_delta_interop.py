@@ -130,8 +130,8 @@ CASES = {
             "UPDATE {t} SET name = DEFAULT, n = DEFAULT WHERE id = 3",
             "UPDATE {t} SET name = DEFAULT WHERE id = 99",
             """MERGE INTO {t} t USING (SELECT explode(array(1, 5, 6)) AS id) s ON t.id = s.id
-               WHEN MATCHED THEN UPDATE SET n = DEFAULT WHEN NOT MATCHED AND s.id = 5 THEN INSERT (id) VALUES (s.id)
-               WHEN NOT MATCHED THEN INSERT (id, name) VALUES (s.id, DEFAULT)""",
+               WHEN MATCHED THEN UPDATE SET n = 0 WHEN NOT MATCHED AND s.id = 5 THEN INSERT (id) VALUES (s.id)
+               WHEN NOT MATCHED THEN INSERT (id, name) VALUES (s.id, 'm')""",
             "ALTER TABLE {t} ALTER COLUMN name DROP DEFAULT",
             "INSERT INTO {t} (id) VALUES (7)",
             "ALTER TABLE {t} ALTER COLUMN n SET DEFAULT 'x'",

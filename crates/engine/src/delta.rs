@@ -22,8 +22,13 @@ pub fn is_delta_table(table: &Table) -> bool {
 
 /// The columns as readers see them: what concerns writers alone is left out.
 pub fn read_schema(table: &DeltaTable) -> StructType {
-    let is_kept = |key: &String| !key.starts_with("delta.") && key != "CURRENT_DEFAULT" && key != "EXISTS_DEFAULT";
+    let is_kept = |key: &String| !key.starts_with("delta.");
     with_metadata(table.schema(), &is_kept)
+}
+
+/// Columns without their defaults: those are not taken over by what is made of their rows.
+pub fn without_defaults(schema: &StructType) -> StructType {
+    with_metadata(schema, &|key| key != "CURRENT_DEFAULT" && key != "EXISTS_DEFAULT")
 }
 
 /// A schema with the metadata that `is_kept`, at every level.

@@ -84,11 +84,22 @@ pub async fn alter_table(st: &Statement, name: TableName, if_exists: bool, actio
         }
         action => {
             let id = table.id.clone();
+            let statement = defaults_statement(&action);
+            let before = table.schema.clone();
             let changed = change(table, action)?;
+            super::defaults::check(st, statement, &changed.schema, &before).await?;
             st.catalog().alter_table(changed).await?;
             st.session().cache.invalidate_table(&id);
             Ok(Execution::empty())
         }
+    }
+}
+
+/// What an error of a new default says of the statement.
+pub fn defaults_statement(action: &AlterTable) -> &'static str {
+    match action {
+        AlterTable::AddColumns(_) => "ALTER TABLE ADD COLUMNS",
+        _ => "ALTER TABLE ALTER COLUMN",
     }
 }
 

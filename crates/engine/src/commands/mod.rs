@@ -41,6 +41,7 @@ use crate::views::Namespace;
 mod alter;
 mod cache;
 mod create_text;
+mod defaults;
 mod delta;
 mod describe;
 pub mod function;

@@ -114,6 +114,13 @@ fn columns_of(create: &CreateTable) -> Result<(StructType, Vec<String>)> {
     Ok((StructType::new(fields), partitions))
 }
 
+fn statement_of(mode: CreateMode) -> &'static str {
+    match mode {
+        CreateMode::Create | CreateMode::CreateIfNotExists => "CREATE TABLE",
+        CreateMode::Replace | CreateMode::CreateOrReplace => "REPLACE TABLE",
+    }
+}
+
 pub async fn create(st: &Statement, create: CreateTable) -> Answer {
     if let [format, path] = st.name(&create.name).await?.as_slice()
         && firesteel_lake::delta::is_delta(format)
@@ -125,6 +132,8 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
     if let Some(done) = super::iceberg::create_at(st, &st.name(&create.name).await?, &create).await? {
         return Ok(done);
     }
+    let columns = schema_of(&create.columns);
+    super::defaults::check(st, statement_of(create.mode), &columns, &StructType::default()).await?;
     let id = st.table_id(&create.name).await?;
     let existing = st.catalog().get_table(&id).await?;
     match (create.mode, &existing) {

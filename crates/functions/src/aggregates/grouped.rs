@@ -6,7 +6,10 @@
 //! ```
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt32Array, new_empty_array};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, ListArray, PrimitiveArray, UInt32Array,
+    downcast_primitive, new_empty_array,
+};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::{concat, filter, is_not_null, prep_null_mask_filter, take};
 use arrow::datatypes::DataType as ArrowType;
@@ -149,11 +152,6 @@ impl GroupedRows {
             EmitTo::All => self.group_count,
             EmitTo::First(count) => count,
         };
-        let whole = self.columns.iter().enumerate().map(|(i, batches)| {
-            let batches: Vec<&dyn Array> = batches.iter().map(AsRef::as_ref).collect();
-            if batches.is_empty() { Ok(new_empty_array(&self.call.arg_arrow(i))) } else { concat(&batches) }
-        });
-        let whole = whole.collect::<std::result::Result<Vec<_>, _>>()?;
         let mut ends = vec![0usize; count + 1];
         for group in self.groups.iter().map(|group| *group as usize).filter(|group| *group < count) {
             ends[group + 1] += 1;
@@ -167,6 +165,17 @@ impl GroupedRows {
                 .call
                 .fail(SparkError::unsupported(format!("{} of more than 2147483647 values", self.call.name)));
         };
+        if count == self.group_count
+            && let Some(columns) = self.columns.iter().map(|batches| scatter(batches, &self.groups, &ends)).collect()
+        {
+            *self = Self::new(&self.call);
+            return Ok((columns, OffsetBuffer::new(ScalarBuffer::from(offsets))));
+        }
+        let whole = self.columns.iter().enumerate().map(|(i, batches)| {
+            let batches: Vec<&dyn Array> = batches.iter().map(AsRef::as_ref).collect();
+            if batches.is_empty() { Ok(new_empty_array(&self.call.arg_arrow(i))) } else { concat(&batches) }
+        });
+        let whole = whole.collect::<std::result::Result<Vec<_>, _>>()?;
         let mut next = ends;
         let mut order = vec![0u32; next[count]];
         let mut later = vec![];
@@ -210,6 +219,32 @@ impl GroupedRows {
 
     pub(super) fn size(&self) -> usize {
         self.bytes + self.groups.capacity() * size_of::<u32>()
+    }
+}
+
+/// The rows of batches, those of each group side by side from its start on. `None`: not plain values of one width.
+fn scatter(batches: &[ArrayRef], groups: &[u32], starts: &[usize]) -> Option<ArrayRef> {
+    fn values<T: ArrowPrimitiveType>(batches: &[ArrayRef], groups: &[u32], starts: &[usize]) -> ArrayRef {
+        let mut next = starts.to_vec();
+        let mut all = vec![T::default_value(); groups.len()];
+        let rows = batches.iter().flat_map(|batch| batch.as_primitive::<T>().values().iter());
+        for (value, group) in rows.zip(groups) {
+            let at = &mut next[*group as usize];
+            all[*at] = *value;
+            *at += 1;
+        }
+        let array = PrimitiveArray::<T>::new(all.into(), None);
+        Arc::new(array.with_data_type(batches[0].data_type().clone()))
+    }
+    let first = batches.first().filter(|_| batches.iter().all(|batch| batch.null_count() == 0))?;
+    macro_rules! of_type {
+        ($t:ty) => {
+            Some(values::<$t>(batches, groups, starts))
+        };
+    }
+    downcast_primitive! {
+        first.data_type() => (of_type),
+        _ => None,
     }
 }
 

@@ -17,8 +17,8 @@ use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::ExecutionPlan;
 use parquet::arrow::parquet_to_arrow_schema;
-use parquet::basic::Encoding;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::basic::{Encoding, PageType};
+use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats, ParquetMetaData};
 
 use super::codes::{CodeOf, TextCodes, dictionary_type};
 use super::selective::SelectiveSource;
@@ -160,10 +160,12 @@ pub(super) fn is_coded(field: &Field) -> bool {
 fn dictionary_bytes(chunk: &ColumnChunkMetaData) -> Option<i64> {
     let start = chunk.dictionary_page_offset()?;
     let keys = [Encoding::RLE_DICTIONARY, Encoding::PLAIN_DICTIONARY];
-    let only_keys = match chunk.page_encoding_stats_mask() {
-        Some(pages) => keys.iter().any(|encoding| pages.is_only(*encoding)),
+    let is_data = |page: &PageEncodingStats| matches!(page.page_type, PageType::DATA_PAGE | PageType::DATA_PAGE_V2);
+    let only_keys = match (chunk.page_encoding_stats_mask(), chunk.page_encoding_stats()) {
+        (Some(pages), _) => keys.iter().any(|encoding| pages.is_only(*encoding)),
+        (None, Some(pages)) => pages.iter().filter(|page| is_data(page)).all(|page| keys.contains(&page.encoding)),
         // The dictionary itself may be listed too, as plain: then it is not known whether other pages are.
-        None => chunk.encodings().all(|encoding| keys.contains(&encoding) || encoding == Encoding::RLE),
+        (None, None) => chunk.encodings().all(|encoding| keys.contains(&encoding) || encoding == Encoding::RLE),
     };
     only_keys.then(|| chunk.data_page_offset() - start)
 }

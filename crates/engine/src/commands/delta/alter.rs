@@ -229,7 +229,9 @@ async fn alter_column(st: &Statement, found: &Found, metadata: &mut TableMetadat
             field.metadata.insert(DEFAULT_KEY.into(), json_text(&default.text));
         });
         let is_allowed = found.delta.protocol().writer_feature_names().iter().any(|name| name == COLUMN_DEFAULTS);
-        super::create::check_defaults(st, &metadata.schema, is_allowed).await?;
+        super::create::check_defaults(&metadata.schema, is_allowed)?;
+        let before = &found.delta.metadata().schema;
+        crate::commands::defaults::check(st, "ALTER TABLE ALTER COLUMN", &metadata.schema, before).await?;
     }
     if change.drop_default {
         edit(metadata, index, |field| {

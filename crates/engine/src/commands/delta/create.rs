@@ -1,6 +1,5 @@
 //! CREATE TABLE, CREATE TABLE AS SELECT, REPLACE TABLE.
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use firesteel_analyze::{AnalyzedPlan, declared_schema};
 use firesteel_catalog::{Table, TableKind};
@@ -13,12 +12,12 @@ use firesteel_storage::Location;
 
 use super::rows::GENERATION_KEY;
 use super::write::{DeltaSave, create_with, json_list};
-use crate::commands::describe::metadata_text;
 use crate::commands::insert::DEFAULT_KEY;
 use crate::commands::table::{default_location, schema_of};
 use crate::commands::write::Observed;
 use crate::commands::write_v2::partition_name;
 use crate::commands::{Answer, Statement};
+use crate::delta::without_defaults;
 use crate::execution::Execution;
 use crate::names::quote_id;
 
@@ -59,20 +58,14 @@ pub fn metadata_of(
     Ok(metadata)
 }
 
-/// Defaults need a table feature that has to be asked for, and are constants of the columns' types.
-pub async fn check_defaults(st: &Statement, schema: &StructType, is_allowed: bool) -> Result<()> {
-    let defaults: Vec<(StructField, String)> =
-        schema.fields.iter().filter_map(|f| Some((f.clone(), metadata_text(f, DEFAULT_KEY)?))).collect();
-    if !defaults.is_empty() && !is_allowed {
+/// Defaults need a table feature that has to be asked for.
+pub fn check_defaults(schema: &StructType, is_allowed: bool) -> Result<()> {
+    if !is_allowed && schema.fields.iter().any(|field| field.metadata.contains_key(DEFAULT_KEY)) {
         return Err(SparkError::of("WRONG_COLUMN_DEFAULTS_FOR_DELTA_FEATURE_NOT_ENABLED").with_message(format!(
             "The table has no column defaults: set its property delta.feature.{COLUMN_DEFAULTS} to 'supported' first."
         )));
     }
-    let eval = Arc::clone(&st.context.eval);
-    crate::run::with_analyzer(&st.context, &st.parameters, move |analyzer| {
-        defaults.iter().try_for_each(|(field, text)| super::rows::default_of(analyzer, field, text, &eval).map(|_| ()))
-    })
-    .await
+    Ok(())
 }
 
 /// Whether a new table with those properties may have defaults.
@@ -208,7 +201,7 @@ async fn empty(
         let parameters = [("tableName", quote_id(&table.id)), ("path", location.to_string())];
         return Err(SparkError::new("DELTA_CREATE_EXTERNAL_TABLE_WITHOUT_SCHEMA", parameters));
     }
-    check_defaults(st, &schema, asks_for_defaults(&configuration)?).await?;
+    check_defaults(&schema, asks_for_defaults(&configuration)?)?;
     let mut metadata = metadata_of(schema, partitions, configuration)?;
     metadata.description.clone_from(&table.comment);
     check_generated(st, &metadata.schema).await?;
@@ -319,7 +312,7 @@ async fn with_rows(
     delta: Option<DeltaTable>,
     replaces: bool,
 ) -> Result<Observed> {
-    let schema = declared_schema(&analyzed.schema).storable().as_nullable();
+    let schema = without_defaults(&declared_schema(&analyzed.schema).storable().as_nullable());
     let mut metadata = metadata_of(schema, table.partition_columns.clone(), configuration)?;
     metadata.description.clone_from(&table.comment);
     if let Some(old) = &delta {

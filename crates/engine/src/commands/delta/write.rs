@@ -14,7 +14,7 @@ use super::rows::{ExtraCheck, RowTarget, checked, write_checked};
 use super::{Found, rewrite};
 use crate::commands::Statement;
 use crate::commands::write::Observed;
-use crate::delta::option;
+use crate::delta::{option, without_defaults};
 
 /// Rows for a table, and how they go into it.
 pub struct DeltaSave {
@@ -98,7 +98,7 @@ pub async fn save(st: &Statement, path: &str, mut save: DeltaSave) -> Result<Obs
 
 /// The metadata of a table made of rows.
 fn new_metadata(save: &DeltaSave, configuration: BTreeMap<String, String>) -> Result<TableMetadata> {
-    let schema = declared_schema(&save.rows.schema).storable().as_nullable();
+    let schema = without_defaults(&declared_schema(&save.rows.schema).storable().as_nullable());
     let partitions = save.partition_by.clone().unwrap_or_default();
     super::create::metadata_of(schema, partitions, configuration)
 }
