@@ -78,7 +78,7 @@ def test_catalog_table(tables, spark):
     assert rows(spark.read.table("hudi_changes")) == table["rows"]
     joined = spark.sql("SELECT a.id FROM hudi_changes a JOIN hudi_changes b ON a.id = b.id AND b.ts >= 20 ORDER BY id LIMIT 2").collect()
     assert [row[0] for row in joined] == [2, 5]
-    assert "HudiMergeExec" in spark.sql("EXPLAIN SELECT * FROM hudi_changes").collect()[0][0]
+    assert "HudiMerge " in spark.sql("EXPLAIN SELECT * FROM hudi_changes").collect()[0][0]
     spark.sql("DROP TABLE hudi_changes")
 
 
