@@ -175,3 +175,43 @@ impl ExecutionPlan for MergeExec {
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::fs;
+
+    use arrow::datatypes::{DataType, Field};
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
+    use firesteel_storage::{FileStatus, Location, Storage};
+
+    use super::*;
+    use crate::hudi::logs::RECORD_KEY;
+    use crate::hudi::properties::MergeRules;
+    use crate::hudi::timeline::Timeline;
+
+    #[tokio::test]
+    async fn logs_count_against_memory() {
+        let path = std::env::temp_dir().join(format!("firesteel-logs-{}", uuid::Uuid::new_v4()));
+        fs::write(&path, b"").unwrap();
+        let location = Location::parse(&path.display().to_string()).unwrap();
+        let files = Storage::default().file_system(&location).unwrap();
+        let rules = MergeRules { by_order: false, ordering: None };
+        let schema = Arc::new(Schema::new(vec![Field::new(RECORD_KEY, DataType::Utf8, true)]));
+        let merger = Merger::new(&schema, &rules, true).unwrap();
+        let logs = Logs::new(HashMap::new(), rules, Timeline::default(), None, files);
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1000));
+        let memory = MemoryConsumer::new("logs").register(&pool);
+        let mut file = FileStatus { location, is_directory: false, size: 0, modified_us: 0 };
+        let slice = |file: &FileStatus| {
+            let logs = SliceLogs { has_base: false, logs: vec![file.clone()] };
+            Slice { base: None, logs, constants: vec![] }
+        };
+        assert_eq!(read_changes(&slice(&file), &logs, &merger, &memory).await.unwrap().bytes, 0);
+        file.size = 2000;
+        let error = read_changes(&slice(&file), &logs, &merger, &memory).await.unwrap_err();
+        assert!(error.to_string().contains("logs"), "{error}");
+        assert_eq!(pool.reserved(), 0);
+        fs::remove_file(&path).unwrap();
+    }
+}
