@@ -26,7 +26,7 @@ def write_tables(folder, kind="tables"):
     command = [clients.environment(SPARK), PROGRAMS / f"hudi_{kind}.py", bundle(), folder]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_", "PYSPARK_"))}
     environment |= {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost", "TZ": "UTC"}
-    run = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment)
     assert run.returncode == 0, run.stderr[-3000:]
     return json.loads((pathlib.Path(folder) / f"{kind}.json").read_text())
 
