@@ -5,9 +5,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
-BUNDLE, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
 SETTINGS = {
-    "spark.jars": BUNDLE,
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     "spark.kryo.registrator": "org.apache.spark.HoodieSparkKryoRegistrar",
     "spark.sql.extensions": "org.apache.spark.sql.hudi.HoodieSparkSessionExtension",
@@ -26,14 +24,18 @@ WRITES = [
 ]
 COLUMNS = ("id", "name", "CAST(price AS STRING)", "ts", "part")
 
-builder = SparkSession.builder.master("local[1]")
-for key, value in SETTINGS.items():
-    builder = builder.config(key, value)
-spark = builder.getOrCreate()
-spark.sparkContext.setLogLevel("ERROR")
 
 
-def options(name, version, kind):
+def session(bundle):
+    builder = SparkSession.builder.master("local[1]").config("spark.jars", bundle)
+    for key, value in SETTINGS.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def table_options(name, version, kind):
     return {
         "hoodie.table.name": name,
         "hoodie.datasource.write.table.type": kind,
@@ -48,7 +50,7 @@ def options(name, version, kind):
     }
 
 
-def rows(path, **read_options):
+def rows(spark, path, **read_options):
     frame = spark.read.format("hudi").options(**read_options).load(str(path))
     return sorted(list(row) for row in frame.selectExpr(*COLUMNS).collect())
 
@@ -61,10 +63,9 @@ def instants(path, has_completions):
     return [(stem[0], stem[-1]) for stem in stems]
 
 
-def make(name, version, kind, writes, **extra):
-    path = FOLDER / name
+def make(spark, path, version, kind, writes, **extra):
     for index, (operation, query) in enumerate(writes):
-        writer = spark.sql(query).write.format("hudi").options(**options("t", version, kind), **extra)
+        writer = spark.sql(query).write.format("hudi").options(**table_options("t", version, kind), **extra)
         writer.option("hoodie.datasource.write.operation", operation).mode("append" if index else "overwrite").save(str(path))
     done = instants(path, version >= 8)
     kinds = {"hoodie.datasource.query.type": "incremental"}
@@ -77,24 +78,30 @@ def make(name, version, kind, writes, **extra):
             changes.append({
                 "begin": done[begin][1],
                 "end": end and done[end][1],
-                "rows": rows(path, **kinds, **bounds),
+                "rows": rows(spark, path, **kinds, **bounds),
             })
     return {
         "path": str(path),
         "instants": [begun for begun, _ in done],
-        "rows": [rows(path, **{"as.of.instant": begun}) for begun, _ in done[:-1]] + [rows(path)],
+        "rows": [rows(spark, path, **{"as.of.instant": begun}) for begun, _ in done[:-1]] + [rows(spark, path)],
         "changes": changes,
-        "read_optimized": rows(path, **{"hoodie.datasource.query.type": "read_optimized"}),
+        "read_optimized": rows(spark, path, **{"hoodie.datasource.query.type": "read_optimized"}),
         "schema": spark.read.format("hudi").load(str(path)).schema.simpleString(),
     }
 
 
-tables = {
-    f"{version}-{kind}": make(f"t{version}{kind[0]}".lower(), version, kind, WRITES)
-    for version in (6, 8)
-    for kind in ("COPY_ON_WRITE", "MERGE_ON_READ")
-}
-compaction = {"hoodie.compact.inline": "true", "hoodie.compact.inline.max.delta.commits": "1"}
-tables["compacted"] = make("compacted", 8, "MERGE_ON_READ", WRITES[:3], **compaction)
-(FOLDER / "tables.json").write_text(json.dumps(tables))
-spark.stop()
+def main(bundle, folder):
+    spark = session(bundle)
+    tables = {
+        f"{version}-{kind}": make(spark, folder / f"t{version}{kind[0]}".lower(), version, kind, WRITES)
+        for version in (6, 8)
+        for kind in ("COPY_ON_WRITE", "MERGE_ON_READ")
+    }
+    compaction = {"hoodie.compact.inline": "true", "hoodie.compact.inline.max.delta.commits": "1"}
+    tables["compacted"] = make(spark, folder / "compacted", 8, "MERGE_ON_READ", WRITES[:3], **compaction)
+    (folder / "tables.json").write_text(json.dumps(tables))
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], pathlib.Path(sys.argv[2]))

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -10,7 +11,7 @@ from . import clients
 from .jars import fetched
 
 SPARK, VERSION = "3.5", "1.0.2"
-PROGRAM = pathlib.Path(__file__).parent.parent / "clients" / "hudi_tables.py"
+PROGRAMS = pathlib.Path(__file__).parent.parent / "clients"
 
 
 def bundle():
@@ -18,13 +19,18 @@ def bundle():
     return fetched("org.apache.hudi", f"hudi-spark{SPARK}-bundle_2.12", VERSION)
 
 
-def write_tables(folder):
-    """Tables below `folder`; by name: path, instants, and what Spark read of each."""
+def write_tables(folder, kind="tables"):
+    """Tables below `folder`; by name: path, instants, and what Spark read of each. `kind`: of the program that writes them."""
     if not clients.runs_here(SPARK):
         pytest.skip(f"pyspark {SPARK} does not run on this Python")
-    command = [clients.environment(SPARK), PROGRAM, bundle(), folder]
+    command = [clients.environment(SPARK), PROGRAMS / f"hudi_{kind}.py", bundle(), folder]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_", "PYSPARK_"))}
     environment |= {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost", "TZ": "UTC"}
-    run = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment)
     assert run.returncode == 0, run.stderr[-3000:]
-    return json.loads((pathlib.Path(folder) / "tables.json").read_text())
+    return json.loads((pathlib.Path(folder) / f"{kind}.json").read_text())
+
+
+def copy_of(table, folder):
+    """A table to change by hand: without the checksums that Hadoop keeps beside files."""
+    return pathlib.Path(shutil.copytree(table, folder, ignore=shutil.ignore_patterns("*.crc")))

@@ -18,6 +18,7 @@ const QUERY_TYPE: &str = "hoodie.datasource.query.type";
 const AS_OF: &str = "as.of.instant";
 const BEGIN: &str = "hoodie.datasource.read.begin.instanttime";
 const END: &str = "hoodie.datasource.read.end.instanttime";
+const MERGE_TYPE: &str = "hoodie.datasource.merge.type";
 
 /// Whether a catalog table is one of Hudi's.
 pub fn is_hudi_table(table: &Table) -> bool {
@@ -71,6 +72,10 @@ impl StatementContext {
         instant: Option<&str>,
         qualifier: Vec<String>,
     ) -> Result<TableSource> {
+        if let Some(merge) = option(options, MERGE_TYPE).filter(|merge| !merge.eq_ignore_ascii_case("payload_combine"))
+        {
+            return Err(SparkError::unsupported(format!("reading a Hudi table with {MERGE_TYPE}={merge}")));
+        }
         let table = self.block_on(HudiTable::open(location, storage))?;
         let kind = option(options, QUERY_TYPE).unwrap_or("snapshot").to_lowercase();
         let as_of = instant.or_else(|| option(options, AS_OF));

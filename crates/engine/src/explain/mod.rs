@@ -138,10 +138,8 @@ pub fn input_files(plan: &LogicalPlan) -> Result<Vec<String>> {
 pub fn data_fingerprint(plan: &LogicalPlan) -> Result<u64> {
     let mut files = BTreeSet::new();
     for_each_scan(plan, &mut |table| {
-        files.extend(table.scan().files().iter().map(|file| {
-            let status = &file.status;
-            (status.location.to_string(), status.size, status.modified_us)
-        }));
+        let sources = table.scan().sources();
+        files.extend(sources.map(|file| (file.location.to_string(), file.size, file.modified_us)));
     })?;
     let mut hasher = DefaultHasher::new();
     files.hash(&mut hasher);

@@ -10,6 +10,12 @@ use firesteel_plan::Result;
 use super::table::damaged;
 
 const REPLACED: &str = "partitionToReplaceFileIds";
+const WRITTEN: &str = "partitionToWriteStats";
+const PATH: &str = "path";
+const EXTRA: &str = "extraMetadata";
+const SCHEMA: &str = "schema";
+/// Columns with numbers, which Hudi keeps once they were renamed or moved.
+const EVOLVED: &str = "latest_schema";
 const RETAINED: &str = "earliestCommitToRetain";
 const AVRO_MAGIC: &[u8] = b"Obj\x01";
 
@@ -25,6 +31,58 @@ pub(super) fn replaced(bytes: &Bytes) -> Result<Vec<(String, String)>> {
         groups.map(|group| (partition.clone(), group.to_string()))
     });
     Ok(groups.collect())
+}
+
+/// The Avro schema of the records that a write has left, without Hudi's own columns.
+pub(super) fn schema(bytes: &Bytes) -> Result<Option<String>> {
+    extra(bytes, SCHEMA)
+}
+
+/// Whether columns were renamed or moved before a write.
+pub(super) fn is_evolved(bytes: &Bytes) -> Result<bool> {
+    Ok(extra(bytes, EVOLVED)?.is_some())
+}
+
+fn extra(bytes: &Bytes, key: &str) -> Result<Option<String>> {
+    let found = match bytes.starts_with(AVRO_MAGIC) {
+        true => batches(bytes)?.iter().find_map(|batch| entry(batch, EXTRA, key)),
+        false => {
+            let json: serde_json::Value = serde_json::from_slice(bytes).map_err(damaged)?;
+            json.get(EXTRA).and_then(|extra| extra.get(key)).and_then(|value| value.as_str()).map(str::to_string)
+        }
+    };
+    Ok(found.filter(|text| !text.is_empty()))
+}
+
+/// The names of the files that a write has left.
+pub(super) fn written(bytes: &Bytes) -> Result<Vec<String>> {
+    if bytes.starts_with(AVRO_MAGIC) {
+        return Ok(batches(bytes)?.iter().flat_map(|batch| written_of(batch).unwrap_or_default()).collect());
+    }
+    let json: serde_json::Value = serde_json::from_slice(bytes).map_err(damaged)?;
+    let partitions = json.get(WRITTEN).and_then(|value| value.as_object()).into_iter().flatten();
+    let files = partitions.flat_map(|(_, files)| files.as_array().into_iter().flatten());
+    Ok(files.filter_map(|file| file.get(PATH)?.as_str().map(name)).collect())
+}
+
+/// Of all partitions: lists of files, of which each has a path.
+fn written_of(batch: &RecordBatch) -> Option<Vec<String>> {
+    let lists = batch.column_by_name(WRITTEN)?.as_map_opt()?.values().as_list_opt::<i32>()?;
+    let files = lists.values().as_struct_opt()?;
+    let paths = files.column_by_name(PATH)?.as_string_opt::<i32>()?;
+    Some(paths.iter().flatten().map(name).collect())
+}
+
+fn name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_string()
+}
+
+/// A value in a column that is a map of texts.
+fn entry(batch: &RecordBatch, column: &str, key: &str) -> Option<String> {
+    let map = batch.column_by_name(column)?.as_map_opt()?;
+    let (keys, values) = (map.keys().as_string_opt::<i32>()?, map.values().as_string_opt::<i32>()?);
+    let place = keys.iter().position(|known| known == Some(key))?;
+    values.is_valid(place).then(|| values.value(place).to_string())
 }
 
 fn replaced_of(batch: &RecordBatch) -> Vec<(String, String)> {
@@ -73,5 +131,16 @@ mod tests {
         assert_eq!(found, [pair("", "c-0"), pair("p0", "a-0"), pair("p0", "b-0")]);
         assert!(replaced(&Bytes::from("{}")).unwrap().is_empty());
         assert!(replaced(&Bytes::from("not")).is_err());
+    }
+
+    #[test]
+    fn what_a_write_of_json_left() {
+        let text = r#"{"partitionToWriteStats": {"p": [{"path": "p/.a-0_1.log.1_0-1-1"}, {"path": "p/b.parquet"}]},
+            "extraMetadata": {"schema": "{}"}}"#;
+        assert_eq!(written(&Bytes::from(text)).unwrap(), [".a-0_1.log.1_0-1-1", "b.parquet"]);
+        assert_eq!(schema(&Bytes::from(text)).unwrap().unwrap(), "{}");
+        assert_eq!(schema(&Bytes::from(r#"{"extraMetadata": {"schema": ""}}"#)).unwrap(), None);
+        assert!(is_evolved(&Bytes::from(r#"{"extraMetadata": {"latest_schema": "{}"}}"#)).unwrap());
+        assert!(!is_evolved(&Bytes::from(text)).unwrap());
     }
 }

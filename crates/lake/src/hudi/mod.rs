@@ -4,13 +4,15 @@
 //!  .hoodie/hoodie.properties ─▶ properties ─┐
 //!  .hoodie[/timeline] ─▶ timeline: which instants are complete ─▶ slices: of each group of files the newest
 //!          └─▶ metadata: groups that were replaced, what was cleaned         │          that is committed by then
-//!                                                                            └─▶ Scan over Parquet files
+//!                                                                            └─▶ Scan over Parquet files, merged with logs
 //! ```
 //!
 //! A table has file groups; a write makes a new version (a slice) of each group that it changes. A slice is a Parquet file,
-//! and in a merge-on-read table log files with later changes, which are not read here: a read that needs them is refused.
+//! and in a merge-on-read table log files with later changes.
+pub(crate) mod logs;
 mod metadata;
 mod properties;
+mod schema;
 mod slices;
 mod table;
 mod timeline;

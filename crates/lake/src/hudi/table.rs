@@ -8,8 +8,9 @@ use firesteel_plan::{Result, SparkError, StructType};
 use firesteel_storage::{FileStatus, FileSystem, Location, Storage};
 use object_store::ObjectStoreExt;
 
+use super::logs::{Logs, SliceLogs};
 use super::properties::Properties;
-use super::slices::{self, Slices};
+use super::slices::{self, Slice, Wanted};
 use super::timeline::{Instant, Timeline, spelled};
 use crate::conf::Conf;
 use crate::errors;
@@ -58,8 +59,13 @@ impl HudiTable {
         if let Some(as_of) = &as_of {
             self.check_retained(as_of).await?;
         }
-        let slices = self.slices(as_of.as_deref(), base_only).await?;
-        self.scan(slices, conf).await
+        let until = as_of.as_deref();
+        let mut slices = self.slices(Wanted { until, names: None }).await?;
+        if base_only {
+            slices.retain(|slice| slice.base.is_some());
+            slices.iter_mut().for_each(|slice| slice.logs.clear());
+        }
+        self.scan(slices, until, conf).await
     }
 
     /// What was written from `begin` to `end`: the rows as they are at `end`. In tables that know when writes were complete
@@ -72,25 +78,30 @@ impl HudiTable {
         let writes: Vec<(&str, &Instant)> =
             self.timeline.writes().filter(|(_, write)| is_within(&write.completed)).collect();
         let commits: Vec<String> = writes.iter().map(|(begun, _)| (*begun).to_string()).collect();
-        // Slices are chosen by when their writes began.
-        let last = commits.iter().max().cloned().or(end);
         if let Some(first) = commits.first() {
             self.check_retained(first).await?;
         }
-        let mut slices = self.slices(last.as_deref(), false).await?;
-        let rows_of_all = slices.bases.first().cloned();
-        slices.bases.retain(|(instant, _)| commits.first().is_some_and(|first| instant >= first));
-        // Without changes the columns are still those of the table.
-        if slices.bases.is_empty() {
-            slices.bases.extend(rows_of_all);
-        }
-        Ok(HudiChanges { scan: self.scan(slices, conf).await?, commits })
+        // Slices are chosen by when their writes began.
+        let until = commits.iter().max().cloned().or(end);
+        let names = self.written(&writes).await?;
+        let slices = self.slices(Wanted { until: until.as_deref(), names: Some(&names) }).await?;
+        Ok(HudiChanges { scan: self.scan(slices, until.as_deref(), conf).await?, commits })
     }
 
-    async fn slices(&self, as_of: Option<&str>, base_only: bool) -> Result<Slices> {
+    /// The names of the files that writes have left.
+    async fn written(&self, writes: &[(&str, &Instant)]) -> Result<HashSet<String>> {
+        let mut names = HashSet::new();
+        for (_, write) in writes {
+            let bytes = read(self.files.as_ref(), &write.file).await?;
+            names.extend(super::metadata::written(&bytes)?);
+        }
+        Ok(names)
+    }
+
+    async fn slices(&self, wanted: Wanted<'_>) -> Result<Vec<Slice>> {
         let mut replaced = HashSet::new();
         let replacing = self.timeline.writes().filter(|(_, write)| write.action == "replacecommit");
-        for (_, write) in replacing.filter(|(begun, _)| as_of.is_none_or(|end| *begun <= end)) {
+        for (_, write) in replacing.filter(|(begun, _)| wanted.until.is_none_or(|end| *begun <= end)) {
             let bytes = read(self.files.as_ref(), &write.file).await?;
             replaced.extend(super::metadata::replaced(&bytes)?);
         }
@@ -102,15 +113,7 @@ impl HudiTable {
                 (false, false) => files.push(child),
             }
         }
-        let slices = slices::newest(files, &self.location, &self.timeline, &replaced, as_of);
-        match &slices.unmerged {
-            Some(log) if !base_only => Err(SparkError::unsupported(format!(
-                "reading the log files of a merge-on-read Hudi table ({}): compact the table, or set \
-                 hoodie.datasource.query.type to read_optimized for what its base files hold",
-                log.name()
-            ))),
-            _ => Ok(slices),
-        }
+        Ok(slices::newest(files, &self.location, &self.timeline, &replaced, wanted))
     }
 
     /// Errors where a clean has removed slices that were current at an instant.
@@ -127,26 +130,74 @@ impl HudiTable {
         }
     }
 
-    async fn scan(&self, slices: Slices, conf: Conf) -> Result<Scan> {
-        let newest = slices.bases.iter().max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, file)| file);
-        let options = SourceOptions::default();
-        let parquet = format::make("parquet", &options, &conf)?;
-        let input = InferInput { file_system: &self.files, files: newest.into_iter().collect(), conf: &conf };
-        let schema = parquet.infer_schema(&input).await?;
-        let schema =
-            schema.ok_or_else(|| SparkError::new("UNABLE_TO_INFER_SCHEMA", [("format", "Hudi")]))?.as_nullable();
+    async fn scan(&self, slices: Vec<Slice>, until: Option<&str>, conf: Conf) -> Result<Scan> {
+        let has_logs = slices.iter().any(|slice| !slice.logs.is_empty());
+        // Logs may have columns that no base file has yet.
+        let schema = match self.properties.has_logs || slices.is_empty() {
+            true => self.written_schema(until, has_logs).await?,
+            false => None,
+        };
+        let schema = match schema {
+            Some(schema) => Some(schema),
+            None => self.stored_schema(&slices, &conf).await?,
+        };
+        let schema = schema.ok_or_else(|| SparkError::new("UNABLE_TO_INFER_SCHEMA", [("format", "Hudi")]))?;
+        let schema = schema.as_nullable();
+        let logs = match has_logs {
+            true => Some(self.logs(&slices, until)?),
+            false => None,
+        };
         let request = ScanRequest {
             format: "parquet".into(),
             paths: vec![self.location.to_string()],
-            options,
+            options: SourceOptions::default(),
             user_schema: Some(schema.clone()),
             conf,
             storage: self.storage.clone(),
             ..ScanRequest::default()
         };
         let root = FileStatus { location: self.location.clone(), is_directory: true, size: 0, modified_us: 0 };
-        let files = slices.bases.into_iter().map(|(_, status)| ScanFile { status, partition_values: vec![] });
-        Scan::of_files(request, schema, StructType::default(), vec![root], files.collect(), None)
+        let file = |slice: Slice| slice.base.or_else(|| slice.logs.into_iter().next());
+        let files = slices.into_iter().filter_map(file).map(|status| ScanFile { status, partition_values: vec![] });
+        Scan::of_slices(request, schema, root, files.collect(), logs)
+    }
+
+    fn logs(&self, slices: &[Slice], until: Option<&str>) -> Result<Logs> {
+        let logs = |(file, slice): (usize, &Slice)| {
+            (!slice.logs.is_empty())
+                .then(|| (file, SliceLogs { has_base: slice.base.is_some(), logs: slice.logs.clone() }))
+        };
+        let by_file = slices.iter().enumerate().filter_map(logs).collect();
+        let rules = self.properties.merge.clone()?;
+        let until = until.map(str::to_string);
+        Ok(Logs::new(by_file, rules, self.timeline.clone(), until, Arc::clone(&self.files)))
+    }
+
+    /// The columns as the last write until then has left them.
+    async fn written_schema(&self, until: Option<&str>, has_logs: bool) -> Result<Option<StructType>> {
+        for write in self.timeline.newest_until(until) {
+            let bytes = read(self.files.as_ref(), &write.file).await?;
+            if super::metadata::is_evolved(&bytes)? {
+                return match has_logs {
+                    true => Err(SparkError::unsupported(
+                        "reading the logs of a Hudi table whose columns were renamed or moved",
+                    )),
+                    false => Ok(None),
+                };
+            }
+            if let Some(schema) = super::metadata::schema(&bytes)? {
+                return super::schema::columns(&schema).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The columns of the newest base file.
+    async fn stored_schema(&self, slices: &[Slice], conf: &Conf) -> Result<Option<StructType>> {
+        let newest = slices.iter().filter(|slice| slice.base.is_some()).max_by(|a, b| a.instant.cmp(&b.instant));
+        let files = newest.and_then(|slice| slice.base.as_ref()).into_iter().collect();
+        let parquet = format::make("parquet", &SourceOptions::default(), conf)?;
+        parquet.infer_schema(&InferInput { file_system: &self.files, files, conf }).await
     }
 }
 

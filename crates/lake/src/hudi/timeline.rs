@@ -2,7 +2,7 @@
 //!
 //! Before version 8: `<instant>.commit`, while under way `<instant>.commit.requested` and `<instant>.inflight`. From then
 //! on: `<instant>_<completed>.commit`.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use firesteel_storage::FileStatus;
 
@@ -24,13 +24,19 @@ pub(super) struct Instant {
 pub(super) struct Timeline {
     /// By the time they began
     pub completed: BTreeMap<String, Instant>,
+    /// Compactions that are planned or under way
+    pub pending_compactions: BTreeSet<String>,
+    /// Whether instants name the time of their completion
+    pub has_completions: bool,
     /// The first instant that is not archived yet, complete or not
     first: Option<String>,
 }
 
 impl Timeline {
     pub(super) fn of(files: Vec<FileStatus>, has_completions: bool) -> Self {
-        let mut timeline = Self::default();
+        let mut timeline = Self { has_completions, ..Self::default() };
+        // Instants that are kept for good do not say what is archived.
+        let (mut begun_all, mut saved) = (BTreeSet::new(), BTreeSet::new());
         for file in files {
             let name = file.location.name().to_string();
             let Some((stem, action)) = name.split_once('.') else { continue };
@@ -42,17 +48,35 @@ impl Timeline {
             if !is_instant(begun) {
                 continue;
             }
-            if timeline.first.as_deref().is_none_or(|first| begun < first) {
-                timeline.first = Some(begun.to_string());
+            begun_all.insert(begun.to_string());
+            let kept_in = match action.split('.').next() {
+                Some("savepoint") => Some(&mut saved),
+                Some("compaction") => Some(&mut timeline.pending_compactions),
+                _ => None,
+            };
+            if let Some(kept) = kept_in {
+                kept.insert(begun.to_string());
             }
             let is_complete = !action.contains('.') && !["requested", "inflight"].contains(&action);
             let completed = if has_completions { completed } else { Some(begun) };
             if let Some(completed) = completed.filter(|_| is_complete) {
                 let instant = Instant { action: action.into(), completed: completed.into(), file };
-                timeline.completed.insert(begun.to_string(), instant);
+                // A savepoint has the instant of the write that it keeps.
+                if action != "savepoint" {
+                    timeline.completed.insert(begun.to_string(), instant);
+                }
             }
         }
+        timeline.pending_compactions.retain(|begun| !timeline.completed.contains_key(begun));
+        timeline.first = begun_all.difference(&saved).next().or(begun_all.first()).cloned();
         timeline
+    }
+
+    /// The newest write that began until then.
+    pub(super) fn newest_until<'a>(&'a self, until: Option<&'a str>) -> impl Iterator<Item = &'a Instant> {
+        let mut found: Vec<_> = self.writes().filter(|(begun, _)| until.is_none_or(|end| *begun <= end)).collect();
+        found.reverse();
+        found.into_iter().map(|(_, instant)| instant)
     }
 
     /// Whether files of an instant count: it is complete, or so old that it is archived.
@@ -127,6 +151,22 @@ mod tests {
         assert!(new.is_committed("2") && !new.is_committed("3"));
         assert_eq!((new.completion("2"), new.writes().count()), ("5", 1));
         assert!(!timeline(&[], true).is_committed("1"));
+    }
+
+    #[test]
+    fn what_is_not_archived() {
+        let kept = timeline(
+            &["1.commit", "1.savepoint", "5.commit", "6.compaction.requested", "7.commit", "7.compaction.requested"],
+            false,
+        );
+        // Instants 2 to 4 are archived, and so complete.
+        assert!(kept.is_committed("3") && !kept.is_committed("6"));
+        assert_eq!(kept.completed["1"].action, "commit");
+        assert_eq!(kept.pending_compactions.iter().collect::<Vec<_>>(), ["6"]);
+        assert_eq!(
+            kept.newest_until(Some("6")).map(|instant| instant.completed.as_str()).collect::<Vec<_>>(),
+            ["5", "1"]
+        );
     }
 
     #[test]

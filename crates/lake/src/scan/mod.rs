@@ -1,6 +1,7 @@
 //! Reading: a request → files, schema and a DataFusion table.
 mod known;
 mod log;
+mod merged;
 mod metadata;
 mod provider;
 mod prune;
@@ -18,6 +19,7 @@ use firesteel_storage::{FileStatus, FileSystem, Location};
 
 use crate::files::{Listing, PartitionLayout, discover, find_field, list};
 use crate::format::{self, Format, InferInput};
+use crate::hudi::logs::Logs;
 use crate::request::{Bucketing, ScanRequest};
 pub use known::KnownScans;
 pub use log::TableLog;
@@ -44,6 +46,8 @@ struct Inner {
     request: ScanRequest,
     /// A table whose log lists and describes the files.
     log: Option<TableLog>,
+    /// Files with later changes, which are merged with those of the scan
+    merged: Option<Arc<Logs>>,
     /// Of each file, once it was asked for.
     statistics: Vec<OnceLock<Arc<Statistics>>>,
 }
@@ -65,21 +69,20 @@ impl Scan {
         files: Vec<ScanFile>,
         log: Option<TableLog>,
     ) -> Result<Self> {
-        let place = roots.first().map_or_else(|| Location::parse("/"), |root| Ok(root.location.clone()))?;
-        let inner = Inner {
-            format_name: request.format.clone(),
-            format: make_format(&request)?,
-            schema,
-            partition_schema: partitions,
-            roots,
-            statistics: vec![OnceLock::new(); files.len()],
-            files,
-            file_system: request.storage.file_system(&place)?,
-            bucketing: None,
-            request,
-            log,
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Inner::of_files(request, schema, partitions, roots, files)?;
+        Ok(Self { inner: Arc::new(Inner { log, ..inner }) })
+    }
+
+    /// Files of which some have logs with later changes.
+    pub(crate) fn of_slices(
+        request: ScanRequest,
+        schema: StructType,
+        root: FileStatus,
+        files: Vec<ScanFile>,
+        logs: Option<Logs>,
+    ) -> Result<Self> {
+        let inner = Inner::of_files(request, schema, StructType::default(), vec![root], files)?;
+        Ok(Self { inner: Arc::new(Inner { merged: logs.map(Arc::new), ..inner }) })
     }
 
     /// What the log says, where a table has one.
@@ -111,12 +114,17 @@ impl Scan {
     pub fn roots(&self) -> impl Iterator<Item = &Location> {
         self.inner.roots.iter().map(|root| &root.location)
     }
+    /// All that is read: [`Scan::files`], and what is merged with them.
+    pub fn sources(&self) -> impl Iterator<Item = &FileStatus> {
+        let merged = self.inner.merged.iter().flat_map(|logs| logs.beside());
+        self.inner.files.iter().map(|file| &file.status).chain(merged)
+    }
     /// `df.inputFiles()`
     pub fn input_files(&self) -> Vec<String> {
-        self.inner.files.iter().map(|file| file.status.location.url()).collect()
+        self.sources().map(|file| file.location.url()).collect()
     }
     pub fn size_in_bytes(&self) -> u64 {
-        self.inner.files.iter().map(|file| file.status.size).sum()
+        self.sources().map(|file| file.size).sum()
     }
     /// The table to put into a DataFusion plan: the columns of [`Scan::schema`], then [`Scan::metadata_column`].
     pub fn table(&self) -> Arc<dyn TableProvider> {
@@ -127,6 +135,32 @@ impl Scan {
     /// where the data has a column of that name.
     pub fn metadata_column(&self) -> StructField {
         metadata::field(&self.inner.schema)
+    }
+}
+
+impl Inner {
+    fn of_files(
+        request: ScanRequest,
+        schema: StructType,
+        partition_schema: StructType,
+        roots: Vec<FileStatus>,
+        files: Vec<ScanFile>,
+    ) -> Result<Self> {
+        let place = roots.first().map_or_else(|| Location::parse("/"), |root| Ok(root.location.clone()))?;
+        Ok(Self {
+            format_name: request.format.clone(),
+            format: make_format(&request)?,
+            schema,
+            partition_schema,
+            roots,
+            statistics: vec![OnceLock::new(); files.len()],
+            files,
+            file_system: request.storage.file_system(&place)?,
+            bucketing: None,
+            request,
+            log: None,
+            merged: None,
+        })
     }
 }
 
@@ -181,6 +215,7 @@ async fn resolve(request: ScanRequest, format: Arc<dyn Format>, listing: Listing
         bucketing: request.bucketing.clone(),
         request,
         log: None,
+        merged: None,
     };
     Ok(Scan { inner: Arc::new(inner) })
 }

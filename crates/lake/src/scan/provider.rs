@@ -15,7 +15,8 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_plan::metrics::MetricBuilder;
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use firesteel_functions::external;
 use firesteel_functions::types::{to_arrow_field, to_arrow_fields};
@@ -43,7 +44,7 @@ pub struct FileTable {
     /// What the files hold.
     file_schema: StructType,
     /// DataFusion's order: file columns, partition columns, `_metadata`.
-    table_schema: TableSchema,
+    pub(super) table_schema: TableSchema,
     /// Column of `schema` → column of `table_schema`.
     positions: Vec<usize>,
 }
@@ -73,7 +74,7 @@ impl FileTable {
         &self.scan
     }
 
-    fn inner(&self) -> &Inner {
+    pub(super) fn inner(&self) -> &Inner {
         &self.scan.inner
     }
 
@@ -93,7 +94,7 @@ impl FileTable {
     }
 }
 
-fn partitioned_file(file: &ScanFile) -> Result<PartitionedFile> {
+pub(super) fn partitioned_file(file: &ScanFile) -> Result<PartitionedFile> {
     let status = &file.status;
     let meta = ObjectMeta {
         location: status.location.object_path().map_err(external)?,
@@ -146,9 +147,40 @@ impl TableProvider for FileTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let inner = self.inner();
         let kept = self.kept(filters, session)?;
-        let mut files = self.partitioned_files(&kept)?;
         let url = ObjectStoreUrl::parse(inner.file_system.store_url())?;
         session.runtime_env().register_object_store(url.as_ref(), inner.file_system.object_store());
+        let wanted = match projection {
+            Some(columns) => columns.iter().map(|column| self.positions[*column]).collect(),
+            None => self.positions.clone(),
+        };
+        let Some(logs) = &inner.merged else { return self.scan_files(session, kept, wanted, filters, limit).await };
+        let (merged, kept): (Vec<_>, Vec<_>) = kept.into_iter().partition(|file| logs.of(*file).is_some());
+        let mut parts = vec![];
+        if !kept.is_empty() || merged.is_empty() {
+            parts.push(self.scan_files(session, kept, wanted.clone(), filters, limit).await?);
+        }
+        if !merged.is_empty() {
+            parts.push(super::merged::plan(self, logs, &merged, wanted, session)?);
+        }
+        match parts.len() {
+            1 => Ok(parts.swap_remove(0)),
+            _ => UnionExec::try_new(parts),
+        }
+    }
+}
+
+impl FileTable {
+    /// A plan that reads files as they are. `wanted`: columns of the table schema.
+    async fn scan_files(
+        &self,
+        session: &dyn Session,
+        kept: Vec<usize>,
+        wanted: Vec<usize>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let inner = self.inner();
+        let mut files = self.partitioned_files(&kept)?;
         let (kept, statistics) = match &inner.log {
             Some(log) => {
                 let statistics = self.known_by_log(log, &mut files, &kept).await?;
@@ -163,30 +195,40 @@ impl TableProvider for FileTable {
         if let Some(rows) = limit {
             keep_first(&mut groups, rows);
         }
+        let (plan, metrics) = self.data_source(groups, wanted, statistics, limit, session)?;
+        MetricBuilder::new(&metrics).global_counter(FILES_PRUNED).add(inner.files.len() - kept.len());
+        Ok(plan)
+    }
+
+    /// A plan that reads groups of files, and its metrics.
+    pub(super) fn data_source(
+        &self,
+        groups: Vec<FileGroup>,
+        wanted: Vec<usize>,
+        statistics: Statistics,
+        limit: Option<usize>,
+        session: &dyn Session,
+    ) -> Result<(Arc<dyn ExecutionPlan>, ExecutionPlanMetricsSet)> {
+        let inner = self.inner();
         let source = inner.format.source(&self.file_schema, self.table_schema.clone(), &inner.file_system, session);
         let source = source.map_err(external)?;
-        MetricBuilder::new(source.metrics()).global_counter(FILES_PRUNED).add(inner.files.len() - kept.len());
+        let metrics = source.metrics().clone();
         let count = groups.len().max(1);
         let groups = if groups.is_empty() { vec![FileGroup::new(vec![])] } else { groups };
-        let indices = match projection {
-            Some(columns) => columns.iter().map(|column| self.positions[*column]).collect(),
-            None => self.positions.clone(),
-        };
+        let url = ObjectStoreUrl::parse(inner.file_system.store_url())?;
         let config = FileScanConfigBuilder::new(url, source)
             .with_file_groups(groups)
             .with_statistics(statistics)
-            .with_projection_indices(Some(indices))?
+            .with_projection_indices(Some(wanted))?
             .with_limit(limit)
             .with_expr_adapter(inner.format.expr_adapter(&self.scan_places(), self.stored_columns()))
             // Rows come in the order of the files, partition by partition, as in Spark.
             .with_preserve_order(true)
             .with_output_partitioning(Some(Partitioning::UnknownPartitioning(count)))
             .build();
-        Ok(DataSourceExec::from_data_source(config))
+        Ok((DataSourceExec::from_data_source(config), metrics))
     }
-}
 
-impl FileTable {
     /// The files that may have rows for the filters.
     pub fn kept(&self, filters: &[Expr], session: &dyn Session) -> Result<Vec<usize>> {
         let inner = self.inner();
@@ -270,7 +312,7 @@ impl FileTable {
 }
 
 /// Sizes only.
-fn statistics_by_size(files: &[PartitionedFile], kept: &[usize], table_schema: &TableSchema) -> Statistics {
+pub(super) fn statistics_by_size(files: &[PartitionedFile], kept: &[usize], table_schema: &TableSchema) -> Statistics {
     let mut statistics = Statistics::new_unknown(table_schema.table_schema());
     let bytes: u64 = kept.iter().map(|index| files[*index].object_meta.size).sum();
     statistics.total_byte_size = Precision::Inexact(usize::try_from(bytes).unwrap_or(usize::MAX));
