@@ -11,9 +11,11 @@ import time
 
 import pytest
 from support import servers
+from support.once import alone
 
 # Where Debian has the programs of each version
 PROGRAMS = pathlib.Path("/usr/lib/postgresql")
+CACHE = pathlib.Path.home() / ".cache" / "firesteel"
 # Who may run the server where the tests run as root; the first is made by Debian's package
 ACCOUNTS = ("postgres", "nobody")
 # Debian starts a cluster of its own when the package is installed, unless this says no.
@@ -32,6 +34,15 @@ def programs():
 
 def installed():
     """As `programs`; what is missing is installed where that is possible. Tests are skipped where it is not."""
+    with alone(CACHE / "postgresql"):
+        install()
+    found = programs()
+    if found is None:
+        pytest.skip("there is no PostgreSQL server, and it cannot be installed: Debian's package is postgresql")
+    return found
+
+
+def install():
     if programs() is None and os.geteuid() == 0 and shutil.which("apt-get"):
         if not NO_CLUSTER.exists():
             NO_CLUSTER.parent.mkdir(exist_ok=True)
@@ -39,10 +50,6 @@ def installed():
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "postgresql"]):
             subprocess.run(["apt-get", *arguments], env=environment, stdout=subprocess.DEVNULL, timeout=600)
-    found = programs()
-    if found is None:
-        pytest.skip("there is no PostgreSQL server, and it cannot be installed: Debian's package is postgresql")
-    return found
 
 
 class Postgres:
