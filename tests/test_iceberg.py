@@ -568,7 +568,7 @@ def test_sql_catalog(ours, theirs, warehouse):
         assert rows(ours.table(table)) == rows(theirs.table(table)) == wanted
         assert ours.sql(f"SELECT * FROM {table}.snapshots").count() == theirs.sql(f"SELECT * FROM {table}.snapshots").count() == 4
     assert sorted(row.tableName for row in theirs.sql("SHOW TABLES IN books.db").collect()) == ["by_spark", "by_us"]
-    assert fails(lambda: ours.sql(make.format(t="books.db.by_spark"))).getCondition() in ("TABLE_OR_VIEW_ALREADY_EXISTS", "LOCATION_ALREADY_EXISTS")
+    assert fails(lambda: ours.sql(make.format(t="books.db.by_spark"))).getCondition() == "TABLE_OR_VIEW_ALREADY_EXISTS"
     # Writers take turns: each change is there once.
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda i: (theirs if i % 2 else ours).sql(f"INSERT INTO books.db.by_us VALUES ({100 + i}, 'x')"), range(8)))
@@ -578,8 +578,8 @@ def test_sql_catalog(ours, theirs, warehouse):
     ours.sql("DROP TABLE books.db.by_us")
     assert [row.tableName for row in theirs.sql("SHOW TABLES IN books.db").collect()] == ["by_spark"]
     assert not ours.catalog.tableExists("books.db.by_us") and ours.catalog.tableExists("books.db.by_spark")
-    ours.conf.set("spark.sql.catalog.books.uri", "jdbc:postgresql://host/db")
-    assert "jdbc:postgresql" in str(fails(lambda: ours.table("books.db.by_spark").collect()))
+    ours.conf.set("spark.sql.catalog.books.uri", "jdbc:mysql://host/db")
+    assert "jdbc:mysql" in str(fails(lambda: ours.table("books.db.by_spark").collect()))
 
 
 def test_what_is_not_supported_says_so(ours, theirs, name):

@@ -38,6 +38,16 @@ def sqlite():
     return fetched("org.xerial", SQLITE_NAME, SQLITE_VERSION)
 
 
+def postgresql():
+    """The jar by which Java speaks to PostgreSQL."""
+    return fetched("org.postgresql", "postgresql", "42.7.14")
+
+
+def aws():
+    """Amazon's library, for tables on S3."""
+    return fetched("org.apache.iceberg", "iceberg-aws-bundle", VERSION)
+
+
 def sql_catalog(name, warehouse):
     """Settings of a catalog in an SQLite file, the same for both engines."""
     return {
@@ -49,20 +59,32 @@ def sql_catalog(name, warehouse):
     }
 
 
+def postgres_catalog(name, warehouse, server, database):
+    """Settings of a catalog in PostgreSQL."""
+    prefix = f"spark.sql.catalog.{name}"
+    own = {"uri": server.jdbc(database), "jdbc.user": server.user, "jdbc.password": server.password, "jdbc.schema-version": "V1"}
+    return {**sql_catalog(name, warehouse), **{f"{prefix}.{key}": value for key, value in own.items()}}
+
+
 def catalog(warehouse):
+    """Those of the catalog that real Spark is started with."""
+    return folder_catalog(CATALOG, warehouse)
+
+
+def folder_catalog(name, warehouse):
     """Settings that make a folder a catalog, the same for both engines."""
     return {
-        f"spark.sql.catalog.{CATALOG}": "org.apache.iceberg.spark.SparkCatalog",
-        f"spark.sql.catalog.{CATALOG}.type": "hadoop",
-        f"spark.sql.catalog.{CATALOG}.warehouse": str(warehouse),
-        f"spark.sql.catalog.{CATALOG}.cache-enabled": "false",
+        f"spark.sql.catalog.{name}": "org.apache.iceberg.spark.SparkCatalog",
+        f"spark.sql.catalog.{name}.type": "hadoop",
+        f"spark.sql.catalog.{name}.warehouse": str(warehouse),
+        f"spark.sql.catalog.{name}.cache-enabled": "false",
     }
 
 
-def start_spark(warehouse):
+def start_spark(warehouse, more_jars=()):
     settings = {
         "spark.jars": str(runtime()),
-        "spark.driver.extraClassPath": str(sqlite()),
+        "spark.driver.extraClassPath": ":".join(map(str, (sqlite(), *more_jars))),
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         **catalog(warehouse),
     }

@@ -9,9 +9,9 @@ CENTRAL = "https://repo1.maven.org/maven2"
 CACHE = pathlib.Path.home() / ".cache" / "firesteel" / "jars"
 
 
-def fetched(group, name, version):
+def fetched(group, name, version, classifier=None):
     """The path of a jar on this machine."""
-    file = f"{name}-{version}.jar"
+    file = f"{name}-{version}-{classifier}.jar" if classifier else f"{name}-{version}.jar"
     jar = CACHE / file
     with alone(jar):
         if not jar.exists():

@@ -58,6 +58,7 @@ class Request(typing.NamedTuple):
     path: str
     # by names in lower case
     headers: dict
+    body: bytes = b""
 
 
 def checking(keys):
@@ -86,12 +87,16 @@ def checking(keys):
 
 
 class Proxy:
-    """Passes requests on to a service. `answer(request)`, of a `Request`, may give a status and a code to answer instead."""
+    """Passes requests on to a service. `answer(request)`, of a `Request`, may give a status and a code to answer instead;
+    `lose(request)` too, for a request that was passed on."""
 
-    def __init__(self, store, answer=lambda request: None):
+    def __init__(self, store, answer=lambda request: None, lose=lambda request: None):
         proxy = self
         self.requests = []
         self.answer = answer
+        self.lose = lose
+        # What the service is asked for in place of a path
+        self.rewrite = lambda path: path
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -100,15 +105,22 @@ class Proxy:
                 length = int(self.headers.get("content-length") or 0)
                 body = self.rfile.read(length)
                 proxy.requests.append((self.command, self.path))
-                told = proxy.answer(Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.command, self.path, headers, body)
+                told = proxy.answer(request)
                 if told:
-                    status, code = told
-                    body = f"<Error><Code>{code}</Code><Message>as the test wants it</Message></Error>"
-                    return self.send(status, [], body.encode())
+                    return self.refuse(*told)
                 connection = http.client.HTTPConnection("127.0.0.1", store.port)
-                connection.request(self.command, self.path, body, dict(self.headers))
+                connection.request(self.command, proxy.rewrite(self.path), body, dict(self.headers))
                 answer = connection.getresponse()
-                return self.send(answer.status, answer.getheaders(), answer.read())
+                content = answer.read()
+                told = proxy.lose(request)
+                return self.refuse(*told) if told else self.send(answer.status, answer.getheaders(), content)
+
+            def refuse(self, status, code):
+                if code.startswith("{"):
+                    return self.send(status, [("Content-Type", "application/json")], code.encode())
+                return self.send(status, [], f"<Error><Code>{code}</Code><Message>as the test wants it</Message></Error>".encode())
 
             def send(self, status, headers, body):
                 self.send_response(status)

@@ -24,6 +24,7 @@
 
 mod catalog;
 pub mod errors;
+mod iceberg_rest;
 mod iceberg_sql;
 mod json;
 mod pattern;
@@ -31,7 +32,8 @@ mod sqlite;
 mod types;
 
 pub use catalog::Catalog;
-pub use iceberg_sql::IcebergSqlEntry;
+pub use iceberg_rest::{IcebergRest, IcebergRestCommit, IcebergRestTable};
+pub use iceberg_sql::{IcebergSql, IcebergSqlDatabase, IcebergSqlEntry, Renamed};
 pub use pattern::{filter_pattern, matches_pattern};
 pub use sqlite::SqliteCatalog;
 pub use types::{

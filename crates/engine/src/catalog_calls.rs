@@ -8,9 +8,10 @@ use firesteel_plan::relation::CatalogCall as C;
 use firesteel_plan::{DataType, Plan, Result, SparkError, StructField, TableName, parse_multipart_identifier};
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::{self, Statement};
+use crate::commands::{self, Statement, iceberg_namespaces};
 use crate::context::StatementContext;
-use crate::names::{Resolved, is_session_catalog};
+use crate::iceberg::InCatalog;
+use crate::names::Resolved;
 use crate::rows::{Cell, Rows};
 use crate::session::StorageLevel;
 
@@ -27,32 +28,30 @@ pub async fn run(context: &StatementContext, call: &C) -> Result<RowsWithSchema>
         C::CurrentDatabase => value(st.session().namespace().database),
         C::CurrentCatalog => value(st.session().namespace().catalog),
         C::SetCurrentDatabase(name) => {
-            let name = st.session().database_name(&parse_multipart_identifier(name)?)?;
-            match st.catalog().get_database(&name).await? {
-                Some(database) => st.session().use_database(&database.name),
-                None => return Err(firesteel_catalog::errors::schema_not_found(&name)),
-            }
+            commands::use_namespace(&st, TableName::Parts(parse_multipart_identifier(name)?)).await?;
             nothing()
         }
-        C::SetCurrentCatalog(name) if is_session_catalog(name) => nothing(),
         C::SetCurrentCatalog(name) => {
-            return Err(SparkError::new(
-                "CATALOG_NOT_FOUND",
-                [
-                    ("catalogName", firesteel_plan::quote_identifier(name)),
-                    ("config", format!("\"spark.sql.catalog.{name}\"")),
-                ],
-            ));
+            commands::set_catalog(&st, TableName::Parts(vec![name.clone()])).await?;
+            nothing()
         }
         C::ListDatabases { pattern } => list_databases(&st, pattern.as_deref()).await?,
         C::GetDatabase(name) => {
-            let name = st.session().database_name(&parse_multipart_identifier(name)?)?;
-            let database = commands::existing_database(&st, &name).await?;
-            databases().with([database_row(&database)])
+            let parts = parse_multipart_identifier(name)?;
+            databases().with([match st.context.iceberg_namespace(&parts)? {
+                Some(found) => namespace_row(&found).await?,
+                None => {
+                    let name = st.session().database_name(&parts)?;
+                    database_row(&commands::existing_database(&st, &name).await?)
+                }
+            }])
         }
         C::DatabaseExists(name) => {
-            let name = st.session().database_name(&parse_multipart_identifier(name)?)?;
-            flag(st.catalog().get_database(&name).await?.is_some())
+            let parts = parse_multipart_identifier(name)?;
+            flag(match st.context.iceberg_namespace(&parts)? {
+                Some(found) => found.catalog.namespace(&found.rest).await?.is_some(),
+                None => st.catalog().get_database(&st.session().database_name(&parts)?).await?.is_some(),
+            })
         }
         C::ListTables { database, pattern } => list_tables(&st, database.as_deref(), pattern.as_deref(), false).await?,
         C::ListViews { database, pattern } => list_tables(&st, database.as_deref(), pattern.as_deref(), true).await?,
@@ -119,9 +118,9 @@ pub async fn run(context: &StatementContext, call: &C) -> Result<RowsWithSchema>
         }
         C::ListCatalogs { pattern } => {
             let rows = Rows::new(&[("name", DataType::STRING, false), ("description", DataType::STRING, true)]);
-            let name = firesteel_catalog::SESSION_CATALOG;
-            let matches = pattern.as_deref().is_none_or(|p| matches_pattern(p, name));
-            rows.with(matches.then(|| vec![name.into(), Cell::Null]))
+            let mut names = st.context.catalogs();
+            names.retain(|name| pattern.as_deref().is_none_or(|p| matches_pattern(p, name)));
+            rows.with(names.into_iter().map(|name| vec![name.into(), Cell::Null]))
         }
         C::ListPartitions(name) => {
             let name = TableName::Parts(parse_multipart_identifier(name)?);
@@ -182,8 +181,25 @@ fn database_row(database: &firesteel_catalog::Database) -> Vec<Cell> {
     ]
 }
 
+/// A namespace of one of Iceberg's catalogs.
+async fn namespace_row(found: &InCatalog) -> Result<Vec<Cell>> {
+    let properties = iceberg_namespaces::existing(found).await?;
+    let text = |key: &str| properties.get(key).cloned().into();
+    let name = iceberg_namespaces::shown(&found.rest);
+    Ok(vec![name.into(), found.name.clone().into(), text("comment"), text("location")])
+}
+
 async fn list_databases(st: &Statement, pattern: Option<&str>) -> Result<Rows> {
     let mut rows = databases();
+    if let Some(names) = iceberg_namespaces::list(st, &[], pattern).await? {
+        for levels in names {
+            let whole: Vec<String> = std::iter::once(st.context.namespace.catalog.clone()).chain(levels).collect();
+            if let Some(found) = st.context.iceberg_namespace(&whole)? {
+                rows.push(namespace_row(&found).await?);
+            }
+        }
+        return Ok(rows);
+    }
     for name in st.catalog().list_databases(pattern).await? {
         if let Some(database) = st.catalog().get_database(&name).await? {
             rows.push(database_row(&database));
@@ -219,9 +235,18 @@ fn temporary_row(name: &str, namespace: Vec<String>) -> Vec<Cell> {
 }
 
 async fn list_tables(st: &Statement, database: Option<&str>, pattern: Option<&str>, only_views: bool) -> Result<Rows> {
+    let name = database.map(parse_multipart_identifier).transpose()?.unwrap_or_default();
+    if let Some((found, names)) = iceberg_namespaces::tables(st, &name, pattern).await? {
+        let row = |name: String| {
+            let (catalog, levels) = (found.name.clone().into(), Cell::Texts(found.rest.clone()));
+            vec![name.into(), catalog, levels, Cell::Null, "MANAGED".into(), false.into()]
+        };
+        // Its views are not known here.
+        return Ok(tables().with(names.into_iter().filter(|_| !only_views).map(row)));
+    }
     let database = match database {
-        Some(name) => st.session().database_name(&parse_multipart_identifier(name)?)?,
-        None => st.context.namespace.database.clone(),
+        Some(_) => st.session().database_name(&name)?,
+        None => st.current_database()?,
     };
     let global = st.session().global_database();
     let matches = |name: &str| pattern.is_none_or(|p| matches_pattern(p, name));
@@ -341,7 +366,7 @@ async fn function_row(st: &Statement, parts: &[String]) -> Result<Option<Vec<Cel
 async fn list_functions(st: &Statement, database: Option<&str>, pattern: Option<&str>) -> Result<Rows> {
     let database = match database {
         Some(name) => st.session().database_name(&parse_multipart_identifier(name)?)?,
-        None => st.context.namespace.database.clone(),
+        None => st.current_database()?,
     };
     let matches = |name: &str| pattern.is_none_or(|p| matches_pattern(p, name));
     let stored = st.catalog().list_functions(&database, pattern).await?;

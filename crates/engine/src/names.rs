@@ -49,6 +49,7 @@ impl Session {
     /// The table's place in the catalog, whether or not it exists.
     pub(crate) fn table_id(&self, name: &[String], namespace: &Namespace) -> Result<TableId> {
         match name {
+            [] | [_] | [_, _] if !is_session_catalog(&namespace.catalog) => Err(in_other_catalog(&namespace.catalog)),
             [table] => Ok(TableId::new(&namespace.database, table)),
             [database, table] => Ok(TableId::new(database, table)),
             [catalog, database, table] if is_session_catalog(catalog) => Ok(TableId::new(database, table)),
@@ -62,7 +63,9 @@ impl Session {
 
     /// The database that `name` means.
     pub(crate) fn database_name(&self, name: &[String]) -> Result<String> {
+        let current = self.namespace().catalog;
         match name {
+            [_] if !is_session_catalog(&current) => Err(in_other_catalog(&current)),
             [database] => Ok(database.clone()),
             [catalog, database] if is_session_catalog(catalog) => Ok(database.clone()),
             [catalog, rest @ ..] if is_session_catalog(catalog) => Err(single_part_namespace(rest)),
@@ -73,6 +76,11 @@ impl Session {
 
 pub fn is_session_catalog(name: &str) -> bool {
     name.eq_ignore_ascii_case(SESSION_CATALOG)
+}
+
+/// What the statement is about would be in a catalog that does not have such things.
+pub fn in_other_catalog(catalog: &str) -> SparkError {
+    SparkError::unsupported(format!("this statement in the catalog {catalog}"))
 }
 
 fn single_part_namespace(namespace: &[String]) -> SparkError {

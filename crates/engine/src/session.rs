@@ -129,8 +129,12 @@ impl Session {
     pub(crate) fn namespace(&self) -> Namespace {
         self.namespace.read().clone()
     }
+    /// A database of the session's catalog.
     pub(crate) fn use_database(&self, database: &str) {
-        self.namespace.write().database = database.to_string();
+        self.use_catalog(firesteel_catalog::SESSION_CATALOG, database);
+    }
+    pub(crate) fn use_catalog(&self, catalog: &str, database: &str) {
+        *self.namespace.write() = Namespace { catalog: catalog.to_string(), database: database.to_string() };
     }
     pub(crate) fn closed_token(&self) -> CancellationToken {
         self.closed.child_token()

@@ -31,7 +31,27 @@ pub enum ViewDefinition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace {
     pub catalog: String,
+    /// In a catalog of Iceberg's all levels, with dots between them
     pub database: String,
+}
+
+impl Namespace {
+    /// With quotes where they are needed.
+    pub fn shown(&self) -> String {
+        match crate::names::is_session_catalog(&self.catalog) {
+            true => firesteel_plan::identifier::quote_if_needed(&self.database),
+            false => self.database.clone(),
+        }
+    }
+
+    /// The levels of a namespace of one of Iceberg's catalogs.
+    pub fn levels(&self) -> Vec<String> {
+        match self.database.is_empty() {
+            true => vec![],
+            false => firesteel_plan::parse_multipart_identifier(&self.database)
+                .unwrap_or_else(|_| vec![self.database.clone()]),
+        }
+    }
 }
 
 /// Views by lower-case name.

@@ -30,6 +30,10 @@ pub async fn alter_table(st: &Statement, name: TableName, if_exists: bool, actio
     if let Some(found) = outside_iceberg(st, &name, if_exists).await? {
         let id = found.table.id.clone();
         let operation = operation_name(&action);
+        if let AlterTable::Rename(to) = &action {
+            let renamed = super::iceberg::namespaces::rename(st, &found.name, &st.name(to).await?).await?;
+            return renamed.ok_or_else(|| unsupported_operation(&found.table.id, "RENAME TABLE"));
+        }
         let done = super::iceberg::alter::alter(st, found, action).await?;
         return done.ok_or_else(|| unsupported_operation(&id, operation));
     }

@@ -470,6 +470,9 @@ fn without_table<'c>(column: &'c [String], table: &[String]) -> &'c [String] {
 }
 
 async fn namespace_of(st: &Statement, name: TableName, extended: bool) -> Answer {
+    if let Some(rows) = super::iceberg::namespaces::describe(st, &st.name(&name).await?, extended).await? {
+        return rows.into_execution();
+    }
     let name = st.database(&name).await?;
     let database = namespace::existing(st, &name).await?;
     let mut rows = Rows::new(&[("info_name", DataType::STRING, false), ("info_value", DataType::STRING, true)])

@@ -65,9 +65,10 @@ mod write_v2;
 pub(crate) use cache::{cache_table, is_cached, refresh_table, uncache};
 pub(crate) use create_text::text_of as create_table_text;
 pub(crate) use describe::{describe_table, metadata_text};
-pub(crate) use iceberg::table_exists as iceberg_table_exists;
+pub(crate) use iceberg::{namespaces as iceberg_namespaces, table_exists as iceberg_table_exists};
 pub(crate) use namespace::existing as existing_database;
 pub(crate) use partition::{directory as partition_directory, path_of as partition_path, repair};
+pub(crate) use settings::{set_catalog, use_namespace};
 pub(crate) use table::{create_external, table_relation};
 
 /// A statement being run.
@@ -196,6 +197,15 @@ impl Statement {
     pub async fn table_id(&self, name: &TableName) -> Result<TableId> {
         let parts = self.name(name).await?;
         self.session().table_id(&parts, &self.context.namespace)
+    }
+
+    /// The current database, unless the current catalog is another one than the session's.
+    pub fn current_database(&self) -> Result<String> {
+        let Namespace { catalog, database } = &self.context.namespace;
+        match crate::names::is_session_catalog(catalog) {
+            true => Ok(database.clone()),
+            false => Err(crate::names::in_other_catalog(catalog)),
+        }
     }
 
     pub async fn database(&self, name: &TableName) -> Result<String> {

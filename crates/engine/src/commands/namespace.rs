@@ -5,6 +5,7 @@ use firesteel_plan::statement::AlterNamespace;
 use firesteel_plan::{Result, SparkError, TableName};
 use firesteel_storage::Location;
 
+use super::iceberg::namespaces::{self as in_iceberg, NewNamespace};
 use super::table::{ensure_directory, remove_files};
 use super::{Answer, Statement};
 use crate::execution::Execution;
@@ -31,6 +32,15 @@ pub async fn create(
     properties: Options,
     collation: Option<String>,
 ) -> Answer {
+    let parts = st.name(&name).await?;
+    if st.context.iceberg_namespace(&parts)?.is_some() {
+        check_properties(&properties)?;
+        if collation.is_some() {
+            return Err(SparkError::unsupported("collations of namespaces of Iceberg's catalogs"));
+        }
+        let new = NewNamespace { if_not_exists, comment, location, properties };
+        return Ok(in_iceberg::create(st, &parts, new).await?.unwrap_or_else(Execution::empty));
+    }
     let name = st.database(&name).await?;
     if name.eq_ignore_ascii_case(&st.session().global_database()) {
         return Err(SparkError::new("_LEGACY_ERROR_TEMP_1066", [("database", name.as_str())]).with_message(format!(
@@ -69,13 +79,16 @@ pub async fn existing(st: &Statement, name: &str) -> Result<Database> {
 }
 
 pub async fn alter(st: &Statement, name: TableName, action: AlterNamespace) -> Answer {
+    if let AlterNamespace::SetProperties(properties) = &action {
+        check_properties(properties)?;
+    }
+    if let Some(done) = in_iceberg::alter(st, &st.name(&name).await?, &action).await? {
+        return Ok(done);
+    }
     let name = st.database(&name).await?;
     let mut database = existing(st, &name).await?;
     match action {
-        AlterNamespace::SetProperties(properties) => {
-            check_properties(&properties)?;
-            database.properties.extend(properties);
-        }
+        AlterNamespace::SetProperties(properties) => database.properties.extend(properties),
         AlterNamespace::UnsetProperties(keys) => database.properties.retain(|key, _| !keys.contains(key)),
         AlterNamespace::SetLocation(location) => {
             if location.is_empty() {
@@ -90,6 +103,9 @@ pub async fn alter(st: &Statement, name: TableName, action: AlterNamespace) -> A
 }
 
 pub async fn drop(st: &Statement, name: TableName, if_exists: bool, cascade: bool) -> Answer {
+    if let Some(done) = in_iceberg::drop(st, &st.name(&name).await?, if_exists).await? {
+        return Ok(done);
+    }
     let name = st.database(&name).await?;
     let Some((database, tables)) = st.catalog().drop_database(&name, if_exists, cascade).await? else {
         return Ok(Execution::empty());
@@ -101,7 +117,8 @@ pub async fn drop(st: &Statement, name: TableName, if_exists: bool, cascade: boo
         }
     }
     remove_files(st, &database.location).await?;
-    if st.session().namespace().database.eq_ignore_ascii_case(&name) {
+    let current = st.session().namespace();
+    if crate::names::is_session_catalog(&current.catalog) && current.database.eq_ignore_ascii_case(&name) {
         st.session().use_database(firesteel_catalog::DEFAULT_DATABASE);
     }
     Ok(Execution::empty())

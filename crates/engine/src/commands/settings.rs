@@ -98,8 +98,23 @@ fn invalid_offset() -> SparkError {
 pub async fn set_catalog(st: &Statement, name: TableName) -> Answer {
     let parts = st.name(&name).await?;
     match parts.as_slice() {
-        [catalog] if is_session_catalog(catalog) => Ok(Execution::empty()),
+        [catalog] if is_session_catalog(catalog) => {
+            use_session_catalog(st);
+            Ok(Execution::empty())
+        }
+        [catalog] if st.context.is_iceberg_catalog(catalog) => {
+            super::iceberg::namespaces::use_namespace(st, &parts).await?;
+            Ok(Execution::empty())
+        }
         _ => Err(catalog_not_found(&parts.join("."))),
+    }
+}
+
+/// Back in the session's catalog after another one, the namespace is the default one.
+fn use_session_catalog(st: &Statement) {
+    if !is_session_catalog(&st.session().namespace().catalog) {
+        let key = "spark.sql.catalog.spark_catalog.defaultDatabase";
+        st.session().use_database(&st.session().conf.get(key).unwrap_or_else(|| "default".into()));
     }
 }
 
@@ -115,6 +130,10 @@ pub async fn use_namespace(st: &Statement, name: TableName) -> Answer {
     if let [catalog] = parts.as_slice()
         && is_session_catalog(catalog)
     {
+        use_session_catalog(st);
+        return Ok(Execution::empty());
+    }
+    if super::iceberg::namespaces::use_namespace(st, &parts).await?.is_some() {
         return Ok(Execution::empty());
     }
     let database = st.session().database_name(&parts)?;

@@ -5,7 +5,7 @@ use firesteel_plan::statement::Show;
 use firesteel_plan::{DataType, Result, SparkError, TableName};
 
 use super::describe::{information, partition_information};
-use super::{Answer, Statement, partition};
+use super::{Answer, Statement, iceberg, partition};
 use crate::names::{Resolved, quote_id};
 use crate::rows::{Cell, Rows};
 
@@ -36,13 +36,14 @@ pub async fn show(st: &Statement, what: Show) -> Answer {
         Show::Functions { kind, of, pattern, name } => functions(st, &kind, of, pattern, name).await,
         Show::Catalogs { pattern } => {
             let matches = |name: &&str| pattern.as_ref().is_none_or(|p| matches_pattern(p, name));
-            let names = [firesteel_catalog::SESSION_CATALOG].into_iter().filter(matches);
+            let names = st.context.catalogs();
+            let names = names.iter().map(String::as_str).filter(matches);
             Rows::texts(&["catalog"]).with(names.map(|n| vec![n.into()])).into_execution()
         }
         Show::CurrentNamespace => {
             let namespace = st.session().namespace();
             Rows::texts(&["catalog", "namespace"])
-                .with([vec![namespace.catalog.into(), quote_if_needed(&namespace.database).into()]])
+                .with([vec![namespace.catalog.clone().into(), namespace.shown().into()]])
                 .into_execution()
         }
         Show::Collations { pattern } => collations(pattern),
@@ -56,11 +57,23 @@ pub async fn show(st: &Statement, what: Show) -> Answer {
 async fn database(st: &Statement, of: Option<TableName>) -> Result<String> {
     match of {
         Some(name) => st.database(&name).await,
-        None => Ok(st.context.namespace.database.clone()),
+        None => st.current_database(),
+    }
+}
+
+/// The name that a statement gives, if any.
+async fn given(st: &Statement, of: Option<&TableName>) -> Result<Vec<String>> {
+    match of {
+        Some(name) => st.name(name).await,
+        None => Ok(vec![]),
     }
 }
 
 async fn namespaces(st: &Statement, of: Option<TableName>, pattern: Option<String>) -> Answer {
+    let parent = given(st, of.as_ref()).await?;
+    if let Some(rows) = iceberg::namespaces::show(st, &parent, pattern.as_deref()).await? {
+        return rows.into_execution();
+    }
     if let Some(name) = of {
         let parts = st.name(&name).await?;
         match parts.as_slice() {
@@ -99,12 +112,18 @@ async fn persistent(st: &Statement, database: &str, pattern: Option<&str>) -> Re
 }
 
 async fn tables(st: &Statement, of: Option<TableName>, pattern: Option<String>) -> Answer {
-    let database = database(st, of).await?;
     let mut rows = Rows::new(&[
         ("namespace", DataType::STRING, false),
         ("tableName", DataType::STRING, false),
         ("isTemporary", DataType::Boolean, false),
     ]);
+    let namespace = given(st, of.as_ref()).await?;
+    if let Some((found, names)) = iceberg::namespaces::tables(st, &namespace, pattern.as_deref()).await? {
+        let namespace = iceberg::namespaces::shown(&found.rest);
+        let row = |name: String| vec![namespace.as_str().into(), name.into(), false.into()];
+        return rows.with(names.into_iter().map(row)).into_execution();
+    }
+    let database = database(st, of).await?;
     for table in persistent(st, &database, pattern.as_deref()).await? {
         rows.push(vec![quote_if_needed(&table.id.database).into(), table.id.name.into(), false.into()]);
     }
@@ -193,8 +212,14 @@ async fn columns(st: &Statement, table: TableName, of: Option<TableName>) -> Ans
 
 async fn properties(st: &Statement, table: TableName, key: Option<String>) -> Answer {
     let parts = st.name(&table).await?;
-    let properties = match super::iceberg::find_outside(st, &parts).await? {
-        Some(found) => found.table.properties,
+    let outside = iceberg::find_outside(st, &parts).await?;
+    let outside_name = outside.as_ref().map(|found| iceberg::namespaces::shown(&found.name));
+    let properties = match outside {
+        Some(mut found) => {
+            // DESCRIBE TABLE EXTENDED has it.
+            found.table.properties.remove("comment");
+            found.table.properties
+        }
         None => match st.resolve(&table).await?.1 {
             Resolved::Temp(view) | Resolved::Global(view) => view.properties.clone(),
             Resolved::Table(id) => {
@@ -208,13 +233,12 @@ async fn properties(st: &Statement, table: TableName, key: Option<String>) -> An
     match key {
         Some(key) => {
             let value = properties.get(&key).cloned().unwrap_or_else(|| {
-                format!(
-                    "Table {} does not have property: {key}",
-                    crate::names::show_id(&match st.session().table_id(&parts, &st.context.namespace) {
-                        Ok(id) => id,
-                        Err(_) => firesteel_catalog::TableId::new("", parts.join(".")),
-                    })
-                )
+                let id = || match st.session().table_id(&parts, &st.context.namespace) {
+                    Ok(id) => id,
+                    Err(_) => firesteel_catalog::TableId::new("", parts.join(".")),
+                };
+                let name = outside_name.unwrap_or_else(|| crate::names::show_id(&id()));
+                format!("Table {name} does not have property: {key}")
             });
             rows.push(vec![key.into(), value.into()]);
         }

@@ -53,7 +53,7 @@ pub async fn run(st: &Statement, statement: S) -> Answer {
         S::CreateTable(create) => table::create(st, *create).await,
         S::CreateTableLike(create) => table::create_like(st, *create).await,
         S::AlterTable { name, if_exists, action } => alter::alter_table(st, name, if_exists, action).await,
-        S::DropTable { name, if_exists, purge: _ } => table::drop_table(st, name, if_exists).await,
+        S::DropTable { name, if_exists, purge } => table::drop_table(st, name, if_exists, purge).await,
         S::TruncateTable { name, partition } => table::truncate(st, name, partition).await,
         S::RepairTable { name, add, drop } => super::partition::repair(st, name, add, drop).await,
         S::AnalyzeTable { name, partition: _, no_scan, columns } => table::analyze(st, name, no_scan, columns).await,

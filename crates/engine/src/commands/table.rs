@@ -402,8 +402,8 @@ pub async fn create_like(st: &Statement, create: CreateTableLike) -> Answer {
     finish_create(st, table, create.if_not_exists).await
 }
 
-pub async fn drop_table(st: &Statement, name: TableName, if_exists: bool) -> Answer {
-    if let Some(done) = super::iceberg::drop_outside(st, &st.name(&name).await?, if_exists).await? {
+pub async fn drop_table(st: &Statement, name: TableName, if_exists: bool, purge: bool) -> Answer {
+    if let Some(done) = super::iceberg::drop_outside(st, &st.name(&name).await?, if_exists, purge).await? {
         return Ok(done);
     }
     let (_, resolved) = st.resolve(&name).await?;
@@ -549,7 +549,7 @@ async fn analyze_one(st: &Statement, table: Table, no_scan: bool, columns: Analy
 pub async fn analyze_all(st: &Statement, database: Option<TableName>, no_scan: bool) -> Answer {
     let database = match database {
         Some(name) => st.database(&name).await?,
-        None => st.context.namespace.database.clone(),
+        None => st.current_database()?,
     };
     for table in st.catalog().list_tables(&database, None).await? {
         if !table.is_view() {
@@ -562,6 +562,10 @@ pub async fn analyze_all(st: &Statement, database: Option<TableName>, no_scan: b
 pub async fn comment_on(st: &Statement, kind: CommentTarget, name: TableName, comment: Option<String>) -> Answer {
     match kind {
         CommentTarget::Namespace => {
+            let parts = st.name(&name).await?;
+            if let Some(done) = super::iceberg::namespaces::comment(st, &parts, comment.as_deref()).await? {
+                return Ok(done);
+            }
             let name = st.database(&name).await?;
             let mut database = namespace::existing(st, &name).await?;
             database.comment = comment;
@@ -571,6 +575,9 @@ pub async fn comment_on(st: &Statement, kind: CommentTarget, name: TableName, co
             let parts = st.name(&name).await?;
             if let Some(found) = super::delta::find(st, &parts).await? {
                 return super::delta::alter::comment(st, &found, comment.filter(|text| !text.is_empty())).await;
+            }
+            if let Some(found) = super::iceberg::find_outside(st, &parts).await? {
+                return super::iceberg::alter::comment(st, found, comment).await;
             }
             let mut table = st.existing_table(&name).await?;
             table.comment = comment.filter(|text| !text.is_empty());

@@ -31,8 +31,8 @@ pub async fn write(st: &Statement, write: Write) -> Answer {
         }
         WriteTarget::SaveAsTable(name) => save_as_table(st, &write, name).await?,
         WriteTarget::InsertInto(name) => {
-            let name = TableName::Parts(parse_multipart_identifier(name)?);
-            let table = st.existing_non_view(&name, "INSERT").await?;
+            let parts = parse_multipart_identifier(name)?;
+            let name = TableName::Parts(parts.clone());
             if !write.partition_columns.is_empty() {
                 return Err(SparkError::new(
                     "CANNOT_USE_PARTITION_BY_WITH_INSERT_INTO",
@@ -40,14 +40,11 @@ pub async fn write(st: &Statement, write: Write) -> Answer {
                 )
                 .with_message("insertInto takes the table's own partitioning: leave partitionBy out."));
             }
-            let overwrite = write.mode == SaveMode::Overwrite;
-            if crate::iceberg::is_iceberg_table(&table) {
-                let found = iceberg::of_catalog(st, table.clone()).await?;
-                let analyzed = st.analyze(&write.input).await?;
-                let stored = store_assign(st, &table, &analyzed, &table.schema.fields, false)?;
-                let removed = if overwrite { Removed::Everything } else { Removed::Nothing };
-                return Ok(with_observed(iceberg::into_table(st, &found, &stored, removed, &write.options).await?));
+            if let Some(observed) = iceberg::insert_into(st, &parts, &write).await? {
+                return Ok(with_observed(observed));
             }
+            let table = st.existing_non_view(&name, "INSERT").await?;
+            let overwrite = write.mode == SaveMode::Overwrite;
             if let Some(found) = delta_target(st, &table).await? {
                 let analyzed = st.analyze(&write.input).await?;
                 let stored = store_assign(st, &table, &analyzed, &table.schema.fields, false)?;
@@ -164,6 +161,9 @@ pub async fn write_files(
 
 async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Observed> {
     let parts = parse_multipart_identifier(name)?;
+    if let Some(observed) = iceberg::save_in_catalog(st, &parts, write).await? {
+        return Ok(observed);
+    }
     let id = st.session().table_id(&parts, &st.context.namespace)?;
     let existing = st.catalog().get_table(&id).await?;
     match (&existing, write.mode) {

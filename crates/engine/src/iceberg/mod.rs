@@ -17,6 +17,8 @@ use crate::delta::{one_path, option};
 
 mod catalogs;
 
+pub use catalogs::InCatalog;
+
 /// Whether a catalog table is one of Iceberg's.
 pub fn is_iceberg_table(table: &Table) -> bool {
     table.provider.as_deref().is_some_and(is_iceberg)
@@ -185,10 +187,10 @@ impl StatementContext {
             _ => (name, None),
         };
         for (parts, kind) in [(name, None), (parts, kind)] {
-            if let Some(home) = self.iceberg_home(parts)? {
+            if let Some((name, home)) = self.iceberg_home(parts)? {
                 let storage = self.storage().with_options(options);
                 if let Some(table) = self.block_on(IcebergTable::find_home(&home, &storage))? {
-                    return self.iceberg_state(table, options, travel, kind, parts.to_vec()).map(Some);
+                    return self.iceberg_state(table, options, travel, kind, name).map(Some);
                 }
             }
         }

@@ -1,29 +1,26 @@
-//! A new state of a table: manifests, a snapshot, a metadata file. The file's number makes it the next one; whoever writes
-//! a number first has it, and others go on behind.
+//! A new state of a table: manifests, a snapshot, metadata. One writer makes it the next one; others go on behind.
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use firesteel_plan::{Result, SparkError, StructType};
-use firesteel_storage::{FileSystem, Location, Storage, store_error};
-use object_store::{Error, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use firesteel_storage::{FileSystem, Location, Storage};
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::avro::Value;
 use super::errors::{broken, unsupported};
 use super::evolve::{ColumnEdits, set_fields};
-use super::home::{TableHome, TablePointer};
+use super::home::{ServedTable, TableHome, TableService};
 use super::manifest::{Content, DataFile, Entry, Manifest, Status, entries_of, list_bytes, manifest_bytes};
 use super::metadata::{MAIN, Snapshot, TableMetadata};
 use super::partition::{FIRST_FIELD_ID, PartitionSpec};
+use super::publish::{put, put_next};
 use super::scan::located;
-use super::table::{IcebergTable, bytes_of};
+use super::table::IcebergTable;
 use super::types::{Numbers, struct_json};
 
 /// How often a commit goes on behind another one.
 const ATTEMPTS: usize = 20;
-/// How many earlier metadata files the newest one names.
-const EARLIER_FILES: usize = 100;
 
 /// Columns, partitioning and properties of a table to make.
 #[derive(Debug, Clone)]
@@ -33,6 +30,8 @@ pub struct NewTable {
     pub last_column_id: i32,
     pub spec: PartitionSpec,
     pub properties: BTreeMap<String, String>,
+    /// What a catalog has made of it, which the first commit makes a table
+    pub staged: Option<TableMetadata>,
 }
 
 impl NewTable {
@@ -41,6 +40,34 @@ impl NewTable {
         let mut numbers = Numbers { last: 0 };
         let schema = numbers.numbered(schema);
         (schema, numbers.last)
+    }
+
+    /// The directory that a catalog has chosen.
+    pub fn staged_location(&self) -> &str {
+        self.staged.as_ref().map(TableMetadata::location).unwrap_or_default()
+    }
+
+    /// Has a catalog make the table. With `stage` it says what the table will be, which the first commit makes.
+    /// `None`: there is a table already.
+    pub async fn serve(&self, service: &dyn TableService, stage: bool) -> Result<Option<(Self, ServedTable)>> {
+        let mut request = json!({
+            "schema": struct_json(&self.schema)?,
+            "partition-spec": self.spec.json(),
+            "properties": self.properties,
+            "stage-create": stage,
+        });
+        request["schema"]["schema-id"] = json!(0);
+        let Some(served) = service.create(request).await? else { return Ok(None) };
+        // The catalog gives columns their numbers, and may have properties of its own.
+        let metadata = TableMetadata::of_json(served.metadata.clone())?;
+        let new = Self {
+            schema: metadata.schema()?,
+            last_column_id: self.last_column_id,
+            spec: metadata.spec()?,
+            properties: metadata.properties(),
+            staged: Some(metadata),
+        };
+        Ok(Some((new, served)))
     }
 
     fn metadata(&self, location: &Location, uuid: Option<&str>) -> Result<TableMetadata> {
@@ -90,6 +117,8 @@ pub enum Removed {
 #[derive(Debug)]
 pub struct Commit {
     pub home: TableHome,
+    /// The table's directory
+    pub location: Location,
     pub storage: Storage,
     /// What is written to; `None`: a table to make
     pub table: Option<IcebergTable>,
@@ -101,7 +130,7 @@ pub struct Commit {
     pub is_metadata_only: bool,
 }
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }
 
@@ -111,7 +140,7 @@ pub fn check_writable(table: &IcebergTable) -> Result<()> {
     if format != 2 {
         return Err(unsupported(format!("format version {format} are read only: version 2 is written")));
     }
-    match table.pointed().is_some() || table.metadata_file().name().starts_with('v') {
+    match table.is_of_catalog() || table.metadata_file().name().starts_with('v') {
         true => Ok(()),
         false => Err(unsupported("a catalog that says which version is the newest are read only by their paths")),
     }
@@ -119,19 +148,18 @@ pub fn check_writable(table: &IcebergTable) -> Result<()> {
 
 impl Commit {
     /// Writes the new state. Where another writer was faster, the change is made to what that one left.
-    pub async fn commit(mut self) -> Result<IcebergTable> {
-        let files = self.storage.file_system(&self.home.location)?;
+    pub async fn commit(mut self) -> Result<()> {
+        let files = self.storage.file_system(&self.location)?;
         for _ in 0..ATTEMPTS {
             if let Some(table) = &self.table {
                 check_writable(table)?;
             }
             if self.attempt(&files).await? {
-                let made = IcebergTable::find_home(&self.home, &self.storage).await?;
-                return made.ok_or_else(|| super::errors::no_table(&self.home.location));
+                return Ok(());
             }
             match &self.table {
                 Some(table) => self.table = Some(table.latest().await?),
-                None => return Err(super::errors::exists(&self.home.location)),
+                None => return Err(super::errors::exists(&self.location)),
             }
         }
         Err(SparkError::unsupported(
@@ -145,7 +173,7 @@ impl Commit {
         if let Some(table) = &self.table {
             check_writable(table)?;
         }
-        self.attempt(&self.storage.file_system(&self.home.location)?).await
+        self.attempt(&self.storage.file_system(&self.location)?).await
     }
 
     /// `false`: somebody else made this version.
@@ -155,7 +183,7 @@ impl Commit {
             let snapshot = self.snapshot(files, &metadata).await?;
             record(&mut metadata, snapshot);
         }
-        put_next(&self.home, files.as_ref(), self.table.as_ref(), metadata).await
+        put_next(&self.home, &self.location, files.as_ref(), self.table.as_ref(), metadata).await
     }
 
     /// The metadata before the new snapshot.
@@ -163,7 +191,8 @@ impl Commit {
         match (&self.table, &self.new) {
             (Some(table), None) => Ok(table.metadata().clone()),
             (Some(table), Some(new)) => replaced(table.metadata(), new),
-            (None, Some(new)) => new.metadata(&self.home.location, None),
+            (None, Some(NewTable { staged: Some(staged), .. })) => Ok(staged.clone()),
+            (None, Some(new)) => new.metadata(&self.location, None),
             (None, None) => Err(SparkError::internal("a commit to no table")),
         }
     }
@@ -174,7 +203,7 @@ impl Commit {
         let id = ((high ^ low) & (u64::MAX >> 1)).cast_signed();
         let sequence = metadata.number("last-sequence-number").unwrap_or(0) + 1;
         let commit = Uuid::new_v4();
-        let folder = self.home.location.join("metadata");
+        let folder = self.location.join("metadata");
         let mut change = Change {
             id,
             sequence,
@@ -291,67 +320,6 @@ impl Commit {
     }
 }
 
-/// Makes metadata the newest of a table. `false`: somebody else made this version.
-async fn put_next(
-    home: &TableHome,
-    files: &dyn FileSystem,
-    before: Option<&IcebergTable>,
-    mut metadata: TableMetadata,
-) -> Result<bool> {
-    let first = if home.pointer.is_some() { 0 } else { 1 };
-    let number = before.map_or(first, |table| table.version() + 1);
-    if let Some(table) = before {
-        let entry = json!({"timestamp-ms": table.metadata().last_updated_ms(), "metadata-file": table.metadata_file().to_string()});
-        push(&mut metadata.json, "metadata-log", entry);
-        if let Some(Json::Array(log)) = metadata.json.get_mut("metadata-log") {
-            log.drain(..log.len().saturating_sub(EARLIER_FILES));
-        }
-    }
-    metadata.json.insert("last-updated-ms".into(), now().into());
-    let (location, folder) = (&home.location, home.location.join("metadata"));
-    if let Some(pointer) = &home.pointer {
-        let place = folder.join(&format!("{number:05}-{}.metadata.json", Uuid::new_v4()));
-        return point(pointer.as_ref(), files, before.and_then(IcebergTable::pointed), &place, metadata.bytes()).await;
-    }
-    if !put_once(files, &folder.join(&format!("v{number}.metadata.json")), metadata.bytes()).await? {
-        return Ok(false);
-    }
-    // For readers that start from the hint. Without it they look for the newest file themselves.
-    if let Err(error) = put(files, &folder.join("version-hint.text"), number.to_string().into()).await {
-        tracing::warn!(%location, number, %error, "the version hint was not written");
-    }
-    // Hadoop keeps sums of local files beside them, and does not read a file that has another.
-    if folder.scheme() == "file" {
-        files.delete(&folder.join(".version-hint.text.crc")).await?;
-    }
-    Ok(true)
-}
-
-/// Writes a metadata file and has the catalog name it. `false`: another writer was faster.
-async fn point(
-    pointer: &dyn TablePointer,
-    files: &dyn FileSystem,
-    old: Option<&str>,
-    place: &Location,
-    bytes: Vec<u8>,
-) -> Result<bool> {
-    put(files, place, bytes).await?;
-    let new = place.to_string();
-    let swapped = match pointer.swap(old, &new).await {
-        // The answer may have been lost: what the catalog says now tells whether it was let in.
-        Err(error) => match pointer.current().await {
-            Ok(current) => Ok(current.as_deref() == Some(&new)),
-            Err(_) => Err(broken(&new, "it is not known whether the catalog names it").with_cause(error)),
-        },
-        swapped => swapped,
-    };
-    if let Ok(false) = swapped {
-        // What cannot be removed is an orphan, which no reader sees.
-        let _ = files.delete(place).await;
-    }
-    swapped
-}
-
 /// A change of columns and properties, without rows. `false`: another writer was faster, and the change is to be made to
 /// what that one left.
 pub async fn alter(
@@ -368,7 +336,7 @@ pub async fn alter(
     if metadata == *table.metadata() {
         return Ok(true);
     }
-    put_next(&table.home(), table.files().as_ref(), Some(table), metadata).await
+    put_next(&table.home(), table.location(), table.files().as_ref(), Some(table), metadata).await
 }
 
 /// The manifests of a snapshot in the making.
@@ -510,34 +478,5 @@ pub(super) fn push(json: &mut Map<String, Json>, name: &str, entry: Json) {
         None => {
             json.insert(name.into(), Json::Array(vec![entry]));
         }
-    }
-}
-
-async fn put(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<()> {
-    let done = files.object_store().put(&place.object_path()?, PutPayload::from(bytes)).await;
-    done.map(|_| ()).map_err(|e| store_error("write", place, &e))
-}
-
-/// As [`put_new`], where the answer of the store may be lost: what is there then tells whether it was ours.
-async fn put_once(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<bool> {
-    let put = put_new(files, place, bytes.clone()).await;
-    if let Ok(true) = put {
-        return Ok(true);
-    }
-    match (bytes_of(files, place).await, put) {
-        (Ok(Some(found)), _) => Ok(found == bytes),
-        (Ok(None), Err(error)) => Err(error),
-        (Ok(None), Ok(_)) => Err(broken(&place.to_string(), "it was there and is gone")),
-        (Err(error), _) => Err(broken(&place.to_string(), "it is not known whether it was written").with_cause(error)),
-    }
-}
-
-/// `false`: the file is there already.
-async fn put_new(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<bool> {
-    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    match files.object_store().put_opts(&place.object_path()?, PutPayload::from(bytes), options).await {
-        Ok(_) => Ok(true),
-        Err(Error::AlreadyExists { .. }) => Ok(false),
-        Err(error) => Err(store_error("write", place, &error)),
     }
 }

@@ -1,12 +1,14 @@
-//! Where a table is, and what says which of its metadata files is the newest: their numbers, or a catalog.
+//! Where a table is, and what says which state of its metadata is the newest: the numbers of files, or a catalog.
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use firesteel_plan::Result;
+use firesteel_plan::{Result, SparkError};
 use firesteel_storage::Location;
+use serde_json::Value as Json;
 
-/// A catalog's entry for one table.
+/// A catalog's entry for one table: it names the newest metadata file, which whoever changes the table writes.
 #[async_trait]
 pub trait TablePointer: Debug + Send + Sync {
     /// The newest metadata file; `None`: there is no table.
@@ -19,18 +21,53 @@ pub trait TablePointer: Debug + Send + Sync {
     async fn remove(&self) -> Result<bool>;
 }
 
-/// Where a table is.
-#[derive(Debug, Clone)]
-pub struct TableHome {
-    /// The table's directory, or where it would be
-    pub location: Location,
-    /// `None`: the numbers in the names of metadata files say which is the newest.
-    pub pointer: Option<Arc<dyn TablePointer>>,
+/// A table of a catalog that writes metadata files itself: it is told what changes.
+#[async_trait]
+pub trait TableService: Debug + Send + Sync {
+    /// Namespace and name
+    fn name(&self) -> Vec<String>;
+
+    /// `None`: there is no table.
+    async fn load(&self) -> Result<Option<ServedTable>>;
+
+    /// Makes a table of a request in the REST catalog's words; with `stage-create` it is one that the first commit makes.
+    /// `None`: there is one already.
+    async fn create(&self, request: Json) -> Result<Option<ServedTable>>;
+
+    /// Tells requirements and updates. An error: nothing has changed.
+    async fn commit(&self, change: Json) -> Result<Told>;
+
+    /// Forgets the table; with `purge` its files go too. `false`: there is none.
+    async fn remove(&self, purge: bool) -> Result<bool>;
 }
 
-impl TableHome {
-    /// In a directory alone.
-    pub fn directory(location: Location) -> Self {
-        Self { location, pointer: None }
-    }
+/// A table as its catalog says.
+#[derive(Debug)]
+pub struct ServedTable {
+    /// The metadata file; `None`: a table that the first commit makes
+    pub file: Option<String>,
+    pub metadata: Json,
+    /// Settings of the store of its files, by Hadoop's names. They hold secrets.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// What became of a change that a catalog was told of.
+#[derive(Debug)]
+pub enum Told {
+    Done,
+    /// Another writer was faster.
+    Overtaken,
+    /// The answer was lost: it may or may not be done.
+    Unknown(SparkError),
+}
+
+/// Where a table is.
+#[derive(Debug, Clone)]
+pub enum TableHome {
+    /// In a directory: the numbers in the names of metadata files say which is the newest.
+    Directory(Location),
+    /// A catalog names the newest metadata file; `location`: the table's directory, or where it would be.
+    Pointer { location: Location, pointer: Arc<dyn TablePointer> },
+    /// A catalog keeps the metadata.
+    Service(Arc<dyn TableService>),
 }

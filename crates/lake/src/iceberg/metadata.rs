@@ -67,7 +67,10 @@ fn list<'a>(json: &'a Map<String, Json>, name: &str) -> impl Iterator<Item = &'a
 
 impl TableMetadata {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
-        let json: Json = serde_json::from_slice(bytes).map_err(|e| broken("a metadata file", e))?;
+        Self::of_json(serde_json::from_slice(bytes).map_err(|e| broken("a metadata file", e))?)
+    }
+
+    pub(super) fn of_json(json: Json) -> Result<Self> {
         let Json::Object(json) = json else { return Err(broken("a metadata file", "it is no JSON object")) };
         let metadata = Self { json };
         match metadata.format() {

@@ -5,7 +5,8 @@
 //!   columns by number                  (Avro)            (Avro)         (Parquet)
 //!        │                                                                 │
 //!        └──── scan: bounds leave files out, deletes become row selections ┘──▶ Scan ──▶ our Parquet reader
-//!  rows ─▶ write_data: files, their metrics ─▶ Commit: manifest, list, vN+1.metadata.json if nobody made it
+//!  rows ─▶ write_data: files, their metrics ─▶ Commit: manifest, list, vN+1.metadata.json if nobody made it,
+//!                                                              or a catalog is told (publish)
 //! ```
 //!
 //! The metadata is read and written here, with the JSON that other writers put there kept: the Iceberg crates speak another
@@ -32,16 +33,18 @@ mod manifest;
 mod metadata;
 mod metrics;
 mod partition;
+mod publish;
 mod scan;
 mod summaries;
 mod table;
 mod transform;
 mod types;
+mod updates;
 mod write;
 
 pub use commit::{Commit, NewTable, Removed, alter, check_writable};
 pub use evolve::ColumnEdits;
-pub use home::{TableHome, TablePointer};
+pub use home::{ServedTable, TableHome, TablePointer, TableService, Told};
 pub use inspect::{MetadataTable, inspect, metadata_table};
 pub use manifest::DataFile;
 pub use metadata::{IcebergVersion, TableMetadata};

@@ -7,7 +7,7 @@ use firesteel_storage::{FileSystem, Location, Storage, store_error};
 use object_store::{Error, ObjectStoreExt};
 
 use super::errors::{broken, no_table, unsupported};
-use super::home::{TableHome, TablePointer};
+use super::home::{ServedTable, TableHome, TablePointer, TableService};
 use super::metadata::{IcebergVersion, Snapshot, TableMetadata};
 
 const HINT: &str = "version-hint.text";
@@ -30,8 +30,18 @@ struct Inner {
     metadata_file: Location,
     /// The number in the name of the metadata file
     version: u64,
-    /// The catalog that names the metadata file, and how it does
-    pointed: Option<(Arc<dyn TablePointer>, String)>,
+    keeper: Keeper,
+}
+
+/// What says that this is the newest metadata.
+#[derive(Debug)]
+enum Keeper {
+    /// The numbers in the names of metadata files
+    Directory,
+    /// A catalog, and how it names the metadata file
+    Pointer(Arc<dyn TablePointer>, String),
+    /// A catalog that has the metadata, and the name of its file
+    Service(Arc<dyn TableService>, String),
 }
 
 impl IcebergTable {
@@ -54,17 +64,36 @@ impl IcebergTable {
 
     /// The table that a catalog or a directory has, if there is one.
     pub async fn find_home(home: &TableHome, storage: &Storage) -> Result<Option<Self>> {
-        let Some(pointer) = &home.pointer else { return Self::find(&home.location, storage).await };
+        let (location, pointer) = match home {
+            TableHome::Directory(location) => return Self::find(location, storage).await,
+            TableHome::Service(service) => {
+                let Some(served) = service.load().await? else { return Ok(None) };
+                return Self::served(service, served, storage).map(Some);
+            }
+            TableHome::Pointer { location, pointer } => (location, pointer),
+        };
         let Some(text) = pointer.current().await? else { return Ok(None) };
         let file = Location::parse(&text)?;
         let (files, version) = (storage.file_system(&file)?, version_of(file.name()).unwrap_or(0));
-        let found = Self::load(home.location.clone(), storage, files, file.clone(), version).await?;
+        let found = Self::load(location.clone(), storage, files, file.clone(), version).await?;
         let missing = || broken(&file.to_string(), "the catalog names it, and it is not there");
         let Some(mut inner) = Arc::into_inner(found.ok_or_else(missing)?.inner) else { return Ok(None) };
         inner.location = Location::parse(inner.metadata.location())?;
         inner.files = storage.file_system(&inner.location)?;
-        inner.pointed = Some((Arc::clone(pointer), text));
+        inner.keeper = Keeper::Pointer(Arc::clone(pointer), text);
         Ok(Some(Self { inner: Arc::new(inner) }))
+    }
+
+    /// A table as its catalog says, with the credentials that the catalog gives for its files.
+    pub fn served(service: &Arc<dyn TableService>, served: ServedTable, storage: &Storage) -> Result<Self> {
+        let metadata = TableMetadata::of_json(served.metadata)?;
+        let text = served.file.ok_or_else(|| broken(metadata.location(), "the catalog names no metadata file"))?;
+        let (location, metadata_file) = (Location::parse(metadata.location())?, Location::parse(&text)?);
+        let storage = storage.clone().with_options(&served.settings);
+        let (files, version) = (storage.file_system(&location)?, version_of(metadata_file.name()).unwrap_or(0));
+        let keeper = Keeper::Service(Arc::clone(service), text);
+        let inner = Inner { location, storage, files, metadata, metadata_file, version, keeper };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     async fn load(
@@ -77,7 +106,7 @@ impl IcebergTable {
         let Some(bytes) = bytes_of(files.as_ref(), &metadata_file).await? else { return Ok(None) };
         let metadata = TableMetadata::parse(&unpacked(&metadata_file, bytes)?)?;
         let storage = storage.clone();
-        let inner = Inner { location, storage, files, metadata, metadata_file, version, pointed: None };
+        let inner = Inner { location, storage, files, metadata, metadata_file, version, keeper: Keeper::Directory };
         Ok(Some(Self { inner: Arc::new(inner) }))
     }
 
@@ -89,13 +118,25 @@ impl IcebergTable {
 
     /// Where it is, and what says which metadata file is the newest.
     pub fn home(&self) -> TableHome {
-        let pointer = self.inner.pointed.as_ref().map(|(pointer, _)| Arc::clone(pointer));
-        TableHome { location: self.inner.location.clone(), pointer }
+        let location = self.inner.location.clone();
+        match &self.inner.keeper {
+            Keeper::Directory => TableHome::Directory(location),
+            Keeper::Pointer(pointer, _) => TableHome::Pointer { location, pointer: Arc::clone(pointer) },
+            Keeper::Service(service, _) => TableHome::Service(Arc::clone(service)),
+        }
     }
 
-    /// How the catalog names the metadata file.
+    /// Whether a catalog says which metadata is the newest.
+    pub(super) fn is_of_catalog(&self) -> bool {
+        !matches!(self.inner.keeper, Keeper::Directory)
+    }
+
+    /// How a catalog names the metadata file.
     pub(super) fn pointed(&self) -> Option<&str> {
-        self.inner.pointed.as_ref().map(|(_, text)| text.as_str())
+        match &self.inner.keeper {
+            Keeper::Directory => None,
+            Keeper::Pointer(_, text) | Keeper::Service(_, text) => Some(text),
+        }
     }
 
     pub fn location(&self) -> &Location {

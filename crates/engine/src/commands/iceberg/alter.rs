@@ -7,6 +7,7 @@ use firesteel_plan::statement::{AlterTable, ColumnChange, NewColumn};
 use firesteel_plan::{Result, SparkError};
 
 use super::{Found, Statement, describe};
+use crate::commands::Answer;
 use crate::commands::insert::unsupported_operation;
 use crate::commands::table::field_of;
 use crate::execution::Execution;
@@ -44,6 +45,16 @@ pub async fn alter(st: &Statement, mut found: Found, action: AlterTable) -> Resu
         }
     }
     Err(SparkError::unsupported("so many writers of one Iceberg table at once: ALTER TABLE was overtaken every time"))
+}
+
+/// COMMENT ON TABLE
+pub async fn comment(st: &Statement, found: Found, text: Option<String>) -> Answer {
+    let key = "comment".to_string();
+    let change = match text.filter(|text| !text.is_empty()) {
+        Some(text) => AlterTable::SetProperties([(key, text)].into()),
+        None => AlterTable::UnsetProperties { keys: vec![key], if_exists: true },
+    };
+    Ok(alter(st, found, change).await?.unwrap_or_else(Execution::empty))
 }
 
 /// Keeps the catalog's copy of the columns up to date.
