@@ -28,7 +28,7 @@ unit: protoc ## Rust tests
 	PATH="$(PROTOC_PATH):$$PATH" cargo test --workspace
 
 end-to-end: build java $(VENV)/.complete ## Against real Spark: cases, functions, TPC, files, doctests, golden files
-	$(PYTEST)
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
 
 ratchet: build java $(VENV)/.complete ## Add newly passing cases to tests/ratchet
 	export FIRESTEEL_RATCHET=update && $(PYTEST)

@@ -13,6 +13,15 @@ def pytest_addoption(parser):
     parser.addoption("--spark-remote", help="use a real Spark Connect server that runs already (sc://…)")
 
 
+# Files that take minutes: first, so that no process is left with one of them at the end.
+LONG = ["test_golden.py", "test_iceberg.py", "test_python_faults.py", "test_functions.py", "test_cases.py", "test_hdfs.py"]
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONG)))
+
+
 @pytest.fixture(scope="module")
 def firesteel(request):
     """Address of a Firesteel server that no other file's tests have left tables in."""

@@ -64,6 +64,13 @@ def test_catalog_table(tables, spark):
     assert joined[0][0] == sum(row[4] == "p0" for row in table["rows"][-1])
     for statement in ("INSERT INTO hudi_trips SELECT * FROM hudi_trips", "CREATE TABLE other USING hudi AS SELECT 1 AS id"):
         assert outcome_of(lambda: spark.sql(statement)).condition == "UNSUPPORTED_FEATURE.FIRESTEEL"
+    for change in ("ADD COLUMNS (more INT)", "ADD PARTITION (part = 'p9')", "RENAME COLUMN name TO other"):
+        outcome = outcome_of(lambda: spark.sql(f"ALTER TABLE hudi_trips {change}"))
+        assert outcome.condition == "UNSUPPORTED_FEATURE.TABLE_OPERATION", (change, outcome)
+    spark.sql("ALTER TABLE hudi_trips SET TBLPROPERTIES (owner = 'me')")
+    spark.sql("ANALYZE TABLE hudi_trips COMPUTE STATISTICS")
+    spark.sql("ALTER TABLE hudi_trips RENAME TO hudi_rides")
+    assert rows(spark.read.table("hudi_rides")) == table["rows"][-1]
 
 
 def test_what_is_wrong_is_said(tables, spark, tmp_path):

@@ -444,6 +444,8 @@ def test_paths_and_modes(spark, tmp_path):
     save("overwrite", 4)
     assert rows(spark.sql(f"SELECT id FROM iceberg.`{path}`")) == [(4,)]
     assert spark.read.format("iceberg").load(path + "#snapshots").count() == 3
+    outcome = outcome_of(lambda: spark.read.format("iceberg").load([path, path]))
+    assert outcome.condition == "UNSUPPORTED_FEATURE.FIRESTEEL" and "several" in outcome.text
     wrong = spark.createDataFrame([(1, 2)], "id INT, other INT")
     assert fails(lambda: wrong.write.format("iceberg").mode("append").save(path)).getCondition().startswith("INCOMPATIBLE_DATA_FOR_TABLE")
     broken = spark.range(100).selectExpr("CAST(1 / (id - 99) AS INT) AS id", "'x' AS name")

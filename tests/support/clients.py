@@ -5,6 +5,8 @@ import subprocess
 import sys
 import venv
 
+from .once import alone
+
 CACHE = pathlib.Path(os.environ.get("FIRESTEEL_CACHE", pathlib.Path.home() / ".cache" / "firesteel")) / "clients"
 CLIENTS = {
     "3.5": ["pyspark[connect]==3.5.*", "pandas<2.3", "numpy<2", "pyarrow<19", "setuptools<80"],
@@ -23,8 +25,9 @@ def environment(name):
     folder = CACHE / name
     python, done = folder / "bin" / "python", folder / ".complete"
     packages = "\n".join(CLIENTS[name])
-    if not done.exists() or done.read_text() != packages:
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *CLIENTS[name]], check=True)
-        done.write_text(packages)
+    with alone(folder):
+        if not done.exists() or done.read_text() != packages:
+            venv.create(folder, with_pip=True, clear=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *CLIENTS[name]], check=True)
+            done.write_text(packages)
     return python

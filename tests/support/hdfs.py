@@ -6,28 +6,20 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import urllib.request
 
 import pyspark
 
+from .jars import fetched
+
 VERSION = "3.5.0"
-JAR = f"hadoop-client-minicluster-{VERSION}.jar"
-URL = f"https://repo1.maven.org/maven2/org/apache/hadoop/hadoop-client-minicluster/{VERSION}/{JAR}"
-CACHE = pathlib.Path.home() / ".cache" / "firesteel" / "jars"
 SOURCE = pathlib.Path(__file__).parent / "java" / "MiniHdfs.java"
 START_SECONDS = 120
 SERVICE = "lake"
 
 
 def cluster_jar():
-    """The jar of the cluster, fetched once; the rest of Hadoop comes with pyspark."""
-    jar = CACHE / JAR
-    if not jar.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        part = jar.with_suffix(f".{os.getpid()}")
-        urllib.request.urlretrieve(URL, part)
-        part.rename(jar)
-    return jar
+    """The jar of the cluster; the rest of Hadoop comes with pyspark."""
+    return fetched("org.apache.hadoop", "hadoop-client-minicluster", VERSION)
 
 
 class Cluster:

@@ -3,28 +3,19 @@ import json
 import os
 import pathlib
 import subprocess
-import urllib.request
 
 import pytest
 
 from . import clients
+from .jars import fetched
 
 SPARK, VERSION = "3.5", "1.0.2"
-JAR = f"hudi-spark{SPARK}-bundle_2.12-{VERSION}.jar"
-URL = f"https://repo1.maven.org/maven2/org/apache/hudi/hudi-spark{SPARK}-bundle_2.12/{VERSION}/{JAR}"
-CACHE = pathlib.Path.home() / ".cache" / "firesteel" / "jars"
 PROGRAM = pathlib.Path(__file__).parent.parent / "clients" / "hudi_tables.py"
 
 
 def bundle():
-    """Hudi for Spark, fetched once."""
-    jar = CACHE / JAR
-    if not jar.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        part = jar.with_suffix(f".{os.getpid()}")
-        urllib.request.urlretrieve(URL, part)
-        part.rename(jar)
-    return jar
+    """Hudi for Spark."""
+    return fetched("org.apache.hudi", f"hudi-spark{SPARK}-bundle_2.12", VERSION)
 
 
 def write_tables(folder):

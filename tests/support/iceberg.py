@@ -3,16 +3,15 @@ import os
 import pathlib
 import subprocess
 import sys
-import urllib.request
 
 from support import servers
+from support.jars import fetched
+from support.once import alone
 
 CACHE = pathlib.Path.home() / ".cache" / "firesteel"
 SPARK = "pyspark==4.1.*"
 NAME, VERSION = "iceberg-spark-runtime-4.1_2.13", "1.12.0"
-URL = f"https://repo1.maven.org/maven2/org/apache/iceberg/{NAME}/{VERSION}/{NAME}-{VERSION}.jar"
 SQLITE_NAME, SQLITE_VERSION = "sqlite-jdbc", "3.49.1.0"
-SQLITE_URL = f"https://repo1.maven.org/maven2/org/xerial/{SQLITE_NAME}/{SQLITE_VERSION}/{SQLITE_NAME}-{SQLITE_VERSION}.jar"
 SOURCE = pathlib.Path(__file__).parent / "java" / "EqualityDeletes.java"
 CATALOG = "lake"
 
@@ -21,32 +20,22 @@ def spark_home():
     """A Spark 4.1, installed once."""
     home = CACHE / "spark-4.1"
     done = home / ".complete"
-    if not done.exists() or done.read_text() != SPARK:
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--upgrade", "--target", str(home), SPARK]
-        subprocess.run(command, check=True)
-        done.write_text(SPARK)
+    with alone(home):
+        if not done.exists() or done.read_text() != SPARK:
+            command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--upgrade", "--target", str(home), SPARK]
+            subprocess.run(command, check=True)
+            done.write_text(SPARK)
     return home / "pyspark"
 
 
 def runtime():
     """The jar of Iceberg."""
-    return fetched(f"{NAME}-{VERSION}.jar", URL)
+    return fetched("org.apache.iceberg", NAME, VERSION)
 
 
 def sqlite():
     """The jar by which Java reads SQLite."""
-    return fetched(f"{SQLITE_NAME}-{SQLITE_VERSION}.jar", SQLITE_URL)
-
-
-def fetched(name, url):
-    """A jar, fetched once."""
-    jar = CACHE / "jars" / name
-    if not jar.exists():
-        jar.parent.mkdir(parents=True, exist_ok=True)
-        part = jar.with_suffix(f".{os.getpid()}")
-        urllib.request.urlretrieve(url, part)
-        part.rename(jar)
-    return jar
+    return fetched("org.xerial", SQLITE_NAME, SQLITE_VERSION)
 
 
 def sql_catalog(name, warehouse):

@@ -50,6 +50,18 @@ pub fn option<'a>(options: &'a BTreeMap<String, String>, name: &str) -> Option<&
     options.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
+/// The place of the table that a read of a table format names.
+pub fn one_path<'a>(paths: &'a [String], options: &'a BTreeMap<String, String>, format: &str) -> Result<&'a str> {
+    match paths {
+        [] => option(options, "path").ok_or_else(|| {
+            SparkError::new("_LEGACY_ERROR_TEMP_2046", Vec::<(String, String)>::new())
+                .with_message("'path' is not specified.")
+        }),
+        [path] => Ok(path),
+        _ => Err(SparkError::unsupported(format!("one read of several {format} tables"))),
+    }
+}
+
 impl StatementContext {
     pub fn delta_conf(&self) -> Conf {
         Conf::new(Arc::clone(&self.eval.conf))
@@ -105,16 +117,21 @@ impl StatementContext {
         match travel {
             TimeTravel::Timestamp(expr) => self.timestamp(expr).map(DeltaVersion::Timestamp),
             TimeTravel::Version(expr) => {
-                let analyzer = Analyzer::new(self);
-                let typed = cast(analyzer.constant(expr)?, &DataType::STRING, CastMode::Ansi, &self.eval)?;
-                let value = firesteel_functions::fold::fold(&typed)?;
-                let text = value.as_ref().and_then(|v| v.try_as_str().flatten()).unwrap_or_default().to_string();
+                let text = self.constant_text(expr)?;
                 match text.trim().parse() {
                     Ok(version) => Ok(DeltaVersion::Version(version)),
                     Err(_) => Err(SparkError::new("DELTA_VERSION_INVALID", [("version", text)])),
                 }
             }
         }
+    }
+
+    /// The value of a constant as text; empty for NULL.
+    pub fn constant_text(&self, expr: &Expr) -> Result<String> {
+        let analyzer = Analyzer::new(self);
+        let typed = cast(analyzer.constant(expr)?, &DataType::STRING, CastMode::Ansi, &self.eval)?;
+        let value = firesteel_functions::fold::fold(&typed)?;
+        Ok(value.as_ref().and_then(|v| v.try_as_str().flatten()).unwrap_or_default().to_string())
     }
 
     /// The value of a constant as a moment, in microseconds.
@@ -148,14 +165,7 @@ impl StatementContext {
         options: &BTreeMap<String, String>,
         travel: Option<&TimeTravel>,
     ) -> Result<TableSource> {
-        let path = paths.first().map(String::as_str).or_else(|| option(options, "path"));
-        let path = path.ok_or_else(|| {
-            SparkError::new("_LEGACY_ERROR_TEMP_2046", Vec::<(String, String)>::new())
-                .with_message("'path' is not specified.")
-        })?;
-        if paths.len() > 1 {
-            return Err(SparkError::unsupported("one read of several Delta tables"));
-        }
+        let path = one_path(paths, options, "Delta")?;
         let storage = self.storage().with_options(options);
         let (table, is_fixed) = self.block_on(self.delta_of_path(path, &storage))?;
         let travel = travel.cloned().map_or_else(|| self.travel_of_options(options), |travel| Ok(Some(travel)))?;

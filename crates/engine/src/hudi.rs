@@ -12,7 +12,7 @@ use firesteel_plan::{Expr, Result, SparkError, StructType};
 use firesteel_storage::{Location, Storage};
 
 use crate::context::StatementContext;
-use crate::delta::option;
+use crate::delta::{one_path, option};
 
 const QUERY_TYPE: &str = "hoodie.datasource.query.type";
 const AS_OF: &str = "as.of.instant";
@@ -27,14 +27,7 @@ pub fn is_hudi_table(table: &Table) -> bool {
 impl StatementContext {
     /// A read of `spark.read.format("hudi")`.
     pub fn hudi_files(&self, paths: &[String], options: &BTreeMap<String, String>) -> Result<TableSource> {
-        let path = match paths {
-            [] => option(options, "path").ok_or_else(|| {
-                SparkError::new("_LEGACY_ERROR_TEMP_2046", Vec::<(String, String)>::new())
-                    .with_message("'path' is not specified.")
-            })?,
-            [path] => path.as_str(),
-            _ => return Err(SparkError::unsupported("one read of several Hudi tables")),
-        };
+        let path = one_path(paths, options, "Hudi")?;
         self.hudi_read(&Location::parse(path)?, &self.storage().with_options(options), options, None, vec![])
     }
 

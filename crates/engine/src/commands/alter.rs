@@ -49,6 +49,9 @@ pub async fn alter_table(st: &Statement, name: TableName, if_exists: bool, actio
             return Ok(answer);
         }
     }
+    if crate::hudi::is_hudi_table(&table) && !is_of_catalog(&action) {
+        return Err(unsupported_operation(&table.id, operation_name(&action)));
+    }
     match action {
         AlterTable::Rename(to) => rename(st, table, to).await,
         AlterTable::AddPartitions { partitions, if_not_exists } => {
@@ -87,6 +90,17 @@ pub async fn alter_table(st: &Statement, name: TableName, if_exists: bool, actio
             Ok(Execution::empty())
         }
     }
+}
+
+/// What the catalog alone holds: the rest is a change of the table.
+fn is_of_catalog(action: &AlterTable) -> bool {
+    matches!(
+        action,
+        AlterTable::Rename(_)
+            | AlterTable::SetProperties(_)
+            | AlterTable::UnsetProperties { .. }
+            | AlterTable::SetLocation { partition: None, .. }
+    )
 }
 
 fn operation_name(action: &AlterTable) -> &'static str {

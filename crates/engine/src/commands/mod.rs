@@ -59,6 +59,7 @@ mod table;
 mod variable;
 mod view;
 mod write;
+mod write_v2;
 
 pub(crate) use cache::{cache_table, is_cached, refresh_table, uncache};
 pub(crate) use create_text::text_of as create_table_text;
@@ -139,7 +140,7 @@ impl Statement {
                 view::create_of_dataframe(self, input, name, is_global, replace).await
             }
             Command::Write(write) => write::write(self, *write).await,
-            Command::WriteV2(write) => write::write_v2(self, *write).await,
+            Command::WriteV2(write) => write_v2::write_v2(self, *write).await,
             Command::MergeIntoTable(merge) => insert::merge(self, *merge).await,
             Command::Checkpoint { input, local, eager, storage_level } => {
                 cache::checkpoint(self, input, local, eager, storage_level).await

@@ -18,9 +18,11 @@ use firesteel_storage::Location;
 
 use super::alter::collated;
 use super::insert::DEFAULT_KEY;
-use super::write::{check_format, create_with_rows, partition_name, partitions_last};
+use super::write::{check_format, create_with_rows, partitions_last};
+use super::write_v2::partition_name;
 use super::{Answer, Statement, hive, namespace};
 use crate::execution::Execution;
+use crate::hudi::is_hudi_table;
 use crate::names::{Resolved, quote_id};
 
 /// Fields of column definitions, with comments and defaults as metadata.
@@ -503,8 +505,8 @@ pub async fn analyze(st: &Statement, name: TableName, no_scan: bool, columns: An
 }
 
 async fn analyze_one(st: &Statement, table: Table, no_scan: bool, columns: AnalyzeColumns) -> Result<()> {
-    // The log describes every file: there is nothing to gather.
-    if crate::delta::is_delta_table(&table) || crate::iceberg::is_iceberg_table(&table) {
+    // A log describes every file: there is nothing to gather.
+    if crate::delta::is_delta_table(&table) || crate::iceberg::is_iceberg_table(&table) || is_hudi_table(&table) {
         return Ok(());
     }
     let files = scan(st.context.scan_request(&table, &BTreeMap::new()).await?).await?;

@@ -1,17 +1,17 @@
-//! `df.write` and `df.writeTo`: files and tables.
+//! `df.write`: files and tables. What fills a table is here for all statements.
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::physical_plan::ExecutionPlanProperties;
 use firesteel_analyze::{AnalyzedPlan, Attribute, declared_schema};
 use firesteel_catalog::{BucketSpec, Partition, PartitionSpec, Table, TableKind};
 use firesteel_functions::cast::{CastMode, cast, store_assign as assigned};
 use firesteel_lake::iceberg::{Removed, is_iceberg};
 use firesteel_lake::{Conf, SourceOptions, TablePartition, WriteRequest, WriteSummary};
-use firesteel_plan::command::{SaveMode, Write, WriteTarget, WriteV2, WriteV2Mode};
-use firesteel_plan::identifier::{quote_identifier, quoted_name};
+use firesteel_plan::command::{SaveMode, Write, WriteTarget};
+use firesteel_plan::identifier::quote_identifier;
 use firesteel_plan::relation::Options;
-use firesteel_plan::{Expr, ExprKind, Relation, Result, SparkError, StructType, TableName, parse_multipart_identifier};
+use firesteel_plan::{Expr, Relation, Result, SparkError, StructType, TableName, parse_multipart_identifier};
 use futures::TryStreamExt;
 
 use super::delta::write::DeltaSave;
@@ -20,7 +20,7 @@ use super::{Answer, Statement, delta, iceberg};
 use crate::context::bucketing;
 use crate::error::from_datafusion;
 use crate::execution::{Execution, unless_cancelled};
-use crate::names::{Resolved, quote_id};
+use crate::names::quote_id;
 
 pub async fn write(st: &Statement, write: Write) -> Answer {
     let observed = match &write.target {
@@ -64,13 +64,13 @@ pub async fn write(st: &Statement, write: Write) -> Answer {
 
 pub type Observed = Vec<crate::execution::ObservedMetrics>;
 
-fn with_observed(observed: Observed) -> Execution {
+pub fn with_observed(observed: Observed) -> Execution {
     let execution = Execution::empty();
     *execution.observed.lock() = observed;
     execution
 }
 
-fn default_format(st: &Statement) -> String {
+pub fn default_format(st: &Statement) -> String {
     st.context.eval.get("spark.sql.sources.default").unwrap_or("parquet").to_string()
 }
 
@@ -155,11 +155,7 @@ pub async fn write_files(
     request: WriteRequest,
 ) -> Result<(Option<WriteSummary>, Observed)> {
     crate::run::run_job(&st.context, analyzed, st.job(), async |planned| {
-        // The gathering of rows for a client has no place in a write: each partition is a task of its own.
-        let plan = match planned.plan.downcast_ref::<crate::exec::GatherExec>() {
-            Some(gather) if gather.fetch_rows().is_none() => Arc::clone(gather.children()[0]),
-            _ => Arc::clone(&planned.plan),
-        };
+        let plan = crate::exec::ungathered(&planned.plan);
         let cancel = st.context.cancel.clone().cancelled_owned();
         firesteel_lake::write(plan, Arc::clone(&planned.task), request, cancel).await
     })
@@ -245,7 +241,7 @@ async fn delta_target(st: &Statement, table: &Table) -> Result<Option<delta::Fou
     }
 }
 
-fn refuse_view(existing: &Option<Table>) -> Result<()> {
+pub fn refuse_view(existing: &Option<Table>) -> Result<()> {
     match existing.as_ref().filter(|old| old.is_view()) {
         None => Ok(()),
         Some(old) => Err(SparkError::new(
@@ -600,129 +596,4 @@ fn with_static(
     };
     let columns = table.schema.fields.iter().map(column).collect::<Result<Vec<_>>>()?;
     project(&all, columns)
-}
-
-pub async fn write_v2(st: &Statement, write: WriteV2) -> Answer {
-    let parts = parse_multipart_identifier(&write.table)?;
-    let name = TableName::Parts(parts.clone());
-    if let Some(observed) = iceberg::write_v2(st, &parts, &write).await? {
-        return Ok(with_observed(observed));
-    }
-    if let Some(observed) = write_v2_delta(st, &parts, &write).await? {
-        return Ok(with_observed(observed));
-    }
-    let observed = match &write.mode {
-        WriteV2Mode::Append => {
-            let table = existing(st, &name).await?;
-            let rows = Rows { relation: write.input, by_name: true, options: write.options };
-            insert_rows(st, &table, rows, vec![], false).await?
-        }
-        WriteV2Mode::OverwritePartitions => {
-            let table = existing(st, &name).await?;
-            let mut dynamic = st.clone();
-            let mut conf = (*st.context.eval.conf).clone();
-            conf.insert("spark.sql.sources.partitionOverwriteMode".into(), "DYNAMIC".into());
-            dynamic.context = st.context.nested(st.context.namespace.clone(), &conf, true);
-            let rows = Rows { relation: write.input, by_name: true, options: write.options };
-            insert_rows(&dynamic, &table, rows, vec![], true).await?
-        }
-        WriteV2Mode::Overwrite(condition) => {
-            let table = existing(st, &name).await?;
-            if !is_always_true(condition) {
-                return Err(super::insert::unsupported_operation(&table.id, "overwrite by filter in batch mode"));
-            }
-            let rows = Rows { relation: write.input, by_name: true, options: write.options };
-            insert_rows(st, &table, rows, vec![], true).await?
-        }
-        mode => {
-            let id = st.session().table_id(&parts, &st.context.namespace)?;
-            let existing = st.catalog().get_table(&id).await?;
-            match (mode, &existing) {
-                (WriteV2Mode::Create, Some(_)) => return Err(firesteel_catalog::errors::table_already_exists(&id)),
-                (WriteV2Mode::Replace, None) => return Err(st.table_not_found(&parts)),
-                _ => {}
-            }
-            let provider = write.provider.clone().unwrap_or_else(|| default_format(st));
-            let analyzed = st.analyze(&write.input).await?;
-            if is_iceberg(&provider) {
-                refuse_view(&existing)?;
-                let mut table = Table::new(id, TableKind::Managed, StructType::default());
-                table.properties = write.table_properties.clone();
-                let made = iceberg::save_as_table(st, table, &write.partition_by, &analyzed, existing).await?;
-                return Ok(with_observed(made));
-            }
-            let partition_columns = write.partition_by.iter().map(partition_name).collect::<Result<Vec<_>>>()?;
-            let is_delta = firesteel_lake::delta::is_delta(&provider);
-            let schema = declared_schema(&analyzed.schema);
-            let schema = if is_delta { schema } else { partitions_last(&schema, &partition_columns)? };
-            let mut table = Table::new(id, TableKind::Managed, schema);
-            table.provider = Some(provider);
-            table.partition_columns = partition_columns;
-            table.clustering_columns = write.clustering_columns.clone();
-            table.options = write.options.clone();
-            table.properties = write.table_properties.clone();
-            if is_delta {
-                refuse_view(&existing)?;
-                let mut options = write.options.clone();
-                options.insert("overwriteSchema".into(), "true".into());
-                delta::create::save_as_table(st, table, analyzed, existing, options).await?
-            } else {
-                create_with_rows(st, table, &analyzed, existing, false).await?
-            }
-        }
-    };
-    Ok(with_observed(observed))
-}
-
-/// `df.writeTo` a Delta table; `None` where it is none, or is to be made.
-async fn write_v2_delta(st: &Statement, parts: &[String], write: &WriteV2) -> Result<Option<Observed>> {
-    let is_creation = matches!(write.mode, WriteV2Mode::Create | WriteV2Mode::Replace | WriteV2Mode::CreateOrReplace);
-    if is_creation {
-        return Ok(None);
-    }
-    let Some(found) = delta::find(st, parts).await? else { return Ok(None) };
-    let analyzed = st.analyze(&write.input).await?;
-    let overwrites = !matches!(write.mode, WriteV2Mode::Append);
-    let mode = if overwrites { SaveMode::Overwrite } else { SaveMode::Append };
-    let mut save = DeltaSave::new(analyzed, mode, write.options.clone());
-    save.with_schema_evolution = write.with_schema_evolution;
-    save.overwrite_partitions = matches!(write.mode, WriteV2Mode::OverwritePartitions);
-    if let WriteV2Mode::Overwrite(condition) = &write.mode
-        && !is_always_true(condition)
-    {
-        save.replace_where = Some(condition.clone());
-    }
-    delta::write::into_table(st, &found, save).await.map(Some)
-}
-
-async fn existing(st: &Statement, name: &TableName) -> Result<Table> {
-    let (parts, resolved) = st.resolve(name).await?;
-    match resolved {
-        Resolved::Table(_) => st.existing_non_view(name, "writeTo").await,
-        _ => Err(SparkError::new(
-            "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE",
-            [("viewName", quoted_name(&parts)), ("operation", "writeTo".to_string())],
-        )),
-    }
-}
-
-pub fn is_always_true(condition: &Expr) -> bool {
-    match &*condition.kind {
-        ExprKind::Literal(firesteel_plan::Literal::Boolean(flag)) => *flag,
-        ExprKind::SqlText(text) => text.trim().eq_ignore_ascii_case("true"),
-        _ => false,
-    }
-}
-
-/// The column that an identity partitioning names; other transforms need a format that has them.
-pub fn partition_name(transform: &Expr) -> Result<String> {
-    match &*transform.kind {
-        ExprKind::Attribute { name, .. } if name.len() == 1 => Ok(name[0].clone()),
-        ExprKind::Function(call) => Err(SparkError::new(
-            "UNSUPPORTED_FEATURE.PARTITION_WITH_NESTED_COLUMN_IS_UNSUPPORTED",
-            [("cols", call.name.join("."))],
-        )
-        .with_message(format!("File tables are partitioned by columns, not by {}.", call.name.join(".")))),
-        _ => Err(SparkError::unsupported("partitioning by an expression")),
-    }
 }

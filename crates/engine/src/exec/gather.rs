@@ -66,6 +66,14 @@ impl GatherExec {
     }
 }
 
+/// A plan as a write runs it, each partition a task of its own: without the gathering of all rows for a client.
+pub fn ungathered(plan: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    match plan.downcast_ref::<GatherExec>() {
+        Some(gather) if gather.fetch.is_none() => Arc::clone(&gather.input),
+        _ => Arc::clone(plan),
+    }
+}
+
 impl DisplayAs for GatherExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.fetch {

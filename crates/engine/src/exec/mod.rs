@@ -9,7 +9,7 @@ mod recursion;
 mod running_window;
 
 pub use builds::{BuildBudget, LimitBuilds};
-pub use gather::{GatherExec, GatherInOrder};
+pub use gather::{GatherExec, GatherInOrder, ungathered};
 pub use generate::GenerateRows;
 pub use join_hints::FollowJoinHints;
 pub use join_order::KeepCrossOrder;

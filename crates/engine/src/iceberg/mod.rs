@@ -2,9 +2,8 @@
 //! earlier states; and what they say of themselves (`table.snapshots`).
 use std::collections::BTreeMap;
 
-use firesteel_analyze::{Analyzer, TableSource};
+use firesteel_analyze::TableSource;
 use firesteel_catalog::{SESSION_CATALOG, Table};
-use firesteel_functions::cast::{CastMode, cast};
 use firesteel_lake::iceberg::{
     IcebergScan, IcebergTable, IcebergVersion, MetadataTable, inspect, is_iceberg, metadata_table,
 };
@@ -14,7 +13,7 @@ use firesteel_plan::{DataType, Expr, JavaException, Result, SparkError, StructFi
 use firesteel_storage::Location;
 
 use crate::context::StatementContext;
-use crate::delta::option;
+use crate::delta::{one_path, option};
 
 mod catalogs;
 
@@ -83,10 +82,7 @@ impl StatementContext {
 
     /// `VERSION AS OF 123`: a snapshot; `VERSION AS OF 'name'`: a branch or tag.
     fn iceberg_reference(&self, expr: &Expr) -> Result<IcebergVersion> {
-        let analyzer = Analyzer::new(self);
-        let typed = cast(analyzer.constant(expr)?, &DataType::STRING, CastMode::Ansi, &self.eval)?;
-        let value = firesteel_functions::fold::fold(&typed)?;
-        let text = value.as_ref().and_then(|v| v.try_as_str().flatten()).unwrap_or_default().to_string();
+        let text = self.constant_text(expr)?;
         Ok(text.trim().parse().map_or(IcebergVersion::Reference(text), IcebergVersion::Snapshot))
     }
 
@@ -101,10 +97,7 @@ impl StatementContext {
         options: &BTreeMap<String, String>,
         travel: Option<&TimeTravel>,
     ) -> Result<TableSource> {
-        let path = paths.first().map(String::as_str).or_else(|| option(options, "path"));
-        let path = path.ok_or_else(|| {
-            SparkError::java(JavaException::IllegalArgument, "Cannot open an Iceberg table: path is not set")
-        })?;
+        let path = one_path(paths, options, "Iceberg")?;
         if !path.contains('/') {
             let name = firesteel_plan::parse_multipart_identifier(path)?;
             let found = firesteel_analyze::AnalyzerContext::table(self, &name, options, travel)?;

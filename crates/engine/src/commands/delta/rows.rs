@@ -2,7 +2,6 @@
 use std::sync::Arc;
 
 use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::physical_plan::ExecutionPlan;
 use firesteel_analyze::{AnalyzedPlan, Analyzer, Attribute};
 use firesteel_functions::TypedExpr;
 use firesteel_functions::cast::{CastMode, cast};
@@ -205,11 +204,7 @@ pub async fn write_changes(st: &Statement, target: &RowTarget<'_>, rows: &Analyz
 
 async fn run_write(st: &Statement, analyzed: &AnalyzedPlan, write: DeltaWrite<'_>) -> Result<(WrittenFiles, Observed)> {
     crate::run::run_job(&st.context, analyzed, st.job(), async |planned| {
-        // The gathering of rows for a client has no place in a write: each partition is a task of its own.
-        let plan = match planned.plan.downcast_ref::<crate::exec::GatherExec>() {
-            Some(gather) if gather.fetch_rows().is_none() => Arc::clone(gather.children()[0]),
-            _ => Arc::clone(&planned.plan),
-        };
+        let plan = crate::exec::ungathered(&planned.plan);
         let cancel = st.context.cancel.clone().cancelled_owned();
         write_data(plan, Arc::clone(&planned.task), write, cancel).await
     })

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::physical_plan::ExecutionPlan;
 use firesteel_analyze::{AnalyzedPlan, Attribute, declared_schema};
 use firesteel_catalog::{SESSION_CATALOG, Table, TableId, TableKind};
 use firesteel_lake::Conf;
@@ -450,7 +449,9 @@ pub async fn write_v2(st: &Statement, parts: &[String], write: &WriteV2) -> Resu
     let removed = match &write.mode {
         WriteV2Mode::Append => Removed::Nothing,
         WriteV2Mode::OverwritePartitions => written_partitions(&found)?,
-        WriteV2Mode::Overwrite(condition) if crate::commands::write::is_always_true(condition) => Removed::Everything,
+        WriteV2Mode::Overwrite(condition) if crate::commands::write_v2::is_always_true(condition) => {
+            Removed::Everything
+        }
         _ => {
             return Err(crate::commands::insert::unsupported_operation(
                 &found.table.id,
@@ -582,11 +583,7 @@ async fn write_rows(
     };
     let aligned = aligned(st, rows, place.schema, action)?;
     crate::run::run_job(&st.context, &aligned, st.job(), async |planned| {
-        // The gathering of rows for a client has no place in a write: each partition is a task of its own.
-        let plan = match planned.plan.downcast_ref::<crate::exec::GatherExec>() {
-            Some(gather) if gather.fetch_rows().is_none() => Arc::clone(gather.children()[0]),
-            _ => Arc::clone(&planned.plan),
-        };
+        let plan = crate::exec::ungathered(&planned.plan);
         let cancel = st.context.cancel.clone().cancelled_owned();
         write_data(plan, Arc::clone(&planned.task), write, cancel).await
     })
