@@ -48,6 +48,7 @@ pub mod jobs;
 mod literal;
 mod memory;
 mod names;
+mod plain;
 mod push_down;
 mod rows;
 mod run;

@@ -56,6 +56,6 @@ pub use conf::{Conf, parse_bytes};
 pub use firesteel_functions::text_formats::FormatOptions as SourceOptions;
 pub use format::{display_name, is_file_format, short_name};
 pub use request::{Bucketing, ScanRequest, TablePartition, WriteRequest, WriteSummary};
-pub use scan::{FILES_PRUNED, FileTable, KnownScans, Scan, ScanFile, StoreRegistry, TableLog, scan};
+pub use scan::{FILES_PRUNED, FileTable, FiltersAreKnown, KnownScans, Scan, ScanFile, StoreRegistry, TableLog, scan};
 pub use text::infer_records;
 pub use write::{StagedFile, TaskOutput, WriteJob, ordered, write};
