@@ -56,6 +56,7 @@ mod runtime;
 mod session;
 mod state;
 mod temporary;
+mod user_memory;
 mod variables;
 mod views;
 

@@ -153,7 +153,7 @@ fn make(session: &Session, failures: usize) -> SessionState {
     SessionStateBuilder::new_with_default_features()
         .with_session_id(session.session_id().to_string())
         .with_config(config(session))
-        .with_runtime_env(Arc::clone(&session.engine.shared.runtime))
+        .with_runtime_env(Arc::clone(&session.runtime))
         .with_analyzer_rules(vec![])
         .with_optimizer_rules(logical.collect())
         .with_physical_optimizer_rules(rules.into_iter().map(unless_plain).collect())
@@ -209,7 +209,7 @@ fn config(session: &Session) -> SessionConfig {
     options.execution.parquet.pushdown_filters = conf.flag("firesteel.sql.parquet.pushdownFilters", false);
     options.execution.parquet.reorder_filters = true;
     options.execution.spill_compression = datafusion::common::config::SpillCompression::Lz4Frame;
-    options.execution.sort_spill_reservation_bytes = sort_reserve_bytes(session.engine.shared.budget.pool_bytes);
+    options.execution.sort_spill_reservation_bytes = sort_reserve_bytes(session.engine.shared.users.pool_bytes());
     options.optimizer.enable_round_robin_repartition = false;
     options.optimizer.prefer_existing_sort = true;
     options.optimizer.filter_null_join_keys = true;
@@ -238,7 +238,7 @@ fn sort_reserve_bytes(pool_bytes: u64) -> usize {
 
 /// What hash tables of joins may take.
 fn build_budget(session: &Session, failures: usize) -> BuildBudget {
-    let pool_bytes = session.engine.shared.budget.pool_bytes;
+    let pool_bytes = session.engine.shared.users.pool_bytes();
     match failures {
         0 => BuildBudget { bytes: pool_bytes / BUILDS_POOL_SHARE, trusts_unknown: true },
         1 => BuildBudget { bytes: pool_bytes / BUILDS_POOL_SHARE_AFTER_FAILURE, trusts_unknown: false },
