@@ -14,11 +14,12 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! use firesteel_engine::{Engine, EngineOptions};
+//! use firesteel_listen::{Listener, Protocol};
 //! use firesteel_service::{Service, ServiceOptions};
 //! let engine = Engine::new(EngineOptions::default()).await?;
 //! let options = ServiceOptions::from_conf(engine.conf(), None);
 //! let service = Service::open(engine, options, tokio::runtime::Handle::current()).await?;
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! let listener = Listener::bind("127.0.0.1:8080".parse()?, None, Protocol::Http1).await?;
 //! service.serve(listener, Default::default()).await?;
 //! # Ok(()) }
 //! ```
