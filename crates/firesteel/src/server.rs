@@ -10,7 +10,7 @@ use firesteel_conf::sources::Sources;
 use firesteel_connect::{Server, ServerOptions};
 use firesteel_engine::{Engine, EngineOptions};
 use firesteel_listen::{Listener, Protocol, Tls};
-use firesteel_service::{PROFILE_PREFIX, Service, ServiceOptions};
+use firesteel_service::{JOB_STORE_KEY, Service, ServiceOptions, is_secret};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Where the catalog and the warehouse live; without it they go when the server stops
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Where jobs and tokens of the REST API live: a PostgreSQL database [default: SQLite in the data directory]
+    #[arg(long, value_name = "postgresql://…", env = "FIRESTEEL_JOB_STORE", hide_env_values = true)]
+    job_store: Option<String>,
     /// A configuration value; may be given many times
     #[arg(long = "conf", short = 'c', value_name = "KEY=VALUE")]
     conf: Vec<String>,
@@ -169,10 +172,12 @@ async fn serve(
         None => None,
     };
     let mut conf = conf.into_values();
+    if let Some(url) = arguments.job_store {
+        conf.insert(JOB_STORE_KEY.into(), url);
+    }
     let options = ServerOptions::from_conf(&conf);
     let service_options = ServiceOptions::from_conf(&conf, arguments.data_dir.clone());
-    // Secrets of profiles are no session's to see.
-    conf.retain(|key, _| !key.starts_with(PROFILE_PREFIX));
+    conf.retain(|key, _| !is_secret(key));
     let engine_options = EngineOptions { conf, data_dir: arguments.data_dir };
     let engine = workers.spawn(Engine::new(engine_options)).await??;
     let runtimes = vec![workers.handle().clone(), Handle::current()];

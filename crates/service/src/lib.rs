@@ -4,7 +4,7 @@
 //!  HTTP ─▶ router ─▶ access, limits ─▶ endpoint ─┬─ statements  SQL ───────────────┐
 //!                                                ├─ datasets    JSON ─▶ plan ──────┼─▶ Session::execute ─▶ rows
 //!                                                ├─ changes     JSON ─▶ plan ─▶ jobs                        │
-//!                                                └─ jobs        store (SQLite)        answer ◀─ encode, spool, stream
+//!                                                └─ jobs        store                 answer ◀─ encode, spool, stream
 //!  problem    SparkError ─▶ RFC 9457         document ─▶ openapi   the types describe themselves
 //! ```
 //!
@@ -46,8 +46,9 @@ mod statements;
 mod store;
 pub mod tokens;
 
-pub use options::{PROFILE_PREFIX, ServiceOptions};
+pub use options::{JOB_STORE_KEY, ServiceOptions, is_secret};
 pub use server::Service;
+pub use store::StorePlace;
 
 /// What clients are told by `spark_version`.
 const SPARK_VERSION: &str = "4.2.0";

@@ -20,7 +20,7 @@ use crate::jobs::queue::Limits;
 use crate::options::ServiceOptions;
 use crate::rows::Spool;
 use crate::sessions::Sessions;
-use crate::store::{self, Store};
+use crate::store::{self, Store, StorePlace};
 
 /// For a request's head to come; a connection that says nothing is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,7 +42,8 @@ impl Service {
         options: ServiceOptions,
         workers: Handle,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let store = Store::open(options.data_dir.as_deref()).await?;
+        let place = StorePlace::of(options.job_store.as_deref(), options.data_dir.clone())?;
+        let store = Store::open_as_server(&place).await?;
         let cursor_secret = store.secret("cursors", &rand::random::<[u8; 32]>()).await?;
         let limits = Limits {
             running_max: options.running_max,
@@ -130,5 +131,8 @@ async fn upkeep(app: Arc<App>) {
         ticks.tick().await;
         app.jobs.expire().await;
         app.sessions.forget_unused();
+        if let Err(error) = app.jobs.store().renew_claim().await {
+            tracing::error!(%error, "the store of jobs may be used by another server");
+        }
     }
 }
