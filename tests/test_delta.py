@@ -559,5 +559,8 @@ def test_delta_table(spark, path, name):
     table.restoreToVersion(1)
     assert rows(table.toDF()) == [(1, "a"), (2, "b")]
     table.vacuum()
+    table.addFeatureSupport("allowColumnDefaults")
+    assert "allowColumnDefaults" in table.detail().first().tableFeatures
+    fails("UNSUPPORTED_FEATURE.FIRESTEEL", lambda: table.addFeatureSupport("rowTracking"))
     DeltaTable.createOrReplace(spark).tableName(name).addColumns(spark.range(0).schema).property("k", "v").execute()
     assert DeltaTable.forName(spark, name).toDF().columns == ["id"]

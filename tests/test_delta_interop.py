@@ -116,6 +116,39 @@ CASES = {
         ["INSERT INTO {t} (id) VALUES (5)", "INSERT INTO {t} (id) VALUES (-1)", "INSERT INTO {t} (id) VALUES (NULL)", "INSERT INTO {t} VALUES (4, 9)"],
         ["SELECT * FROM {t} ORDER BY id"],
     ),
+    "column defaults": (
+        [
+            """CREATE TABLE {t} (id INT, name STRING DEFAULT 'none', n INT DEFAULT 1 + 1) USING delta LOCATION '{path}'
+               TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'supported')""",
+            "INSERT INTO {t} (id) VALUES (1)",
+            "INSERT INTO {t} VALUES (2, DEFAULT, 7)",
+            "ALTER TABLE {t} ADD COLUMN more INT DEFAULT 5",
+        ],
+        [
+            "ALTER TABLE {t} ALTER COLUMN n SET DEFAULT 9",
+            "INSERT INTO {t} (id, name) VALUES (3, 'c'), (4, DEFAULT)",
+            "UPDATE {t} SET name = DEFAULT, n = DEFAULT WHERE id = 3",
+            "UPDATE {t} SET name = DEFAULT WHERE id = 99",
+            """MERGE INTO {t} t USING (SELECT explode(array(1, 5, 6)) AS id) s ON t.id = s.id
+               WHEN MATCHED THEN UPDATE SET n = DEFAULT WHEN NOT MATCHED AND s.id = 5 THEN INSERT (id) VALUES (s.id)
+               WHEN NOT MATCHED THEN INSERT (id, name) VALUES (s.id, DEFAULT)""",
+            "ALTER TABLE {t} ALTER COLUMN name DROP DEFAULT",
+            "INSERT INTO {t} (id) VALUES (7)",
+            "ALTER TABLE {t} ALTER COLUMN n SET DEFAULT 'x'",
+        ],
+        ["SELECT * FROM {t} ORDER BY id"],
+    ),
+    "column defaults without the feature": (
+        ["CREATE TABLE {t} (id INT, n INT) USING delta LOCATION '{path}'", "INSERT INTO {t} VALUES (1, 1)"],
+        [
+            "ALTER TABLE {t} ALTER COLUMN n SET DEFAULT 9",
+            "ALTER TABLE {t} SET TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'yes')",
+            "ALTER TABLE {t} SET TBLPROPERTIES ('delta.feature.allowcolumndefaults' = 'supported')",
+            "ALTER TABLE {t} ALTER COLUMN n SET DEFAULT 9",
+            "INSERT INTO {t} (id) VALUES (2)",
+        ],
+        ["SELECT * FROM {t} ORDER BY id"],
+    ),
     "change data feed": (
         ["CREATE TABLE {t} (id INT, name STRING) USING delta LOCATION '{path}' TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')", ROWS],
         ["UPDATE {t} SET name = 'u' WHERE id = 1", "DELETE FROM {t} WHERE id = 2"],

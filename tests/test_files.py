@@ -59,3 +59,37 @@ def test_a_truncated_file_is_an_error(spark, tmp_path):
         file.write_bytes(file.read_bytes()[:100])
     assert outcome_of(lambda: spark.read.parquet(str(path)).agg({"id": "sum"})).failed
     assert spark.range(3).count() == 3
+
+
+@pytest.mark.parametrize("writer_is_ours", (True, False))
+def test_groups_of_texts_in_dictionaries(writer_is_ours, spark, reference_spark, tmp_path):
+    """Files whose dictionaries differ, NULL in keys, a column that is no dictionary in one of the files."""
+    writer = spark if writer_is_ours else reference_spark
+    parts = []
+    for number in range(3):
+        path = str(tmp_path / f"part{number}")
+        frame = writer.range(number * 5000, number * 5000 + 20000, 1, 2).selectExpr(
+            "CAST(id AS INT) AS i",
+            f"CASE WHEN id % 11 = 0 THEN NULL WHEN id % 5 = {number} THEN '' ELSE concat('w', (id * {number + 1}) % 40) END AS w",
+            "CASE id % 3 WHEN 0 THEN 'N' WHEN 1 THEN 'R' ELSE 'ü' END AS flag",
+            f"IF({number} = 2, concat('every', id), 'same') AS mixed",
+        )
+        frame.write.parquet(path)
+        parts.append(path)
+    queries = [
+        "SELECT w, count(*), sum(i), min(flag) FROM t GROUP BY w",
+        "SELECT w, flag, count(i), avg(i) FROM t WHERE i % 7 <> 0 GROUP BY w, flag",
+        "SELECT DISTINCT flag FROM t",
+        "SELECT upper(w) AS u, count(*) FROM t GROUP BY w",
+        "SELECT w, flag, count(*) FROM t WHERE w > 'w2' GROUP BY ROLLUP (w, flag)",
+        "SELECT mixed, count(*) FROM t GROUP BY mixed",
+        "SELECT count(DISTINCT w), max(w) FROM t",
+        "SELECT a.w, b.n FROM t a JOIN (SELECT w, count(*) AS n FROM t GROUP BY w) b USING (w) WHERE a.i < 30",
+    ]
+    answers = []
+    for session in (spark, reference_spark):
+        session.read.parquet(*parts).createOrReplaceTempView("t")
+        answers.append([sorted(session.sql(query).collect(), key=str) for query in queries])
+    assert answers[0] == answers[1]
+    plans = [spark.sql(f"EXPLAIN {query}").collect()[0][0] for query in queries]
+    assert ["text(" in plan for plan in plans] == [True, True, True, True, False, False, True, True], plans

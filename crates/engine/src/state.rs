@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 
 use crate::exec::{
     BuildBudget, FollowJoinHints, GatherInOrder, GenerateRows, KeepCrossOrder, LimitBuilds, LimitRecursion,
-    RecursionLimits, RemoveProvenNotNull, run_windows,
+    RecursionLimits, RemoveProvenNotNull, UseTextCodes, run_windows,
 };
 use crate::plain::{LOGICAL_RULES, is_plain, unless_plain};
 use crate::push_down::PushDownFilters;
@@ -140,6 +140,7 @@ fn make(session: &Session, failures: usize) -> SessionState {
             continue;
         }
         if rule.name() == "EnsureCooperative" {
+            rules.push(Arc::new(UseTextCodes));
             rules.push(Arc::new(GenerateRows));
             rules.push(Arc::new(GatherInOrder));
             rules.push(Arc::new(LimitRecursion(recursion_limits(session))));

@@ -7,6 +7,7 @@ mod join_order;
 mod not_null;
 mod recursion;
 mod running_window;
+mod text_codes;
 
 pub use builds::{BuildBudget, LimitBuilds};
 pub use gather::{GatherExec, GatherInOrder, ungathered};
@@ -16,3 +17,4 @@ pub use join_order::KeepCrossOrder;
 pub use not_null::RemoveProvenNotNull;
 pub use recursion::{LimitRecursion, RecursionLimits};
 pub use running_window::run_windows;
+pub use text_codes::UseTextCodes;

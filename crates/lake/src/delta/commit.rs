@@ -13,7 +13,7 @@ use super::checkpoint;
 use super::conflict::{self, ReadSet};
 use super::errors::{append_only, delta_error};
 use super::metadata::TableMetadata;
-use super::protocol::{AskedVersions, TableProtocol};
+use super::protocol::{AskedProtocol, TableProtocol};
 use super::table::{DeltaTable, DeltaVersion, log_store};
 
 /// How often a commit is tried while other writers win.
@@ -110,10 +110,10 @@ impl Transaction {
 
     /// Sets the metadata, and the protocol that it needs or asks for.
     pub fn set_metadata(&mut self, mut metadata: TableMetadata) -> Result<()> {
-        let asked = AskedVersions::take(&mut metadata.configuration)?;
+        let asked = AskedProtocol::take(&mut metadata.configuration)?;
         let current = self.table.as_ref().map(DeltaTable::protocol);
         let mut needed = TableProtocol::for_metadata(&metadata, current);
-        needed.raise(asked);
+        needed.raise(&asked);
         if Some(&needed) != current {
             self.protocol = Some(needed);
         }

@@ -5,6 +5,7 @@ use deltalake_core::kernel::{Action, Protocol};
 use firesteel_plan::{DataType, Result, SparkError};
 use serde::{Deserialize, Serialize};
 
+use super::features::{READER_FEATURES, supported};
 use super::metadata::TableMetadata;
 
 /// Versions and features. Features are listed from reader version 3 and writer version 7 on.
@@ -36,15 +37,24 @@ const NAMED: (i32, i32) = (3, 7);
 /// Properties that ask for a protocol; they are not kept as properties.
 const VERSION_KEYS: [&str; 2] = ["delta.minReaderVersion", "delta.minWriterVersion"];
 
-/// The versions that a table's protocol has to have at least.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AskedVersions {
+/// The prefix of properties that ask for a feature by its name; they are not kept as properties either.
+const FEATURE_PREFIX: &str = "delta.feature.";
+
+/// What a table's protocol has to have at least.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AskedProtocol {
     pub reader: Option<i32>,
     pub writer: Option<i32>,
+    pub features: BTreeSet<String>,
 }
 
-impl AskedVersions {
-    /// Takes them out of a table's properties.
+impl AskedProtocol {
+    /// One feature, in any case of letters; an error where it is not supported.
+    pub fn of_feature(name: &str) -> Result<Self> {
+        Ok(Self { features: BTreeSet::from([supported(name)?.to_string()]), ..Self::default() })
+    }
+
+    /// Takes it out of a table's properties.
     pub fn take(configuration: &mut BTreeMap<String, String>) -> Result<Self> {
         let mut take = |key: &str, highest: i32| {
             let Some(text) = configuration.remove(key) else { return Ok(None) };
@@ -54,18 +64,33 @@ impl AskedVersions {
                     .with_message(format!("{key} has to be a version from 1 to {highest}, and is {text:?}."))),
             }
         };
-        Ok(Self { reader: take(VERSION_KEYS[0], NAMED.0)?, writer: take(VERSION_KEYS[1], NAMED.1)? })
+        let (reader, writer) = (take(VERSION_KEYS[0], NAMED.0)?, take(VERSION_KEYS[1], NAMED.1)?);
+        let asks = |key: &String| key.to_lowercase().starts_with(FEATURE_PREFIX);
+        let keys: Vec<String> = configuration.keys().filter(|key| asks(key)).cloned().collect();
+        let mut features = BTreeSet::new();
+        for key in keys {
+            let value = configuration.remove(&key).unwrap_or_default();
+            if !matches!(value.as_str(), "supported" | "enabled") {
+                return Err(SparkError::of("DELTA_UNSUPPORTED_FEATURE_STATUS").with_message(format!(
+                    "The property {key} is either \"supported\" or \"enabled\", and was {value:?}."
+                )));
+            }
+            features.insert(supported(&key[FEATURE_PREFIX.len()..])?.to_string());
+        }
+        Ok(Self { reader, writer, features })
     }
 
     /// Whether there are such versions.
-    pub fn are_known(self) -> bool {
+    pub fn is_known(&self) -> bool {
         self.reader.is_none_or(|version| (1..=NAMED.0).contains(&version))
             && self.writer.is_none_or(|version| (1..=NAMED.1).contains(&version))
     }
 
-    pub fn are_met_by(self, protocol: &TableProtocol) -> bool {
+    pub fn is_met_by(&self, protocol: &TableProtocol) -> bool {
+        let has = protocol.writer_feature_names();
         self.reader.is_none_or(|version| version <= protocol.min_reader_version)
             && self.writer.is_none_or(|version| version <= protocol.min_writer_version)
+            && self.features.iter().all(|feature| has.contains(feature))
     }
 }
 
@@ -153,8 +178,11 @@ impl TableProtocol {
         self.reader_features.insert(named)
     }
 
-    /// Raises the versions; they never sink.
-    pub fn raise(&mut self, asked: AskedVersions) {
+    /// Raises the versions, which never sink, and adds features.
+    pub fn raise(&mut self, asked: &AskedProtocol) {
+        for feature in &asked.features {
+            self.require_named(feature, READER_FEATURES.contains(&feature.as_str()));
+        }
         if asked.writer == Some(NAMED.1) || asked.reader == Some(NAMED.0) {
             self.name_writer_features();
         }

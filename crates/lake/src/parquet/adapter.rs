@@ -15,6 +15,7 @@ use firesteel_functions::external;
 use firesteel_functions::types::from_arrow;
 use firesteel_plan::SparkError;
 
+use super::coded::is_coded;
 use super::stored::StoredColumns;
 use crate::convert::{can_convert, convert, with_names};
 
@@ -75,7 +76,7 @@ impl SparkAdapter {
         };
         let have = self.physical.field(index);
         let input: Arc<dyn PhysicalExpr> = Arc::new(Column::new(have.name(), index));
-        if have.data_type() == wanted.data_type() {
+        if have.data_type() == wanted.data_type() || is_coded(have) {
             return Ok(input);
         }
         if !can_convert(have.data_type(), stored.data_type(), self.exact_case) {

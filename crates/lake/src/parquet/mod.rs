@@ -4,9 +4,12 @@
 //!  footers ─▶ schema: Spark's own metadata, else the Parquet types       schema
 //!  file columns ─▶ adapter: by name whatever its case, widened, null where missing, or an error
 //!  bytes ─▶ reader: errors name the file
+//!  texts in dictionaries ─▶ coded, codes: numbers for GROUP BY
 //! ```
 mod adapter;
 mod cache;
+mod coded;
+mod codes;
 mod reader;
 mod row_groups;
 mod schema;
@@ -14,6 +17,8 @@ mod selective;
 mod stored;
 mod write;
 
+pub use coded::{CodedScan, read_as_codes, tests_plainly};
+pub use codes::{CodeTest, TextCodes, TextOf};
 pub(crate) use reader::FileBytes;
 pub(crate) use row_groups::RowGroups;
 pub(crate) use stored::StoredColumns;
@@ -106,12 +111,12 @@ impl Format for Parquet {
         global.coerce_int96_tz = Some("UTC".into());
         let options = TableParquetOptions { global, ..TableParquetOptions::default() };
         let cache = StoreCache::of(file_system.as_ref(), session);
-        let cached = CachedParquetFileReaderFactory::new(file_system.object_store(), cache);
+        let cached = CachedParquetFileReaderFactory::new(file_system.object_store(), Arc::clone(&cache));
         let source =
             ParquetSource::new(table_schema).with_table_parquet_options(options).with_parquet_file_reader_factory(
                 Arc::new(reader::NamingReaderFactory::new(cached, file_system.root().clone())),
             );
-        Ok(Arc::new(selective::SelectiveSource::new(source)))
+        Ok(Arc::new(selective::SelectiveSource::new(source, cache)))
     }
 
     fn expr_adapter(&self, place: &str, stored: Option<StoredColumns>) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {

@@ -20,6 +20,7 @@ use datafusion::common::{Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal, in_list, lit,
@@ -39,17 +40,25 @@ const MAX_SHARE: f64 = 0.02;
 
 /// A Parquet source that chooses for each file.
 #[derive(Clone)]
-pub(super) struct SelectiveSource(ParquetSource);
+pub(super) struct SelectiveSource {
+    source: ParquetSource,
+    footers: Arc<FileMetadataCache>,
+}
 
 impl SelectiveSource {
-    pub(super) fn new(source: ParquetSource) -> Self {
-        Self(source)
+    /// `footers`: those of the store that were read before.
+    pub(super) fn new(source: ParquetSource, footers: Arc<FileMetadataCache>) -> Self {
+        Self { source, footers }
+    }
+
+    pub(super) fn footers(&self) -> &Arc<FileMetadataCache> {
+        &self.footers
     }
 
     /// Wraps what the inner source became.
-    fn rewrap(source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+    fn rewrap(&self, source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
         match (source.as_ref() as &dyn std::any::Any).downcast_ref::<ParquetSource>() {
-            Some(parquet) => Arc::new(Self(parquet.clone())),
+            Some(parquet) => Arc::new(Self { source: parquet.clone(), footers: Arc::clone(&self.footers) }),
             None => source,
         }
     }
@@ -62,7 +71,7 @@ impl FileSource for SelectiveSource {
         config: &FileScanConfig,
         partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
-        self.0.create_file_opener(store, config, partition)
+        self.source.create_file_opener(store, config, partition)
     }
 
     fn create_morselizer(
@@ -71,44 +80,44 @@ impl FileSource for SelectiveSource {
         config: &FileScanConfig,
         partition: usize,
     ) -> Result<Box<dyn Morselizer>> {
-        let all = self.0.create_morselizer(Arc::clone(&store), config, partition)?;
-        let Some(filter) = self.0.filter() else { return Ok(all) };
+        let all = self.source.create_morselizer(Arc::clone(&store), config, partition)?;
+        let Some(filter) = self.source.filter() else { return Ok(all) };
         if !split_conjunction(&filter).iter().any(|filter| filter.is::<DynamicFilterPhysicalExpr>()) {
             return Ok(all);
         }
-        Ok(Box::new(Chooser { all, filter, source: self.0.clone(), store, config: config.clone(), partition }))
+        Ok(Box::new(Chooser { all, filter, source: self.source.clone(), store, config: config.clone(), partition }))
     }
 
     fn table_schema(&self) -> &TableSchema {
-        self.0.table_schema()
+        self.source.table_schema()
     }
 
     fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
-        Self::rewrap(self.0.with_batch_size(batch_size))
+        self.rewrap(self.source.with_batch_size(batch_size))
     }
 
     fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
-        self.0.filter()
+        self.source.filter()
     }
 
     fn projection(&self) -> Option<&ProjectionExprs> {
-        self.0.projection()
+        self.source.projection()
     }
 
     fn metrics(&self) -> &ExecutionPlanMetricsSet {
-        self.0.metrics()
+        self.source.metrics()
     }
 
     fn file_type(&self) -> &str {
-        self.0.file_type()
+        self.source.file_type()
     }
 
     fn fmt_extra(&self, format: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        self.0.fmt_extra(format, f)
+        self.source.fmt_extra(format, f)
     }
 
     fn supports_repartitioning(&self) -> bool {
-        self.0.supports_repartitioning()
+        self.source.supports_repartitioning()
     }
 
     fn try_pushdown_filters(
@@ -116,8 +125,8 @@ impl FileSource for SelectiveSource {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         options: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
-        let pushed = self.0.try_pushdown_filters(filters, options)?;
-        let updated_node = pushed.updated_node.map(Self::rewrap);
+        let pushed = self.source.try_pushdown_filters(filters, options)?;
+        let updated_node = pushed.updated_node.map(|source| self.rewrap(source));
         Ok(FilterPushdownPropagation { filters: pushed.filters, updated_node })
     }
 
@@ -127,26 +136,26 @@ impl FileSource for SelectiveSource {
         properties: &EquivalenceProperties,
     ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
         use SortOrderPushdownResult as Pushed;
-        Ok(match self.0.try_pushdown_sort(order, properties)? {
-            Pushed::Exact { inner } => Pushed::Exact { inner: Self::rewrap(inner) },
-            Pushed::Inexact { inner } => Pushed::Inexact { inner: Self::rewrap(inner) },
+        Ok(match self.source.try_pushdown_sort(order, properties)? {
+            Pushed::Exact { inner } => Pushed::Exact { inner: self.rewrap(inner) },
+            Pushed::Inexact { inner } => Pushed::Inexact { inner: self.rewrap(inner) },
             Pushed::Unsupported => Pushed::Unsupported,
         })
     }
 
     fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
-        self.0.reorder_files(files)
+        self.source.reorder_files(files)
     }
 
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
-        Ok(self.0.try_pushdown_projection(projection)?.map(Self::rewrap))
+        Ok(self.source.try_pushdown_projection(projection)?.map(|source| self.rewrap(source)))
     }
 
     fn apply_expressions(
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        self.0.apply_expressions(f)
+        self.source.apply_expressions(f)
     }
 }
 

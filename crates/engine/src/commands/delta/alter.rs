@@ -1,5 +1,5 @@
 //! ALTER TABLE on Delta tables: each is a commit of new metadata.
-use firesteel_lake::delta::{AskedVersions, Operation, TableMetadata, Transaction};
+use firesteel_lake::delta::{AskedProtocol, COLUMN_DEFAULTS, Operation, TableMetadata, Transaction};
 use firesteel_plan::identifier::{quote_identifier, quoted_name};
 use firesteel_plan::statement::{AlterTable, ColumnChange, ColumnPosition, ConstraintKind, NewColumn, TableConstraint};
 use firesteel_plan::{DataType, Expr, Result, SparkError, StructField, StructType};
@@ -228,7 +228,8 @@ async fn alter_column(st: &Statement, found: &Found, metadata: &mut TableMetadat
         edit(metadata, index, |field| {
             field.metadata.insert(DEFAULT_KEY.into(), json_text(&default.text));
         });
-        super::create::refuse_defaults(&metadata.schema)?;
+        let is_allowed = found.delta.protocol().writer_feature_names().iter().any(|name| name == COLUMN_DEFAULTS);
+        super::create::check_defaults(st, &metadata.schema, is_allowed).await?;
     }
     if change.drop_default {
         edit(metadata, index, |field| {
@@ -327,19 +328,20 @@ pub async fn upgrade_protocol(
     reader: i32,
     writer: i32,
 ) -> Answer {
-    if let Some(feature) = feature {
-        return Err(SparkError::unsupported(format!("adding the table feature {feature}")));
-    }
     let old = found.delta.protocol();
-    let asked = AskedVersions { reader: Some(reader), writer: Some(writer) };
-    if !asked.are_known() || reader < old.min_reader_version || writer < old.min_writer_version {
+    let asked = match &feature {
+        Some(feature) => AskedProtocol::of_feature(feature)?,
+        None => AskedProtocol { reader: Some(reader), writer: Some(writer), ..AskedProtocol::default() },
+    };
+    let sinks = feature.is_none() && (reader < old.min_reader_version || writer < old.min_writer_version);
+    if !asked.is_known() || sinks {
         return Err(SparkError::unsupported(format!("the protocol ({reader}, {writer})")));
     }
     let mut protocol = old.clone();
-    protocol.raise(asked);
+    protocol.raise(&asked);
     if protocol != *old {
         let mut transaction = Transaction::on(&found.delta);
-        let text = serde_json::json!({ "minReaderVersion": reader, "minWriterVersion": writer }).to_string();
+        let text = serde_json::json!(protocol).to_string();
         transaction.protocol = Some(protocol);
         transaction.commit(Operation::new("UPGRADE PROTOCOL").with("newProtocol", text)).await?;
         found.invalidate(st);

@@ -1,10 +1,11 @@
 //! CREATE TABLE, CREATE TABLE AS SELECT, REPLACE TABLE.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use firesteel_analyze::{AnalyzedPlan, declared_schema};
 use firesteel_catalog::{Table, TableKind};
 use firesteel_lake::delta::conflict::ReadSet;
-use firesteel_lake::delta::{AskedVersions, DeltaTable, Operation, TableMetadata, Transaction};
+use firesteel_lake::delta::{AskedProtocol, COLUMN_DEFAULTS, DeltaTable, Operation, TableMetadata, Transaction};
 use firesteel_plan::command::SaveMode;
 use firesteel_plan::statement::{ConstraintKind, CreateMode, CreateTable};
 use firesteel_plan::{DataType, Result, SparkError, StructField, StructType};
@@ -12,6 +13,7 @@ use firesteel_storage::Location;
 
 use super::rows::GENERATION_KEY;
 use super::write::{DeltaSave, create_with, json_list};
+use crate::commands::describe::metadata_text;
 use crate::commands::insert::DEFAULT_KEY;
 use crate::commands::table::{default_location, schema_of};
 use crate::commands::write::Observed;
@@ -35,7 +37,6 @@ pub fn metadata_of(
         let parameters = [("invalidColumnNames", invalid.join(", "))];
         return Err(SparkError::new("DELTA_INVALID_CHARACTERS_IN_COLUMN_NAMES", parameters));
     }
-    refuse_defaults(schema)?;
     let mut names = vec![];
     for partition in &partitions {
         let field = schema.fields.iter().find(|f| f.name.eq_ignore_ascii_case(partition));
@@ -58,13 +59,25 @@ pub fn metadata_of(
     Ok(metadata)
 }
 
-/// Defaults need a table feature that is not written here, nor by Delta unless it is asked for.
-pub fn refuse_defaults(schema: &StructType) -> Result<()> {
-    match schema.fields.iter().any(|f| f.metadata.contains_key(DEFAULT_KEY)) {
-        false => Ok(()),
-        true => Err(SparkError::of("WRONG_COLUMN_DEFAULTS_FOR_DELTA_FEATURE_NOT_ENABLED")
-            .with_message("The table has no column defaults: the feature allowColumnDefaults is off.")),
+/// Defaults need a table feature that has to be asked for, and are constants of the columns' types.
+pub async fn check_defaults(st: &Statement, schema: &StructType, is_allowed: bool) -> Result<()> {
+    let defaults: Vec<(StructField, String)> =
+        schema.fields.iter().filter_map(|f| Some((f.clone(), metadata_text(f, DEFAULT_KEY)?))).collect();
+    if !defaults.is_empty() && !is_allowed {
+        return Err(SparkError::of("WRONG_COLUMN_DEFAULTS_FOR_DELTA_FEATURE_NOT_ENABLED").with_message(format!(
+            "The table has no column defaults: set its property delta.feature.{COLUMN_DEFAULTS} to 'supported' first."
+        )));
     }
+    let eval = Arc::clone(&st.context.eval);
+    crate::run::with_analyzer(&st.context, &st.parameters, move |analyzer| {
+        defaults.iter().try_for_each(|(field, text)| super::rows::default_of(analyzer, field, text, &eval).map(|_| ()))
+    })
+    .await
+}
+
+/// Whether a new table with those properties may have defaults.
+fn asks_for_defaults(configuration: &BTreeMap<String, String>) -> Result<bool> {
+    Ok(AskedProtocol::take(&mut configuration.clone())?.features.contains(COLUMN_DEFAULTS))
 }
 
 /// A place with files that are no Delta table is no place for a new one.
@@ -195,6 +208,7 @@ async fn empty(
         let parameters = [("tableName", quote_id(&table.id)), ("path", location.to_string())];
         return Err(SparkError::new("DELTA_CREATE_EXTERNAL_TABLE_WITHOUT_SCHEMA", parameters));
     }
+    check_defaults(st, &schema, asks_for_defaults(&configuration)?).await?;
     let mut metadata = metadata_of(schema, partitions, configuration)?;
     metadata.description.clone_from(&table.comment);
     check_generated(st, &metadata.schema).await?;
@@ -228,7 +242,7 @@ fn take_over(
     configuration: &BTreeMap<String, String>,
 ) -> Result<()> {
     let mut configuration = configuration.clone();
-    let asked = AskedVersions::take(&mut configuration)?;
+    let asked = AskedProtocol::take(&mut configuration)?;
     let metadata = delta.metadata();
     let path = delta.location().to_string();
     let same =
@@ -253,7 +267,7 @@ fn take_over(
         return Err(SparkError::new("DELTA_CREATE_TABLE_WITH_DIFFERENT_PARTITIONING", parameters));
     }
     let differs = configuration.iter().any(|(key, value)| metadata.configuration.get(key) != Some(value));
-    if differs || !asked.are_met_by(delta.protocol()) {
+    if differs || !asked.is_met_by(delta.protocol()) {
         let show = |map: &BTreeMap<String, String>| {
             map.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("\n")
         };

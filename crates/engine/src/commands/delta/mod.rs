@@ -304,7 +304,7 @@ fn refuse_unkept(key: &str, value: &str) -> Result<()> {
         | "delta.enableTypeWidening"
         | "delta.enableIcebergCompatV1"
         | "delta.enableIcebergCompatV2" => is_on,
-        key => key.starts_with("delta.feature."),
+        _ => false,
     };
     match refused {
         true => Err(SparkError::unsupported(format!("the table property {key} = {value}"))),

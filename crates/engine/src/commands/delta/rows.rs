@@ -67,6 +67,16 @@ fn parse(analyzer: &Analyzer<'_>, text: &str) -> Result<Expr> {
     firesteel_sql::parse_expression(text, &analyzer.parse_options())
 }
 
+/// The default of a column, as a constant of its type.
+pub fn default_of(
+    analyzer: &Analyzer<'_>,
+    field: &StructField,
+    text: &str,
+    eval: &Arc<firesteel_functions::EvalContext>,
+) -> Result<TypedExpr> {
+    cast(analyzer.constant(&parse(analyzer, text)?)?, &field.data_type, CastMode::Ansi, eval)
+}
+
 /// Adds the columns that the rows lack. Answers which generated columns the rows did hold: those are checked.
 fn complete(
     analyzer: &Analyzer<'_>,
@@ -91,9 +101,7 @@ fn complete(
                 cast(typed, &field.data_type, CastMode::Ansi, eval)?
             }
             (None, None) => match metadata_text(field, crate::commands::insert::DEFAULT_KEY) {
-                Some(text) => {
-                    cast(analyzer.constant(&parse(analyzer, &text)?)?, &field.data_type, CastMode::Ansi, eval)?
-                }
+                Some(text) => default_of(analyzer, field, &text, eval)?,
                 None => TypedExpr::null(field.data_type.clone()),
             },
         };

@@ -7,6 +7,7 @@ use super::act::Change;
 use super::touched::IN_SOURCE;
 use super::{Dialect, FILE, Target};
 use crate::commands::Statement;
+use crate::commands::insert::{DEFAULT_KEY, default_of};
 
 /// The WHEN clauses.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +62,10 @@ pub(super) fn coded(st: &Statement, target: &Target, change: &Change, anti: bool
                 MergeActionKind::Insert(pairs) => (Fate::Insert, pairs),
             };
             let code = if fate == Fate::Delete { -number } else { number };
-            let assignments = assignments(st, target, &change.schema, pairs)?;
+            let mut assignments = assignments(st, target, &change.schema, pairs)?;
+            if fate == Fate::Insert {
+                with_defaults(st, &change.schema, &mut assignments)?;
+            }
             all.push(Clause { code, fate, guard, assignments });
         }
     }
@@ -124,6 +128,16 @@ impl Dialect {
     }
 }
 
+/// Adds the columns with a default that an insert leaves out.
+fn with_defaults(st: &Statement, schema: &StructType, values: &mut Vec<(usize, Expr)>) -> Result<()> {
+    for (index, field) in schema.fields.iter().enumerate() {
+        if field.metadata.contains_key(DEFAULT_KEY) && values.iter().all(|(assigned, _)| *assigned != index) {
+            values.push((index, default_of(st, field)?));
+        }
+    }
+    Ok(())
+}
+
 /// The value of each assigned column. A field of a struct is put into the column's old value.
 fn assignments(
     st: &Statement,
@@ -137,7 +151,7 @@ fn assignments(
         let (index, fields) = locate(target, schema, &name)?;
         let field = &schema.fields[index];
         let value = match &*value.kind {
-            ExprKind::Default => crate::commands::insert::default_of(st, field)?,
+            ExprKind::Default => default_of(st, field)?,
             _ => value,
         };
         let earlier = values.iter().position(|(known, _)| *known == index);

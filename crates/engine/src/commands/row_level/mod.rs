@@ -11,7 +11,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type};
 use firesteel_analyze::{AnalyzedPlan, Attribute};
 use firesteel_plan::relation::{Grouping, GroupingElement};
-use firesteel_plan::{DataType, Expr, Relation, RelationKind, Result, SparkError, StructType};
+use firesteel_plan::{DataType, Expr, ExprKind, Relation, RelationKind, Result, SparkError, StructType};
 
 use super::Statement;
 use crate::execution::Execution;
@@ -103,7 +103,8 @@ pub async fn count_by_file(st: &Statement, rows: Relation) -> Result<BTreeMap<us
 
 /// Checks the columns and types of an UPDATE that changes nothing: `rows` are those of the table.
 pub async fn check_assignments(st: &Statement, rows: Relation, assignments: &[(Vec<String>, Expr)]) -> Result<()> {
-    let values: Vec<Expr> = assignments.iter().map(|(_, value)| value.clone().alias("value")).collect();
+    let given = assignments.iter().map(|(_, value)| value).filter(|value| !matches!(*value.kind, ExprKind::Default));
+    let values: Vec<Expr> = given.map(|value| value.clone().alias("value")).collect();
     let columns = assignments.iter().map(|(name, _)| Expr::parts(name.clone()).alias("column"));
     st.analyze(&rows.project(columns.chain(values).collect())).await.map(|_| ())
 }
