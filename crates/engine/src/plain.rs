@@ -17,29 +17,46 @@ use datafusion::physical_plan::projection::ProjectionExec;
 
 use crate::exec::GatherExec;
 
-/// The rules of the logical optimizer that change plain plans.
-pub const LOGICAL_RULES: &[&str] = &[
-    "simplify_expressions",
-    "eliminate_filter",
-    "eliminate_limit",
-    "propagate_empty_relation",
-    "push_down_limit",
-    "push_down_filter",
-    "common_sub_expression_eliminate",
-    "extract_leaf_expressions",
-    "push_down_leaf_projections",
-    "optimize_projections",
+/// The rules of the logical optimizer that have nothing to do in plain plans. One that is not known here always runs.
+pub const NEEDLESS_LOGICAL_RULES: &[&str] = &[
+    "rewrite_set_comparison",
+    "optimize_unions",
+    "unions_to_filter",
+    "replace_distinct_aggregate",
+    "eliminate_join",
+    "decorrelate_predicate_subquery",
+    "scalar_subquery_to_join",
+    "decorrelate_lateral_join",
+    "extract_equijoin_predicate",
+    "eliminate_duplicated_expr",
+    "eliminate_cross_join",
+    "filter_null_join_keys",
+    "eliminate_outer_join",
+    "single_distinct_aggregation_to_group_by",
+    "eliminate_group_by_constant",
 ];
 
-/// The rules of the physical optimizer that change plain plans.
-const PHYSICAL_RULES: &[&str] = &[
-    "remove_proven_not_null",
-    "FilterPushdown",
-    "EnsureRequirements",
-    "ProjectionPushdown",
-    "LimitPushdown",
-    "gather_in_order",
-    "EnsureCooperative",
+/// The same of the physical optimizer.
+const NEEDLESS_PHYSICAL_RULES: &[&str] = &[
+    "OutputRequirements",
+    "aggregate_statistics",
+    "join_selection",
+    "keep_cross_order",
+    "follow_join_hints",
+    "limit_builds",
+    "LimitedDistinctAggregation",
+    "WindowTopN",
+    "CombinePartialFinalAggregate",
+    "OptimizeAggregateOrder",
+    "LimitAggregation",
+    "LimitPushPastWindows",
+    "HashJoinBuffering",
+    "TopKRepartition",
+    "PushdownSort",
+    "generate_rows",
+    "limit_recursion",
+    "FilterPushdown(Post)",
+    "SanityCheckPlan",
 ];
 
 /// Whether a plan reads, filters, chooses columns and takes rows, and nothing else.
@@ -77,13 +94,13 @@ fn has_subquery(node: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// The rule, where a plan is not plain; itself, where it is for plain plans too.
+/// The rule, where a plan is not plain; itself, where plain plans need it too.
 pub fn unless_plain(
     rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
 ) -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
-    match PHYSICAL_RULES.contains(&rule.name()) {
-        true => rule,
-        false => Arc::new(UnlessPlain(rule)),
+    match NEEDLESS_PHYSICAL_RULES.contains(&rule.name()) {
+        true => Arc::new(UnlessPlain(rule)),
+        false => rule,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::exec::{
     BuildBudget, FollowJoinHints, GatherInOrder, GenerateRows, KeepCrossOrder, LimitBuilds, LimitRecursion,
     RecursionLimits, RemoveProvenNotNull, UseTextCodes, run_windows,
 };
-use crate::plain::{LOGICAL_RULES, is_plain, unless_plain};
+use crate::plain::{NEEDLESS_LOGICAL_RULES, is_plain, unless_plain};
 use crate::push_down::PushDownFilters;
 use crate::session::Session;
 use firesteel_conf::parse::bytes as parse_bytes;
@@ -109,7 +109,7 @@ pub fn of_session(session: &Session, plan: &LogicalPlan, failures: usize) -> Ses
 
 /// The same for plans that are plain. They look no functions up: a state without them is copied in no time.
 fn for_plain_plans(state: &SessionState) -> SessionState {
-    let rules = state.optimizers().iter().filter(|rule| LOGICAL_RULES.contains(&rule.name())).cloned();
+    let rules = state.optimizers().iter().filter(|rule| !NEEDLESS_LOGICAL_RULES.contains(&rule.name())).cloned();
     let mut config = state.config().clone();
     // A second pass finds nothing left to do.
     config.options_mut().optimizer.max_passes = 1;
