@@ -183,9 +183,10 @@ mod tests {
         other.try_grow(320 * MB).unwrap();
         assert_eq!((a.memory_pool.reserved(), runtimes.shared.memory_pool.reserved()), (300 * MB, 620 * MB));
         // What the pool of all refuses does not stay with the user.
-        let third = hold(&runtimes.of("c"));
+        let c = runtimes.of("c");
+        let third = hold(&c);
         assert!(!is_about_share(&third.try_grow(100 * MB).unwrap_err().to_string()));
-        assert_eq!(runtimes.of("c").memory_pool.reserved(), 0);
+        assert_eq!(c.memory_pool.reserved(), 0);
         drop((first, second, other));
         assert_eq!((a.memory_pool.reserved(), runtimes.shared.memory_pool.reserved()), (0, 0));
     }
