@@ -1,13 +1,11 @@
-"""Changes and jobs: rows of files and Delta tables, killed servers, fair turns."""
-import json
+"""Changes and jobs: rows of files and Delta tables, fair turns."""
 import time
-import uuid
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support import servers
-from support.rest import Api, check_problem, ids, new_table, rows_of
+from support.rest import SLOW, Api, check_problem, new_table, rows_of
 
 
 def test_modify(api, users, tmp_path):
@@ -112,81 +110,7 @@ def test_delta_refusals_change_nothing(api, tmp_path):
     api.refused("/v1/delta/history", {"path": str(tmp_path / "none")}, 404)
 
 
-# Jobs
-
-
-def test_jobs_are_listed_and_run_again(api):
-    tag = uuid.uuid4().hex
-    for number in range(5):
-        api.sql(f"SELECT {number}", tags=[tag])
-    failed = api.sql("SELECT 1 / 0", tags=[tag])
-    page = api.get(f"/v1/jobs?tag={tag}&limit=4").json()
-    rest = api.get(f"/v1/jobs?tag={tag}&limit=4&cursor={page['next_cursor']}").json()
-    assert len(page["jobs"]) == 4 and len(rest["jobs"]) == 2 and rest["next_cursor"] is None
-    assert [job["id"] for job in api.get(f"/v1/jobs?tag={tag}&state=failed").json()["jobs"]] == [failed["id"]]
-    again = api.ok(f"/v1/jobs/{failed['id']}/retry")
-    assert again["state"] == "failed" and again["retry_of"] == failed["id"] and again["id"] != failed["id"] and again["tags"] == [tag]
-    succeeded = page["jobs"][-1]["id"]
-    api.refused(f"/v1/jobs/{succeeded}/retry", {}, 409, "JOB_NOT_RETRYABLE")
-    assert api.get("/v1/jobs?state=nope").json()["field"] == "state"
-    api.refused(f"/v1/jobs/{uuid.uuid4()}/cancel", {}, 404, "NOT_FOUND")
-
-
-SLOW = "SELECT count(*) FROM range(100000000000) WHERE rand() < 2"
-
-
-def test_jobs_outlive_a_killed_server(tmp_path):
-    server = servers.start_firesteel(data_directory=tmp_path / "data", http=True)
-    api = Api(server.rest)
-    path = new_table(api, tmp_path)
-    change = {"path": path, "set": {"salary": "salary + 1"}}
-    done = api.job("/v1/delta/update", change, Idempotency_Key="raise")
-    first = api.ok("/v1/datasets/query", {"path": path, "format": "delta", "limit": 4, "paginate": True})
-    running = api.post("/v1/statements", {"statement": SLOW, "wait": 0}, Idempotency_Key="slow").json()
-    server.process.kill()
-    server.process.wait()
-    server.close()
-    server = servers.start_firesteel(data_directory=tmp_path / "data", http=True)
-    try:
-        api = Api(server.rest)
-        job = api.get(f"/v1/jobs/{running['id']}").json()
-        assert job["state"] == "interrupted" and job["error"]["condition"] == "JOB_INTERRUPTED"
-        # The same key never makes the change again.
-        again = api.post("/v1/delta/update", change, Idempotency_Key="raise")
-        assert again.json()["id"] == done["id"] and again.headers["Idempotency-Replayed"] == "true"
-        assert len(api.ok("/v1/delta/history", {"path": path})["history"]) == 2
-        assert api.post("/v1/statements", {"statement": SLOW, "wait": 0}, Idempotency_Key="slow").json()["id"] == running["id"]
-        rest = api.ok("/v1/datasets/query", {"cursor": first["next_cursor"], "limit": 100})
-        assert sorted(ids(first) + ids(rest)) == list(range(10))
-        retried = api.post(f"/v1/jobs/{running['id']}/retry", {"wait": 0}).json()
-        assert retried["retry_of"] == running["id"]
-        assert api.post(f"/v1/jobs/{retried['id']}/cancel").json()["state"] == "cancelled"
-    finally:
-        server.close()
-
-
-def test_a_change_that_was_committed_before_the_kill_is_known(tmp_path):
-    """As if the server died between the commit and the note of it."""
-    import sqlite3
-
-    server = servers.start_firesteel(data_directory=tmp_path / "data", http=True)
-    api = Api(server.rest)
-    path = new_table(api, tmp_path)
-    done = api.job("/v1/delta/delete", {"path": path, "filters": {"id": {"<": 4}}}, Idempotency_Key="k")
-    server.close()
-    with sqlite3.connect(tmp_path / "data" / "service.db") as store:
-        (document,) = store.execute("SELECT document FROM jobs WHERE id = ?", (done["id"],)).fetchone()
-        job = json.loads(document)
-        job.update(state="running", ended_at=None, metrics={})
-        store.execute("UPDATE jobs SET state = 'running', ended_at = NULL, document = ? WHERE id = ?", (json.dumps(job), done["id"]))
-    server = servers.start_firesteel(data_directory=tmp_path / "data", http=True)
-    try:
-        api = Api(server.rest)
-        job = api.get(f"/v1/jobs/{done['id']}").json()
-        assert job["state"] == "succeeded" and job["metrics"]["version"] == 1 and job["metrics"]["recovered"]
-        assert job["metrics"]["rows_deleted"] == 4
-    finally:
-        server.close()
+# Jobs: what is kept of them is tested in test_rest_store.py
 
 
 def test_users_share_the_server_fairly():

@@ -255,3 +255,60 @@ def test_an_iceberg_table(api, tmp_path):
     assert ids(api.ok("/v1/datasets/query", {**asked, "filters": {"part": 1}})) == [2, 3]
     assert ids(api.ok("/v1/datasets/query", {**asked, "version": snapshot["snapshot_id"]})) == [1, 2]
     assert api.ok("/v1/datasets/count", {"table": name})["count"] == 3
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory):
+    """A file of ten row groups, each with its own range of every column; in one `age` is always NULL."""
+    rows = []
+    for group in range(10):
+        for i in range(100):
+            number = group * 1000 + i
+            age = None if group == 3 or i == 50 else number / 2 if (group, i) != (5, 7) else float("nan")
+            rows.append({"id": number, "name": f"{chr(97 + group) * 80}{i:03}", "age": age, "day": datetime.date(2020 + group, 1, 1 + i % 28)})
+    schema = pa.schema([("id", pa.int32()), ("name", pa.string()), ("age", pa.float64()), ("day", pa.date32())])
+    path = tmp_path_factory.mktemp("grouped") / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema), path, row_group_size=100)
+    assert pq.ParquetFile(path).num_row_groups == 10
+    return path, rows
+
+
+def is_above(value, bound):
+    """As Spark has it: NaN is greater than all numbers."""
+    return value is not None and (value != value or value > bound)
+
+
+@pytest.mark.parametrize(
+    "filters, wanted",
+    [
+        ({"id": 4005}, lambda row: row["id"] == 4005),
+        ({"id": {">=": 2090, "<": 3010}}, lambda row: 2090 <= row["id"] < 3010),
+        ({"id": [17, 9099, 5500]}, lambda row: row["id"] in (17, 9099)),
+        ({"id": {"not_between": [50, 9050]}}, lambda row: not 50 <= row["id"] <= 9050),
+        ({"or": [{"id": {"<": 3}}, {"name": {"starts_with": "jjj"}}]}, lambda row: row["id"] < 3 or row["name"].startswith("jjj")),
+        ({"not": {"id": {"<": 9098}}}, lambda row: row["id"] >= 9098),
+        ({"name": "c" * 80 + "042"}, lambda row: row["name"] == "c" * 80 + "042"),
+        ({"name": {">": "i" * 80 + "099"}}, lambda row: row["name"] > "i" * 80 + "099"),
+        ({"age": None}, lambda row: row["age"] is None),
+        ({"age": None, "id": {">": 9000}}, lambda row: row["age"] is None and row["id"] > 9000),
+        ({"age": {"is_not_null": True}, "id": {"between": [3000, 3999]}}, lambda row: False),
+        ({"age": {">": 4530}}, lambda row: is_above(row["age"], 4530)),
+        ({"day": "2024-01-03", "id": {"<=": 4030}}, lambda row: row["day"] == datetime.date(2024, 1, 3) and row["id"] <= 4030),
+        ({"day": {"<": "2020-01-02"}}, lambda row: row["day"] < datetime.date(2020, 1, 2)),
+    ],
+    ids=str,
+)
+def test_parts_of_a_file_are_left_out(api, grouped, filters, wanted):
+    path, rows = grouped
+    answer = api.ok("/v1/datasets/query", {"path": str(path), "filters": filters, "columns": ["id"]})
+    assert ids(answer) == [row["id"] for row in rows if wanted(row)]
+    count = api.ok("/v1/datasets/count", {"path": str(path), "filters": filters})
+    assert count["count"] == len(answer["data"])
+
+
+def test_a_file_without_a_part_that_fits_is_not_read(api, grouped):
+    path, _ = grouped
+    answer = api.ok("/v1/datasets/query", {"path": str(path), "filters": {"id": 4500}})
+    assert answer["data"] == [] and answer["stats"]["files_pruned"] == 1 and answer["stats"]["bytes_scanned"] == 0
+    first = api.ok("/v1/datasets/query", {"path": str(path), "limit": 3})
+    assert ids(first) == [0, 1, 2] and first["truncated"] and first["stats"]["files_pruned"] == 0

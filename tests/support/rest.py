@@ -7,6 +7,8 @@ import requests
 
 SECRET = "tell-nobody-of-this"
 ARROW = "application/vnd.apache.arrow.stream"
+# Runs until it is stopped
+SLOW = "SELECT count(*) FROM range(100000000000) WHERE rand() < 2"
 
 
 class Api:

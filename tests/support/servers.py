@@ -85,17 +85,17 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start_firesteel(configuration=(), data_directory=None, environment=None, http=False):
-    """`http`: REST too, at `server.rest`."""
+def start_firesteel(configuration=(), data_directory=None, environment=None, http=False, arguments=()):
+    """`http`: REST too, at `server.rest`. `arguments`: more of them, as a user writes them."""
 
     def command(folder):
-        arguments = [str(binary()), "server", "--connect-port", "0", "--ready-file", str(folder / "ready.json")]
-        arguments += ["--data-dir", str(data_directory or folder / "data")]
+        command = [str(binary()), "server", "--connect-port", "0", "--ready-file", str(folder / "ready.json")]
+        command += ["--data-dir", str(data_directory or folder / "data")]
         if http:
-            arguments += ["--http-port", "0"]
+            command += ["--http-port", "0"]
         for key, value in dict(configuration).items():
-            arguments += ["--conf", f"{key}={value}"]
-        return arguments
+            command += ["--conf", f"{key}={value}"]
+        return [*command, *arguments]
 
     server = Server(command, environment)
     ready = server.folder / "ready.json"

@@ -19,8 +19,9 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use firesteel_connect::{Server, ServerOptions};
 //! use firesteel_engine::{Engine, EngineOptions};
+//! use firesteel_listen::{Listener, Protocol};
 //! let engine = Engine::new(EngineOptions::default()).await?;
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:15002").await?;
+//! let listener = Listener::bind("127.0.0.1:15002".parse()?, None, Protocol::Http2).await?;
 //! let server = Server::new(engine, ServerOptions::default(), tokio::runtime::Handle::current());
 //! server.serve(listener, Default::default()).await?;
 //! # Ok(()) }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use firesteel_conf::parse;
 use firesteel_engine::Engine;
-use tokio::net::TcpListener;
+use firesteel_listen::{Connection, Listener};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
 
 use crate::auth::Authenticate;
 use crate::rpc::spark_connect_service_server::SparkConnectServiceServer;
@@ -78,11 +79,7 @@ impl Server {
     }
 
     /// Serves until `shutdown`; then operations get their grace, what still runs is cancelled, and connections close.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        shutdown: CancellationToken,
-    ) -> Result<(), tonic::transport::Error> {
+    pub async fn serve(self, listener: Listener, shutdown: CancellationToken) -> Result<(), tonic::transport::Error> {
         let service = Service { sessions: Arc::clone(&self.sessions), workers: self.workers.clone() };
         let service = SparkConnectServiceServer::new(service)
             .max_decoding_message_size(self.options.inbound_message_bytes_max)
@@ -99,7 +96,7 @@ impl Server {
             .initial_connection_window_size(HTTP2_WINDOW_BYTES * 2)
             .http2_keepalive_interval(Some(Duration::from_secs(60)))
             .add_service(service)
-            .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+            .serve_with_incoming_shutdown(incoming(listener), async move {
                 shutdown.cancelled().await;
                 wind_down(&sessions, grace).await;
             })
@@ -108,6 +105,26 @@ impl Server {
         self.sessions.close_all();
         result
     }
+}
+
+/// The connections of a port, until nobody asks for them any more. A handshake holds up no other.
+fn incoming(listener: Listener) -> ReceiverStream<std::io::Result<Connection>> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let arrival = tokio::select! {
+                () = sender.closed() => return,
+                arrival = listener.accept() => arrival,
+            };
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                if let Some(connection) = arrival.open().await {
+                    let _ = sender.send(Ok(connection)).await;
+                }
+            });
+        }
+    });
+    ReceiverStream::new(receiver)
 }
 
 async fn maintain(sessions: Arc<Sessions>) {

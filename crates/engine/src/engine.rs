@@ -11,6 +11,7 @@ use firesteel_plan::{Result, SparkError};
 use crate::jobs::{Jobs, RETAINED_JOBS};
 use crate::runtime::{self, MemoryBudget};
 use crate::session::Session;
+use crate::user_memory::UserRuntimes;
 use crate::views::GlobalViews;
 
 /// How an engine starts.
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub budget: MemoryBudget,
     pub cores: usize,
     pub runtime: Arc<RuntimeEnv>,
+    pub users: UserRuntimes,
     pub catalog: Arc<dyn Catalog>,
     pub jobs: Arc<Jobs>,
     pub global_views: GlobalViews,
@@ -68,10 +70,12 @@ impl Engine {
         };
         let budget = MemoryBudget::of_conf(&conf)?;
         let retained = conf.get("spark.ui.retainedJobs").and_then(|n| n.parse().ok()).unwrap_or(RETAINED_JOBS);
+        let runtime = runtime::build(&conf, budget)?;
         let shared = Shared {
             budget,
             cores: runtime::cores(&conf),
-            runtime: runtime::build(&conf, budget)?,
+            users: UserRuntimes::new(Arc::clone(&runtime), budget.pool_bytes, &conf)?,
+            runtime,
             catalog: Arc::new(catalog),
             jobs: Jobs::new(retained),
             global_views: GlobalViews::default(),

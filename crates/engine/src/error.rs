@@ -132,9 +132,13 @@ fn from_store(error: &object_store::Error) -> SparkError {
 }
 
 fn out_of_memory(message: &str) -> SparkError {
-    SparkError::new("UNABLE_TO_ACQUIRE_MEMORY", [("requestedBytes", ""), ("receivedBytes", "")]).with_message(format!(
-        "The memory pool is exhausted: {message}. Raise spark.driver.memory, or lower spark.sql.shuffle.partitions."
-    ))
+    let message = match crate::user_memory::is_about_share(message) {
+        true => format!("A user's share of the memory is used up: {message}."),
+        false => format!(
+            "The memory pool is exhausted: {message}. Raise spark.driver.memory, or lower spark.sql.shuffle.partitions."
+        ),
+    };
+    SparkError::new("UNABLE_TO_ACQUIRE_MEMORY", [("requestedBytes", ""), ("receivedBytes", "")]).with_message(message)
 }
 
 fn disk_full(message: &str) -> SparkError {

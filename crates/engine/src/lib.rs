@@ -48,6 +48,7 @@ pub mod jobs;
 mod literal;
 mod memory;
 mod names;
+mod plain;
 mod push_down;
 mod rows;
 mod run;
@@ -55,6 +56,7 @@ mod runtime;
 mod session;
 mod state;
 mod temporary;
+mod user_memory;
 mod variables;
 mod views;
 

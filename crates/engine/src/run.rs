@@ -9,7 +9,7 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
-use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use firesteel_analyze::nodes::observe::ObservedSink;
 use firesteel_analyze::{AnalyzedPlan, Analyzer};
 use firesteel_functions::types;
@@ -23,6 +23,7 @@ use crate::error::{from_arrow, from_datafusion};
 use crate::execution::{Execution, ObservedMetrics, cancelled, unless_cancelled};
 use crate::jobs::{Job, JobDescription, StagePlan};
 use crate::literal::cell;
+use crate::plain::is_plain;
 use crate::state;
 
 /// How often a running job's metrics are read.
@@ -43,8 +44,10 @@ pub async fn with_analyzer<T: Send + 'static>(
 ) -> Result<T> {
     let (inner, parameters) = (context.clone(), Arc::clone(parameters));
     let task = tokio::task::spawn_blocking(move || {
-        let analyzer = Analyzer::new(&inner);
-        analyzer.with_parameters(&parameters.named, &parameters.positional, || work(&analyzer))
+        firesteel_storage::on_waiting_thread(|| {
+            let analyzer = Analyzer::new(&inner);
+            analyzer.with_parameters(&parameters.named, &parameters.positional, || work(&analyzer))
+        })
     });
     let joined = async { task.await.map_err(|e| SparkError::internal("the analysis broke off").with_cause(e))? };
     unless_cancelled(&context.cancel, joined).await
@@ -73,9 +76,13 @@ pub async fn physical(context: &StatementContext, plan: &LogicalPlan) -> Result<
 
 /// `failures`: how often the plan ran out of memory.
 async fn plan_with(context: &StatementContext, plan: &LogicalPlan, failures: usize) -> Result<Planned> {
-    let mut state = state::of_session(&context.session, failures);
+    let mut state = state::of_session(&context.session, plan, failures);
     let observed = Arc::new(ObservedSink::default());
     state.config_mut().set_extension(Arc::clone(&observed));
+    if is_plain(plan) {
+        let physical = unless_cancelled(&context.cancel, create(&state, plan)).await?;
+        return Ok(Planned { plan: physical, task: state::task_context(&state), observed });
+    }
     let (plan, cancel) = (plan.clone(), context.cancel.clone());
     // Optimizing takes CPU: in a task of its own the caller can stop waiting for it.
     let task = tokio::spawn(async move {
@@ -206,7 +213,7 @@ impl Running {
 fn begin(job: &Job, plan: &Arc<dyn ExecutionPlan>, context: &StatementContext) {
     let jobs = Arc::clone(context.session.engine.jobs());
     let stages = StagePlan::split(plan, &mut || jobs.next_stage_id());
-    job.begin(displayable(plan.as_ref()).indent(false).to_string(), stages);
+    job.begin(stages);
 }
 
 fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use datafusion::execution::runtime_env::RuntimeEnv;
 use firesteel_analyze::AnalyzedPlan;
 use firesteel_functions::EvalContext;
 use firesteel_functions::context::time_zone_or_utc;
@@ -34,6 +35,8 @@ pub struct Session {
     pub(crate) engine: Engine,
     user_id: String,
     session_id: String,
+    /// The process's, with the memory that the user may have
+    pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) conf: SessionConf,
     namespace: RwLock<Namespace>,
     pub(crate) views: Views,
@@ -63,6 +66,7 @@ impl Session {
         let conf = SessionConf::new(Arc::clone(engine.conf()));
         let database = conf.get("spark.sql.catalog.spark_catalog.defaultDatabase").unwrap_or_else(|| "default".into());
         Arc::new(Self {
+            runtime: engine.shared.users.of(user_id),
             engine,
             user_id: user_id.into(),
             session_id: session_id.into(),
@@ -83,6 +87,7 @@ impl Session {
     pub(crate) fn fork(&self, user_id: &str, session_id: &str) -> Arc<Self> {
         Arc::new(Self {
             engine: self.engine.clone(),
+            runtime: self.engine.shared.users.of(user_id),
             user_id: user_id.into(),
             session_id: session_id.into(),
             conf: self.conf.fork(),

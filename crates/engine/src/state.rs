@@ -23,9 +23,11 @@ use crate::exec::{
     BuildBudget, FollowJoinHints, GatherInOrder, GenerateRows, KeepCrossOrder, LimitBuilds, LimitRecursion,
     RecursionLimits, RemoveProvenNotNull, UseTextCodes, run_windows,
 };
+use crate::plain::{NEEDLESS_LOGICAL_RULES, is_plain, unless_plain};
 use crate::push_down::PushDownFilters;
 use crate::session::Session;
 use firesteel_conf::parse::bytes as parse_bytes;
+use firesteel_lake::FiltersAreKnown;
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 16384;
@@ -66,33 +68,63 @@ impl QueryPlanner for Planner {
     }
 }
 
-/// The state of a session's statements, for as long as the configuration stays as it is: to make one takes longer than
+/// The states of a session's statements, for as long as the configuration stays as it is: to make one takes longer than
 /// to plan a small query.
 #[derive(Default)]
-pub struct KeptState(Mutex<Option<(Arc<BTreeMap<String, String>>, SessionState)>>);
+pub struct KeptState(Mutex<Option<Kept>>);
+
+struct Kept {
+    made_for: Arc<BTreeMap<String, String>>,
+    any: SessionState,
+    plain: SessionState,
+}
 
 impl KeptState {
-    fn get(&self, session: &Session) -> SessionState {
+    fn get(&self, session: &Session, is_plain: bool) -> SessionState {
         let conf = session.conf.all();
         let mut kept = self.0.lock();
-        if let Some((made_for, state)) = kept.as_ref()
-            && Arc::ptr_eq(made_for, &conf)
-        {
-            return state.clone();
+        if kept.as_ref().is_none_or(|kept| !Arc::ptr_eq(&kept.made_for, &conf)) {
+            let any = make(session, 0);
+            *kept = Some(Kept { made_for: conf, plain: for_plain_plans(&any), any });
         }
-        let state = make(session, 0);
-        *kept = Some((conf, state.clone()));
-        state
+        match kept.as_ref() {
+            Some(kept) if is_plain => kept.plain.clone(),
+            Some(kept) => kept.any.clone(),
+            None => make(session, 0),
+        }
     }
 }
 
 /// The state that one statement of the session is planned and run with, when its plan ran out of memory `failures`
 /// times.
-pub fn of_session(session: &Session, failures: usize) -> SessionState {
-    let mut state = if failures == 0 { session.state.get(session) } else { make(session, failures) };
+pub fn of_session(session: &Session, plan: &LogicalPlan, failures: usize) -> SessionState {
+    let mut state = match failures {
+        0 => session.state.get(session, is_plain(plan)),
+        _ => make(session, failures),
+    };
     // Names that are made up while planning begin anew with each statement.
     *state.execution_props_mut() = ExecutionProps::new();
     state
+}
+
+/// The same for plans that are plain. They look no functions up: a state without them is copied in no time.
+fn for_plain_plans(state: &SessionState) -> SessionState {
+    let rules = state.optimizers().iter().filter(|rule| !NEEDLESS_LOGICAL_RULES.contains(&rule.name())).cloned();
+    let mut config = state.config().clone();
+    // A second pass finds nothing left to do.
+    config.options_mut().optimizer.max_passes = 1;
+    config.set_extension(Arc::new(FiltersAreKnown));
+    SessionStateBuilder::new_from_existing(state.clone())
+        .with_session_id(state.session_id().to_string())
+        .with_config(config)
+        .with_optimizer_rules(rules.collect())
+        .with_scalar_functions(vec![])
+        .with_higher_order_functions(vec![])
+        .with_aggregate_functions(vec![])
+        .with_window_functions(vec![])
+        .with_table_functions(HashMap::new())
+        .with_file_formats(vec![])
+        .build()
 }
 
 fn make(session: &Session, failures: usize) -> SessionState {
@@ -122,10 +154,10 @@ fn make(session: &Session, failures: usize) -> SessionState {
     SessionStateBuilder::new_with_default_features()
         .with_session_id(session.session_id().to_string())
         .with_config(config(session))
-        .with_runtime_env(Arc::clone(&session.engine.shared.runtime))
+        .with_runtime_env(Arc::clone(&session.runtime))
         .with_analyzer_rules(vec![])
         .with_optimizer_rules(logical.collect())
-        .with_physical_optimizer_rules(rules)
+        .with_physical_optimizer_rules(rules.into_iter().map(unless_plain).collect())
         .with_query_planner(Arc::new(Planner))
         .build()
 }
@@ -178,7 +210,7 @@ fn config(session: &Session) -> SessionConfig {
     options.execution.parquet.pushdown_filters = conf.flag("firesteel.sql.parquet.pushdownFilters", false);
     options.execution.parquet.reorder_filters = true;
     options.execution.spill_compression = datafusion::common::config::SpillCompression::Lz4Frame;
-    options.execution.sort_spill_reservation_bytes = sort_reserve_bytes(session.engine.shared.budget.pool_bytes);
+    options.execution.sort_spill_reservation_bytes = sort_reserve_bytes(session.engine.shared.users.pool_bytes());
     options.optimizer.enable_round_robin_repartition = false;
     options.optimizer.prefer_existing_sort = true;
     options.optimizer.filter_null_join_keys = true;
@@ -207,7 +239,7 @@ fn sort_reserve_bytes(pool_bytes: u64) -> usize {
 
 /// What hash tables of joins may take.
 fn build_budget(session: &Session, failures: usize) -> BuildBudget {
-    let pool_bytes = session.engine.shared.budget.pool_bytes;
+    let pool_bytes = session.engine.shared.users.pool_bytes();
     match failures {
         0 => BuildBudget { bytes: pool_bytes / BUILDS_POOL_SHARE, trusts_unknown: true },
         1 => BuildBudget { bytes: pool_bytes / BUILDS_POOL_SHARE_AFTER_FAILURE, trusts_unknown: false },

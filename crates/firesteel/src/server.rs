@@ -9,8 +9,8 @@ use clap::Args;
 use firesteel_conf::sources::Sources;
 use firesteel_connect::{Server, ServerOptions};
 use firesteel_engine::{Engine, EngineOptions};
-use firesteel_service::{PROFILE_PREFIX, Service, ServiceOptions};
-use tokio::net::TcpListener;
+use firesteel_listen::{Listener, Protocol, Tls};
+use firesteel_service::{JOB_STORE_KEY, Service, ServiceOptions, is_secret};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Where the catalog and the warehouse live; without it they go when the server stops
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Where jobs and tokens of the REST API live: a PostgreSQL database [default: SQLite in the data directory]
+    #[arg(long, value_name = "postgresql://…", env = "FIRESTEEL_JOB_STORE", hide_env_values = true)]
+    job_store: Option<String>,
     /// A configuration value; may be given many times
     #[arg(long = "conf", short = 'c', value_name = "KEY=VALUE")]
     conf: Vec<String>,
@@ -45,6 +48,12 @@ pub struct Arguments {
     /// Written when the server answers: a JSON object of its addresses
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
+    /// The certificate of both ports, a PEM file: clients then connect with TLS alone
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's key, a PEM file
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
     /// Listen on a public address without a token
     #[arg(long)]
     insecure: bool,
@@ -135,23 +144,40 @@ fn address(arguments: &Arguments, conf: &Sources) -> Result<SocketAddr, Box<dyn 
     Ok(SocketAddr::new(ip, port))
 }
 
+/// The certificate of `--tls-certificate` and `--tls-key`, or of the configuration; `None`: there is none.
+fn tls(arguments: &Arguments, conf: &Sources) -> Result<Option<Tls>, Box<dyn Error>> {
+    let file = |given: &Option<PathBuf>, key: &str| {
+        given.clone().or_else(|| conf.get(key).filter(|path| !path.is_empty()).map(PathBuf::from))
+    };
+    let certificate = file(&arguments.tls_certificate, "firesteel.tls.certificate");
+    match (certificate, file(&arguments.tls_key, "firesteel.tls.key")) {
+        (Some(certificate), Some(key)) => Ok(Some(Tls::of_files(&certificate, &key)?)),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err("a certificate needs its key: --tls-key or firesteel.tls.key".into()),
+        (None, Some(_)) => Err("a key needs its certificate: --tls-certificate or firesteel.tls.certificate".into()),
+    }
+}
+
 async fn serve(
     arguments: Arguments,
     conf: Sources,
     address: SocketAddr,
     workers: &Runtime,
 ) -> Result<(), Box<dyn Error>> {
-    let listener = listen(address).await?;
-    let mut addresses = Addresses { connect: listener.local_addr()?, rest: None };
+    let tls = tls(&arguments, &conf)?;
+    let listener = listen(address, tls.as_ref(), Protocol::Http2).await?;
+    let mut addresses = Addresses { connect: listener.local_addr()?, rest: None, has_tls: tls.is_some() };
     let http = match arguments.http_port {
-        Some(port) => Some(listen(SocketAddr::new(address.ip(), port)).await?),
+        Some(port) => Some(listen(SocketAddr::new(address.ip(), port), tls.as_ref(), Protocol::Http1).await?),
         None => None,
     };
     let mut conf = conf.into_values();
+    if let Some(url) = arguments.job_store {
+        conf.insert(JOB_STORE_KEY.into(), url);
+    }
     let options = ServerOptions::from_conf(&conf);
     let service_options = ServiceOptions::from_conf(&conf, arguments.data_dir.clone());
-    // Secrets of profiles are no session's to see.
-    conf.retain(|key, _| !key.starts_with(PROFILE_PREFIX));
+    conf.retain(|key, _| !is_secret(key));
     let engine_options = EngineOptions { conf, data_dir: arguments.data_dir };
     let engine = workers.spawn(Engine::new(engine_options)).await??;
     let runtimes = vec![workers.handle().clone(), Handle::current()];
@@ -172,9 +198,9 @@ async fn serve(
     if let Some(file) = &arguments.ready_file {
         write_ready_file(file, &addresses)?;
     }
-    tracing::info!("Spark Connect answers on sc://{}", addresses.connect);
-    if let Some(address) = addresses.rest {
-        tracing::info!("REST answers on http://{address}, with a page at http://{address}/docs");
+    tracing::info!("Spark Connect answers on {}", addresses.connect());
+    if let Some(address) = addresses.rest() {
+        tracing::info!("REST answers on {address}, with a page at {address}/docs");
     }
     server.serve(listener, shutdown).await?;
     if let Some(rest) = rest {
@@ -191,18 +217,30 @@ async fn serve(
 struct Addresses {
     connect: SocketAddr,
     rest: Option<SocketAddr>,
+    has_tls: bool,
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Box<dyn Error>> {
-    let bound = TcpListener::bind(address).await;
+impl Addresses {
+    fn connect(&self) -> String {
+        format!("sc://{}{}", self.connect, if self.has_tls { "/;use_ssl=true" } else { "" })
+    }
+
+    fn rest(&self) -> Option<String> {
+        let scheme = if self.has_tls { "https" } else { "http" };
+        self.rest.map(|address| format!("{scheme}://{address}"))
+    }
+}
+
+async fn listen(address: SocketAddr, tls: Option<&Tls>, protocol: Protocol) -> Result<Listener, Box<dyn Error>> {
+    let bound = Listener::bind(address, tls, protocol).await;
     bound.map_err(|error| format!("cannot listen on {address}: {error}").into())
 }
 
 /// Written beside and moved into place: a reader sees all of it or nothing.
 fn write_ready_file(file: &Path, addresses: &Addresses) -> std::io::Result<()> {
-    let mut object = serde_json::json!({ "connect": format!("sc://{}", addresses.connect) });
-    if let Some(address) = addresses.rest {
-        object["rest"] = format!("http://{address}").into();
+    let mut object = serde_json::json!({ "connect": addresses.connect() });
+    if let Some(address) = addresses.rest() {
+        object["rest"] = address.into();
     }
     let mut partial = file.as_os_str().to_owned();
     partial.push(".partial");

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use firesteel_service::tokens;
+use firesteel_service::{StorePlace, tokens};
 use tokio::runtime::Builder;
 
 #[derive(Debug, Args)]
@@ -17,9 +17,8 @@ pub struct Arguments {
 enum Command {
     /// Make a token and print it: this once, for the store keeps its hash
     Create {
-        /// The server's data directory
-        #[arg(long, value_name = "DIR")]
-        data_dir: PathBuf,
+        #[command(flatten)]
+        place: Place,
         /// Whose it is: jobs and limits belong to a user
         #[arg(long, value_name = "NAME")]
         user: String,
@@ -32,17 +31,35 @@ enum Command {
     },
     /// Revoke a token by its id, within a second
     Revoke {
-        /// The server's data directory
-        #[arg(long, value_name = "DIR")]
-        data_dir: PathBuf,
+        #[command(flatten)]
+        place: Place,
         id: String,
     },
     /// List tokens: id, user, scopes, places
     List {
-        /// The server's data directory
-        #[arg(long, value_name = "DIR")]
-        data_dir: PathBuf,
+        #[command(flatten)]
+        place: Place,
     },
+}
+
+/// The server's store.
+#[derive(Debug, Args)]
+struct Place {
+    /// The server's data directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The server's PostgreSQL database, where it keeps jobs and tokens there
+    #[arg(long, value_name = "postgresql://…", env = "FIRESTEEL_JOB_STORE", hide_env_values = true)]
+    job_store: Option<String>,
+}
+
+impl Place {
+    fn store(self) -> Result<StorePlace, Box<dyn Error>> {
+        match StorePlace::of(self.job_store.as_deref(), self.data_dir)? {
+            StorePlace::Memory => Err("the server's --data-dir or --job-store says which tokens are meant".into()),
+            place => Ok(place),
+        }
+    }
 }
 
 pub fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
@@ -51,17 +68,18 @@ pub fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 
 async fn answer(command: Command) -> Result<(), Box<dyn Error>> {
     let text = match command {
-        Command::Create { data_dir, user, scopes, paths } => {
-            let (token, id) = tokens::create(&data_dir, &user, &scopes, paths).await.map_err(|e| e.to_string())?;
+        Command::Create { place, user, scopes, paths } => {
+            let (token, id) =
+                tokens::create(&place.store()?, &user, &scopes, paths).await.map_err(|e| e.to_string())?;
             std::io::stderr().write_all(format!("The token has the id {id}.\n").as_bytes())?;
             format!("{token}\n")
         }
-        Command::Revoke { data_dir, id } => match tokens::revoke(&data_dir, &id).await.map_err(|e| e.to_string())? {
+        Command::Revoke { place, id } => match tokens::revoke(&place.store()?, &id).await.map_err(|e| e.to_string())? {
             true => format!("{id} is revoked.\n"),
             false => return Err(format!("there is no token {id} that could be revoked").into()),
         },
-        Command::List { data_dir } => {
-            let all = tokens::list(&data_dir).await.map_err(|e| e.to_string())?;
+        Command::List { place } => {
+            let all = tokens::list(&place.store()?).await.map_err(|e| e.to_string())?;
             all.iter().map(line).collect()
         }
     };

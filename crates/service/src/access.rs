@@ -150,6 +150,7 @@ pub fn new_token(user: &str, scopes: &[Scope], paths: Vec<String>) -> (String, T
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StorePlace;
 
     fn headers(token: &str) -> HeaderMap {
         HeaderMap::from_iter([(header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap())])
@@ -157,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn tokens_are_asked_for_once_there_is_one() {
-        let store = Store::open(None).await.unwrap();
+        let store = Store::open(&StorePlace::Memory).await.unwrap();
         let open = Access::new(store.clone(), None).user(&HeaderMap::new()).await.unwrap();
         assert_eq!(open.scope, Scope::Admin);
         let (token, row) = new_token("etl", &[Scope::Read], vec!["/data".into()]);

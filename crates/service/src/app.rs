@@ -102,7 +102,7 @@ impl Call {
 
     /// The query's parameters as a documented type.
     pub fn query<T: Documented + DeserializeOwned>(&self) -> Result<T, Problem> {
-        let schema = T::schema();
+        let schema = T::rules();
         let mut values = Map::new();
         for (name, text) in &self.query {
             let value = typed(text, &schema["properties"][name]);

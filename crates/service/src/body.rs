@@ -79,7 +79,7 @@ pub fn read<T: Documented + DeserializeOwned>(value: Value, path: &str) -> Resul
         let message = message.split(", expected one of").next().unwrap_or_default().replace('`', "");
         Problem::invalid(place, format!("The request is not understood: {message}."))
     })?;
-    check(&value, &T::schema(), path)?;
+    check(&value, &T::rules(), path)?;
     Ok(result)
 }
 

@@ -4,6 +4,7 @@
 //!  document! { struct QueryRequest { limit: Option<u64> => {"minimum": 1} } }
 //!       ├─▶ serde: reads and writes it      ├─▶ schema(): OpenAPI      └─▶ check(): the limits of fields
 //! ```
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -16,6 +17,10 @@ pub trait Documented {
     /// The names of the fields of an object.
     const FIELDS: &'static [&'static str] = &[];
     fn schema() -> Value;
+    /// The schema as requests are checked by it: of what many requests have, made once.
+    fn rules() -> Cow<'static, Value> {
+        Cow::Owned(Self::schema())
+    }
 }
 
 macro_rules! simple {
@@ -89,6 +94,11 @@ macro_rules! document {
                     $crate::document::document!(@limits $($limits)?),
                 );)*
                 object.into_schema()
+            }
+            fn rules() -> std::borrow::Cow<'static, serde_json::Value> {
+                static RULES: std::sync::LazyLock<serde_json::Value> =
+                    std::sync::LazyLock::new(<$name as $crate::document::Documented>::schema);
+                std::borrow::Cow::Borrowed(&RULES)
             }
         }
     };

@@ -4,7 +4,7 @@
 //!  HTTP ─▶ router ─▶ access, limits ─▶ endpoint ─┬─ statements  SQL ───────────────┐
 //!                                                ├─ datasets    JSON ─▶ plan ──────┼─▶ Session::execute ─▶ rows
 //!                                                ├─ changes     JSON ─▶ plan ─▶ jobs                        │
-//!                                                └─ jobs        store (SQLite)        answer ◀─ encode, spool, stream
+//!                                                └─ jobs        store                 answer ◀─ encode, spool, stream
 //!  problem    SparkError ─▶ RFC 9457         document ─▶ openapi   the types describe themselves
 //! ```
 //!
@@ -14,11 +14,12 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! use firesteel_engine::{Engine, EngineOptions};
+//! use firesteel_listen::{Listener, Protocol};
 //! use firesteel_service::{Service, ServiceOptions};
 //! let engine = Engine::new(EngineOptions::default()).await?;
 //! let options = ServiceOptions::from_conf(engine.conf(), None);
 //! let service = Service::open(engine, options, tokio::runtime::Handle::current()).await?;
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! let listener = Listener::bind("127.0.0.1:8080".parse()?, None, Protocol::Http1).await?;
 //! service.serve(listener, Default::default()).await?;
 //! # Ok(()) }
 //! ```
@@ -45,8 +46,9 @@ mod statements;
 mod store;
 pub mod tokens;
 
-pub use options::{PROFILE_PREFIX, ServiceOptions};
+pub use options::{JOB_STORE_KEY, ServiceOptions, is_secret};
 pub use server::Service;
+pub use store::StorePlace;
 
 /// What clients are told by `spark_version`.
 const SPARK_VERSION: &str = "4.2.0";

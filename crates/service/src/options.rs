@@ -6,12 +6,21 @@ use std::time::Duration;
 use firesteel_conf::parse;
 
 pub const PROFILE_PREFIX: &str = "firesteel.service.profile.";
+/// The URL of a PostgreSQL database, which may hold a password
+pub const JOB_STORE_KEY: &str = "firesteel.service.jobStore";
+
+/// Whether a key's value is the service's alone: no session may see it.
+pub fn is_secret(key: &str) -> bool {
+    key == JOB_STORE_KEY || key.starts_with(PROFILE_PREFIX)
+}
 
 /// How the service behaves. [`ServiceOptions::from_conf`] reads the keys; docs/rest.md lists them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ServiceOptions {
-    /// Where jobs and tokens are kept; without one they go with the process.
+    /// Where jobs and tokens are kept, unless a database is named; without one they go with the process.
     pub data_dir: Option<PathBuf>,
+    /// `postgresql://…`
+    pub job_store: Option<String>,
     /// `spark.connect.authenticate.token`: it may do everything here too.
     pub token: Option<String>,
     pub body_bytes_max: usize,
@@ -43,6 +52,7 @@ impl ServiceOptions {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
         Self {
             data_dir,
+            job_store: conf.get(JOB_STORE_KEY).cloned(),
             token: conf.get("spark.connect.authenticate.token").filter(|token| !token.is_empty()).cloned(),
             body_bytes_max: bytes("maxBodyBytes", 32 << 20),
             body_timeout: duration("bodyTimeout", 30),

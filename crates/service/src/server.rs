@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use axum::Router;
 use firesteel_engine::Engine;
+use firesteel_listen::{Arrival, Listener};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use crate::jobs::queue::Limits;
 use crate::options::ServiceOptions;
 use crate::rows::Spool;
 use crate::sessions::Sessions;
-use crate::store::{self, Store};
+use crate::store::{self, Store, StorePlace};
 
 /// For a request's head to come; a connection that says nothing is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,7 +42,8 @@ impl Service {
         options: ServiceOptions,
         workers: Handle,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let store = Store::open(options.data_dir.as_deref()).await?;
+        let place = StorePlace::of(options.job_store.as_deref(), options.data_dir.clone())?;
+        let store = Store::open_as_server(&place).await?;
         let cursor_secret = store.secret("cursors", &rand::random::<[u8; 32]>()).await?;
         let limits = Limits {
             running_max: options.running_max,
@@ -69,26 +70,17 @@ impl Service {
     }
 
     /// Serves until `shutdown`; what runs then gets a moment to end.
-    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
+    pub async fn serve(self, listener: Listener, shutdown: CancellationToken) -> std::io::Result<()> {
         let router = crate::router::router(&self.app);
         let upkeep = tokio::spawn(upkeep(Arc::clone(&self.app)));
         let mut connections = JoinSet::new();
         loop {
-            let accepted = tokio::select! {
+            let arrival = tokio::select! {
                 () = shutdown.cancelled() => break,
-                accepted = listener.accept() => accepted,
+                arrival = listener.accept() => arrival,
             };
             while connections.try_join_next().is_some() {}
-            match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(stream, router.clone(), shutdown.clone()));
-                }
-                // Out of file descriptors, say: others may close theirs.
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            }
+            connections.spawn(connection(arrival, router.clone(), shutdown.clone()));
         }
         let _ = tokio::time::timeout(GRACE, async {
             while self.app.jobs.running() > 0 {
@@ -109,8 +101,12 @@ impl Service {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
-    let _ = stream.set_nodelay(true);
+async fn connection(arrival: Arrival, router: Router, shutdown: CancellationToken) {
+    let opened = tokio::select! {
+        opened = arrival.open() => opened,
+        () = shutdown.cancelled() => None,
+    };
+    let Some(stream) = opened else { return };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -135,5 +131,8 @@ async fn upkeep(app: Arc<App>) {
         ticks.tick().await;
         app.jobs.expire().await;
         app.sessions.forget_unused();
+        if let Err(error) = app.jobs.store().renew_claim().await {
+            tracing::error!(%error, "the store of jobs may be used by another server");
+        }
     }
 }

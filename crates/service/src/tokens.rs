@@ -1,8 +1,6 @@
 //! Tokens as `firesteel token` makes, lists and revokes them.
-use std::path::Path;
-
 use crate::access::{Scope, new_token};
-use crate::store::Store;
+use crate::store::{Store, StorePlace};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -19,7 +17,7 @@ pub struct Token {
 }
 
 /// Makes a token and answers it with its id. `scopes`: read, write, admin; `paths`: the only places it may use.
-pub async fn create(directory: &Path, user: &str, scopes: &[String], paths: Vec<String>) -> Result<(String, String)> {
+pub async fn create(place: &StorePlace, user: &str, scopes: &[String], paths: Vec<String>) -> Result<(String, String)> {
     let user = user.trim();
     if user.is_empty() || user.len() > 100 {
         return Err("the name of a user has 1 to 100 characters".into());
@@ -35,17 +33,17 @@ pub async fn create(directory: &Path, user: &str, scopes: &[String], paths: Vec<
         }
     }
     let (token, row) = new_token(user, &known, paths);
-    Store::open(Some(directory)).await?.add_token(&row).await?;
+    Store::open(place).await?.add_token(&row).await?;
     Ok((token, row.id))
 }
 
 /// Whether there was such a token.
-pub async fn revoke(directory: &Path, id: &str) -> Result<bool> {
-    Ok(Store::open(Some(directory)).await?.revoke_token(id).await?)
+pub async fn revoke(place: &StorePlace, id: &str) -> Result<bool> {
+    Ok(Store::open(place).await?.revoke_token(id).await?)
 }
 
-pub async fn list(directory: &Path) -> Result<Vec<Token>> {
-    let rows = Store::open(Some(directory)).await?.tokens().await?;
+pub async fn list(place: &StorePlace) -> Result<Vec<Token>> {
+    let rows = Store::open(place).await?.tokens().await?;
     let token = |row: crate::store::TokenRow| Token {
         id: row.id,
         user: row.user,

@@ -40,7 +40,7 @@ use firesteel_plan::{Result, SparkError};
 
 pub use errors::{StoreFailure, describe, store_error, store_failure};
 pub use file_system::{FileStatus, FileSystem, is_hidden};
-pub use local::LocalFiles;
+pub use local::{LocalFiles, on_waiting_thread};
 pub use location::Location;
 pub use uploads::{BegunUpload, PendingUpload, UploadWriter, Uploads};
 

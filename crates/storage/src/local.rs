@@ -1,4 +1,5 @@
 //! Local files.
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::UNIX_EPOCH;
@@ -94,8 +95,28 @@ fn remove_empty(directory: &Location) -> Result<()> {
     }
 }
 
+thread_local! {
+    static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` on a thread that may wait for the disk: what it asks of local files is done on the spot, and not by yet
+/// another thread.
+pub fn on_waiting_thread<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            MAY_WAIT.set(self.0);
+        }
+    }
+    let _before = Before(MAY_WAIT.replace(true));
+    work()
+}
+
 /// Runs file system calls off the async threads: a directory with many entries or a slow disk must not stall them.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    if MAY_WAIT.get() {
+        return work();
+    }
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| SparkError::internal("a file system call was cancelled").with_cause(e))?
@@ -144,5 +165,20 @@ impl FileSystem for LocalFiles {
     async fn delete_empty(&self, directory: &Location) -> Result<()> {
         let directory = directory.clone();
         blocking(move || remove_empty(&directory)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There is no runtime here that could give the work to another thread.
+    #[test]
+    fn a_thread_that_may_wait_does_the_work() {
+        let here = Location::parse(&std::env::temp_dir().display().to_string()).unwrap();
+        let files = LocalFiles::shared();
+        let status = on_waiting_thread(|| futures::executor::block_on(files.status(&here))).unwrap();
+        assert!(status.is_some_and(|status| status.is_directory));
+        assert!(!MAY_WAIT.get());
     }
 }

@@ -31,7 +31,7 @@ pub async fn query(
     let planned = run::physical(context, &analyzed.plan).await?;
     let physical = Operators::of(&planned.plan).tree();
     let optimized = || {
-        let state = crate::state::of_session(&context.session, 0);
+        let state = crate::state::of_session(&context.session, &analyzed.plan, 0);
         state.optimize(&analyzed.plan).map(|plan| plan.display_indent().to_string()).map_err(from_datafusion)
     };
     let mut text = String::new();
@@ -69,7 +69,7 @@ pub async fn query(
 
 /// How many files of each table with a log the plan reads: the statistics in the log leave out the others.
 fn log_files(context: &StatementContext, analyzed: &AnalyzedPlan) -> Result<String> {
-    let state = crate::state::of_session(&context.session, 0);
+    let state = crate::state::of_session(&context.session, &analyzed.plan, 0);
     let optimized = state.optimize(&analyzed.plan).map_err(from_datafusion)?;
     let mut text = String::new();
     optimized

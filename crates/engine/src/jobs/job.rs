@@ -1,5 +1,5 @@
 //! One job.
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::SystemTime;
 
 use firesteel_plan::SparkError;
@@ -27,8 +27,6 @@ pub struct Job {
     pub description: JobDescription,
     pub submitted: SystemTime,
     ended: Mutex<Option<(SystemTime, Option<SparkError>)>>,
-    /// The physical plan as text, once there is one.
-    plan_text: RwLock<Arc<str>>,
     stages: RwLock<Vec<StagePlan>>,
     progress: watch::Sender<JobProgress>,
     jobs: Weak<Jobs>,
@@ -97,7 +95,6 @@ impl Job {
             description,
             submitted: SystemTime::now(),
             ended: Mutex::default(),
-            plan_text: RwLock::new(Arc::from("")),
             stages: RwLock::default(),
             progress: watch::Sender::default(),
             jobs,
@@ -117,17 +114,12 @@ impl Job {
         self.ended.lock().as_ref().and_then(|(_, error)| error.clone())
     }
 
-    pub fn plan_text(&self) -> Arc<str> {
-        Arc::clone(&self.plan_text.read())
-    }
-
     pub fn cancel(&self) {
         self.description.cancel.cancel();
     }
 
     /// The plan is known: tasks begin.
-    pub fn begin(&self, plan_text: String, stages: Vec<StagePlan>) {
-        *self.plan_text.write() = plan_text.into();
+    pub fn begin(&self, stages: Vec<StagePlan>) {
         for stage in &stages {
             self.publish(JobEvent::StageSubmitted { job_id: self.id, stage_id: stage.id });
         }

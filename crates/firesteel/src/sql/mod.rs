@@ -17,6 +17,7 @@ mod backend;
 mod output;
 mod prompt;
 mod remote;
+mod tls;
 
 use backend::Backend;
 

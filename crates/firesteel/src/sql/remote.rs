@@ -23,7 +23,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// `sc://host:port/;token=…;user_id=…`
+    /// `sc://host:port/;token=…;user_id=…;use_ssl=true`
     pub async fn connect(address: &str) -> Result<Self, Box<dyn Error>> {
         let rest = address.strip_prefix("sc://").ok_or_else(|| format!("{address}: an address begins with sc://"))?;
         let (place, parameters) = rest.split_once('/').unwrap_or((rest, ""));
@@ -32,7 +32,11 @@ impl Remote {
             found.map(|(_, value)| value.to_string())
         };
         let place = if place.contains(':') { place.to_string() } else { format!("{place}:{DEFAULT_PORT}") };
-        let channel = Channel::from_shared(format!("http://{place}"))?.connect().await?;
+        let channel = match parameter("use_ssl").as_deref() {
+            Some("true") => super::tls::connect(&place).await?,
+            None | Some("false") => Channel::from_shared(format!("http://{place}"))?.connect().await?,
+            Some(other) => return Err(format!("use_ssl is true or false, not {other:?}").into()),
+        };
         let user = parameter("user_id").or_else(|| std::env::var("USER").ok()).unwrap_or_default();
         let token = parameter("token").map(|token| format!("Bearer {token}").parse()).transpose()?;
         Ok(Self {

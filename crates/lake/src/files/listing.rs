@@ -1,6 +1,7 @@
 //! The files of a read.
 use std::sync::Arc;
 
+use datafusion::common::runtime::SpawnedTask;
 use firesteel_plan::{Result, SparkError};
 use firesteel_storage::{FileStatus, FileSystem, Location, glob, is_hidden};
 use futures::{StreamExt, TryStreamExt};
@@ -60,15 +61,27 @@ pub async fn list(request: &ScanRequest) -> Result<Listing> {
     while !level.is_empty() {
         let (directories, found): (Vec<_>, Vec<_>) = level.into_iter().partition(|status| status.is_directory);
         data.extend(found.into_iter().filter(|file| filter.accepts(file)));
-        let children: Vec<Vec<FileStatus>> = futures::stream::iter(directories)
-            .map(|directory| list_directory(Arc::clone(&files), directory))
-            .buffered(LIST_CONCURRENCY)
-            .try_collect()
-            .await?;
-        level = children.into_iter().flatten().collect();
+        level = list_directories(&files, directories).await?;
     }
     data.sort_by(|a, b| a.location.cmp(&b.location));
     Ok(Listing { files, roots, data })
+}
+
+/// Several at once, each in a task: whoever lists may be on a thread that would do one after the other.
+async fn list_directories(files: &Arc<dyn FileSystem>, mut directories: Vec<FileStatus>) -> Result<Vec<FileStatus>> {
+    if directories.len() < 2 {
+        return match directories.pop() {
+            Some(directory) => list_directory(Arc::clone(files), directory).await,
+            None => Ok(vec![]),
+        };
+    }
+    let list = |directory| {
+        let task = SpawnedTask::spawn(list_directory(Arc::clone(files), directory));
+        async { task.await.map_err(|e| SparkError::internal("a listing broke off").with_cause(e))? }
+    };
+    let children: Vec<Vec<FileStatus>> =
+        futures::stream::iter(directories).map(list).buffered(LIST_CONCURRENCY).try_collect().await?;
+    Ok(children.into_iter().flatten().collect())
 }
 
 async fn list_directory(files: Arc<dyn FileSystem>, directory: FileStatus) -> Result<Vec<FileStatus>> {

@@ -13,7 +13,7 @@ use firesteel_storage::{FileStatus, FileSystem};
 
 use crate::conf::Conf;
 use crate::options::SourceOptions;
-use crate::parquet::StoredColumns;
+use crate::parquet::{RowGroups, StoredColumns};
 use crate::request::WriteRequest;
 use crate::scan::source::Tolerance;
 use crate::write::WriterFactory;
@@ -55,6 +55,17 @@ pub(crate) trait Format: Send + Sync + Debug {
         _session: &dyn Session,
     ) -> Vec<usize> {
         kept
+    }
+
+    /// The parts of a file, where the format knows what is true of each; `None` where it does not.
+    async fn row_groups(
+        &self,
+        _file_system: &Arc<dyn FileSystem>,
+        _file: &PartitionedFile,
+        _table_schema: &TableSchema,
+        _session: &dyn Session,
+    ) -> Option<RowGroups> {
+        None
     }
 
     /// Fits the columns that the query asks for to those of a file; `None` where `source` does that itself. `place` names

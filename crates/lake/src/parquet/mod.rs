@@ -11,6 +11,7 @@ mod cache;
 mod coded;
 mod codes;
 mod reader;
+mod row_groups;
 mod schema;
 mod selective;
 mod stored;
@@ -19,6 +20,7 @@ mod write;
 pub use coded::{CodedScan, read_as_codes, tests_plainly};
 pub use codes::{CodeTest, TextCodes, TextOf};
 pub(crate) use reader::FileBytes;
+pub(crate) use row_groups::RowGroups;
 pub(crate) use stored::StoredColumns;
 pub(crate) use write::{FIELD_ID_KEY, NESTED_IDS_KEY};
 
@@ -161,6 +163,21 @@ impl Format for Parquet {
         }
         // What cannot be read fails when it is read, with the file's name, unless the user tolerates it.
         kept.into_iter().filter(|index| !tolerant || files[*index].statistics.is_some()).collect()
+    }
+
+    async fn row_groups(
+        &self,
+        file_system: &Arc<dyn FileSystem>,
+        file: &PartitionedFile,
+        table_schema: &TableSchema,
+        session: &dyn Session,
+    ) -> Option<RowGroups> {
+        let store = file_system.object_store();
+        let cache = StoreCache::of(file_system.as_ref(), session);
+        let footer = DFParquetMetadata::new(store.as_ref(), &file.object_meta).with_file_metadata_cache(Some(cache));
+        // What cannot be read is left to the read itself, as in `prepare`.
+        let footer = footer.fetch_metadata().await.ok()?;
+        row_groups::of_footer(&footer, table_schema, &file.partition_values).ok()?
     }
 
     fn writer(&self, schema: &StructType, request: &WriteRequest) -> Result<Arc<dyn WriterFactory>> {

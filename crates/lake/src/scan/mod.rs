@@ -20,12 +20,18 @@ use firesteel_storage::{FileStatus, FileSystem, Location};
 use crate::files::{Listing, PartitionLayout, discover, find_field, list};
 use crate::format::{self, Format, InferInput};
 use crate::hudi::logs::Logs;
+use crate::parquet::RowGroups;
 use crate::request::{Bucketing, ScanRequest};
 pub use known::KnownScans;
 pub use log::TableLog;
 pub use provider::{FILES_PRUNED, FileTable};
 pub(crate) use skip::{may_match, selection};
 pub use stores::StoreRegistry;
+
+/// Set in the configuration of a session whose plans have no filters but those that they begin with: no operator finds
+/// out more while it runs.
+#[derive(Debug, Default)]
+pub struct FiltersAreKnown;
 
 /// A resolved read. Cheap to clone; the files were listed when it was made.
 #[derive(Debug, Clone)]
@@ -50,6 +56,8 @@ struct Inner {
     merged: Option<Arc<Logs>>,
     /// Of each file, once it was asked for.
     statistics: Vec<OnceLock<Arc<Statistics>>>,
+    /// The same; `None`: nothing is known of parts of it.
+    row_groups: Vec<OnceLock<Option<RowGroups>>>,
 }
 
 /// A file to read and the partition it belongs to.
@@ -154,6 +162,7 @@ impl Inner {
             partition_schema,
             roots,
             statistics: vec![OnceLock::new(); files.len()],
+            row_groups: files.iter().map(|_| OnceLock::new()).collect(),
             files,
             file_system: request.storage.file_system(&place)?,
             bucketing: None,
@@ -209,6 +218,7 @@ async fn resolve(request: ScanRequest, format: Arc<dyn Format>, listing: Listing
         schema,
         partition_schema: layout.schema.as_nullable(),
         statistics: vec![OnceLock::new(); files.len()],
+        row_groups: files.iter().map(|_| OnceLock::new()).collect(),
         files,
         roots: listing.roots,
         file_system: listing.files,

@@ -1,4 +1,5 @@
 //! The DataFusion table of a [`Scan`](super::Scan): prunes partitions, splits files, and makes a `DataSourceExec`.
+use std::collections::HashMap;
 use std::iter::zip;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_optimizer::pruning::PruningPredicate;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
@@ -26,12 +28,14 @@ use object_store::ObjectMeta;
 
 use super::log::TableLog;
 use super::split::Split;
-use super::{Inner, Scan, ScanFile, may_match, metadata, prune, split};
+use super::{FiltersAreKnown, Inner, Scan, ScanFile, may_match, metadata, prune, split};
 use crate::files::find_field;
 use crate::parquet::StoredColumns;
 
 /// The metric of a scan that counts the files it leaves out: no row of theirs can pass the filters.
 pub const FILES_PRUNED: &str = "files_pruned";
+/// Up to so many files are looked into for parts that no row of the answer can be in.
+const FILES_LOOKED_INTO: usize = 16;
 /// How many deletion vectors are read at once.
 const DELETIONS_CONCURRENCY: usize = 16;
 
@@ -78,8 +82,23 @@ impl FileTable {
         &self.scan.inner
     }
 
-    fn file_groups(&self, files: &[PartitionedFile], kept: &[usize], parallelism: usize) -> Result<Vec<FileGroup>> {
-        let partitions = split::partitions(self.inner(), kept, parallelism).map_err(external)?;
+    /// `parts`: where the parts to read of a file begin, for files of which not all is to be read.
+    fn file_groups(
+        &self,
+        files: &[PartitionedFile],
+        kept: &[usize],
+        parts: &HashMap<usize, Vec<u64>>,
+        parallelism: usize,
+    ) -> Result<Vec<FileGroup>> {
+        let mut partitions = split::partitions(self.inner(), kept, parallelism).map_err(external)?;
+        if !parts.is_empty() {
+            let is_read = |split: &Split| {
+                let within = |start: &u64| (split.start..split.start + split.length).contains(start);
+                parts.get(&split.file).is_none_or(|starts| starts.iter().any(within))
+            };
+            partitions.iter_mut().for_each(|splits| splits.retain(is_read));
+            partitions.retain(|splits| !splits.is_empty());
+        }
         let piece = |split: &Split| {
             let mut part = files[split.file].clone();
             let status = &self.inner().files[split.file].status;
@@ -181,17 +200,21 @@ impl FileTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let inner = self.inner();
         let mut files = self.partitioned_files(&kept)?;
-        let (kept, statistics) = match &inner.log {
+        let Known { kept, parts, statistics } = match &inner.log {
             Some(log) => {
                 let statistics = self.known_by_log(log, &mut files, &kept).await?;
-                (kept, statistics)
+                Known { kept, parts: HashMap::new(), statistics }
             }
             None => self.known_by_footers(&mut files, kept, filters, session).await?,
         };
+        if !filters.is_empty() && session.config().get_extension::<FiltersAreKnown>().is_some() {
+            // They have left out what they can; no file is looked at once more when it is opened.
+            kept.iter().for_each(|index| files[*index].statistics = None);
+        }
         let parallelism = session.config().target_partitions();
         // Every filter that reaches this table also stays above it; a limit may only be used where there is none.
         let limit = limit.filter(|_| filters.iter().all(|f| prune::is_partition_filter(f, &inner.partition_schema)));
-        let mut groups = self.file_groups(&files, &kept, parallelism)?;
+        let mut groups = self.file_groups(&files, &kept, &parts, parallelism)?;
         if let Some(rows) = limit {
             keep_first(&mut groups, rows);
         }
@@ -255,7 +278,7 @@ impl FileTable {
         kept: Vec<usize>,
         filters: &[Expr],
         session: &dyn Session,
-    ) -> Result<(Vec<usize>, Statistics)> {
+    ) -> Result<Known> {
         let inner = self.inner();
         let readable = inner.format.prepare(&inner.file_system, files, kept, &self.table_schema, session).await;
         for index in &readable {
@@ -266,21 +289,50 @@ impl FileTable {
         let known: Option<Vec<_>> = readable.iter().map(|index| files[*index].statistics.clone()).collect();
         let Some(known) = known.filter(|known| !known.is_empty()) else {
             let statistics = statistics_by_size(files, &readable, &self.table_schema);
-            return Ok((readable, statistics));
+            return Ok(Known { kept: readable, parts: HashMap::new(), statistics });
         };
         let schema = self.table_schema.table_schema();
-        let (kept, known): (Vec<_>, Vec<_>) = match may_match(filters, schema, session)? {
-            Some(predicate) => {
-                let may_match = predicate.prune(&PrunableStatistics::new(known.clone(), Arc::clone(schema)))?;
-                zip(zip(readable, known), may_match).filter_map(|(file, may)| may.then_some(file)).unzip()
+        let mut parts = HashMap::new();
+        let mut kept: Vec<_> = zip(readable, known).collect();
+        if let Some(predicate) = may_match(filters, schema, session)? {
+            let statistics = kept.iter().map(|(_, statistics)| Arc::clone(statistics)).collect();
+            keep_where(&mut kept, &predicate.prune(&PrunableStatistics::new(statistics, Arc::clone(schema)))?);
+            if kept.len() <= FILES_LOOKED_INTO {
+                for (index, _) in &kept {
+                    if let Some(starts) = self.parts(&files[*index], *index, &predicate, session).await? {
+                        parts.insert(*index, starts);
+                    }
+                }
+                kept.retain(|(index, _)| parts.get(index).is_none_or(|starts| !starts.is_empty()));
             }
-            None => (readable, known),
-        };
+        }
+        let (kept, known): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
         let statistics = match known.is_empty() {
             true => statistics_by_size(files, &[], &self.table_schema),
             false => Statistics::try_merge_iter(known.iter().map(Arc::as_ref), schema)?,
         };
-        Ok((kept, statistics))
+        Ok(Known { kept, parts, statistics })
+    }
+
+    /// Where the parts of a file begin that may have rows for a filter; `None`: nothing is known of its parts.
+    async fn parts(
+        &self,
+        file: &PartitionedFile,
+        index: usize,
+        predicate: &PruningPredicate,
+        session: &dyn Session,
+    ) -> Result<Option<Vec<u64>>> {
+        let inner = self.inner();
+        if inner.row_groups[index].get().is_none() {
+            let found = inner.format.row_groups(&inner.file_system, file, &self.table_schema, session).await;
+            let _ = inner.row_groups[index].set(found);
+        }
+        let Some(Some(groups)) = inner.row_groups[index].get() else { return Ok(None) };
+        let schema = Arc::clone(self.table_schema.table_schema());
+        let may_match = predicate.prune(&PrunableStatistics::new(groups.statistics.clone(), schema))?;
+        let mut starts = groups.starts.clone();
+        keep_where(&mut starts, &may_match);
+        Ok(Some(starts))
     }
 
     /// The log knows the rows of each file, and which of them are deleted: no footer is read before its file is.
@@ -309,6 +361,19 @@ impl FileTable {
             _ => self.scan.roots().map(|root| root.url()).collect::<Vec<_>>().join(","),
         }
     }
+}
+
+/// What is read of a table, as far as it is known before.
+struct Known {
+    kept: Vec<usize>,
+    /// Of files of which not all is read: where the parts that are begin
+    parts: HashMap<usize, Vec<u64>>,
+    statistics: Statistics,
+}
+
+fn keep_where<T>(items: &mut Vec<T>, is_kept: &[bool]) {
+    let mut is_kept = is_kept.iter();
+    items.retain(|_| is_kept.next().copied().unwrap_or(true));
 }
 
 /// Sizes only.
