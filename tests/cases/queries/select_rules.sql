@@ -1,4 +1,4 @@
-SELECT current_date IS NULL, user = current_user, user, current_user FROM VALUES (1) t(a);
+SELECT current_date, user, current_user, user = current_user FROM VALUES (1) t(a) WHERE a > 1;
 SELECT b.* EXCEPT (x), a.* FROM VALUES (1, 2) a(x, y), VALUES (3, 4) b(x, z);
 SELECT s.* EXCEPT (p) FROM VALUES (named_struct('p', 1, 'q', 2)) t(s);
 SELECT a.* FROM VALUES (1) t(a);
@@ -8,4 +8,3 @@ SELECT named_struct('x', 1) <=> named_struct('y', 1);
 SELECT DATE '1999 Jan 08';
 SELECT mask(str => 'abC1', lowerChar => 'q'), mask('abC1', digitChar => 'd');
 SELECT to_json(named_struct('a', 1, 'b', null)), to_json(array(null)), to_csv(named_struct('a', 1, 'b', null));
-SELECT * FROM VALUES (1) t(a) LATERAL VIEW abs(a) v AS x;
