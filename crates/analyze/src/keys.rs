@@ -4,7 +4,7 @@ use std::sync::Arc;
 use datafusion::common::Column;
 use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Distinct, Expr as DfExpr, LogicalPlan, LogicalPlanBuilder};
-use firesteel_functions::comparison::comparable;
+use firesteel_functions::comparison::{comparable, sorted_entries};
 use firesteel_functions::{EvalContext, TypedExpr};
 use firesteel_plan::{DataType, Result};
 
@@ -20,8 +20,8 @@ fn needs_key(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Float | DataType::Double) || is_collated(data_type)
 }
 
-/// What an aggregate takes to group by some values: of each group of texts that a collation holds equal, the first one
-/// stands for all.
+/// What an aggregate takes to group by some values: of each group of texts that a collation holds equal, or of maps with
+/// the same entries, the first one stands for all.
 #[derive(Default)]
 pub(crate) struct Keys {
     /// What to group by
@@ -37,14 +37,18 @@ impl Keys {
     pub fn push(&mut self, value: TypedExpr, id: &str, eval: &Arc<EvalContext>) {
         let column = |id: &str| DfExpr::Column(Column::from_name(id));
         let (expr, data_type) = (value.expr.clone(), value.data_type.clone());
-        if !is_collated(&data_type) {
+        if !is_collated(&data_type) && !matches!(data_type, DataType::Map(..)) {
             let key = if needs_key(&data_type) { comparable(value, eval) } else { expr };
             self.groups.push(named(key, id));
             self.columns.push(column(id));
             return;
         }
         let (key, first) = (fresh_id("_k"), fresh_id("_f"));
-        self.groups.push(comparable(value, eval).alias(&key));
+        let key_expr = match &data_type {
+            DataType::Map(..) => sorted_entries(value, eval).map_or_else(|_| expr.clone(), |entries| entries.expr),
+            _ => comparable(value, eval),
+        };
+        self.groups.push(key_expr.alias(&key));
         self.functions.push(first_value(expr, vec![]).alias(&first));
         // Where a grouping set leaves the key out, it is NULL.
         let kept = TypedExpr::new(column(&first), data_type.clone(), true, "");

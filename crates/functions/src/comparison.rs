@@ -118,6 +118,22 @@ pub fn same_type(comparison: Comparison, left: TypedExpr, right: TypedExpr, cont
     TypedExpr::new(Expr::BinaryExpr(expr), DataType::Boolean, nullable, "")
 }
 
+/// A map's entries by their keys: those of equal maps are equal.
+pub fn sorted_entries(map: TypedExpr, context: &Arc<EvalContext>) -> Result<TypedExpr> {
+    ["map_entries", "sort_array"].into_iter().try_fold(map, |value, name| {
+        let function = crate::registry::lookup(name)
+            .ok_or_else(|| firesteel_plan::SparkError::internal(format!("the function {name} is missing")))?;
+        let context = BuildContext { called_as: name, eval: context, origin: None, is_operator: false };
+        let arguments = crate::registry::Arguments { values: vec![value], ..Default::default() };
+        match function.call(&context, arguments)? {
+            crate::registry::Built::Expr(typed) => Ok(typed),
+            crate::registry::Built::Generator(_) => {
+                Err(firesteel_plan::SparkError::internal(format!("{name} is a generator")))
+            }
+        }
+    })
+}
+
 /// Whether values are made of other values.
 pub fn is_nested(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Array(..) | DataType::Struct(_) | DataType::Map(..) | DataType::Udt { .. })

@@ -30,6 +30,11 @@ fn rows(text: &'static str, separator: &'static str) -> impl Iterator<Item = (&'
     text.lines().filter_map(move |row| row.split_once(separator))
 }
 
+/// Whether it is a condition that Spark has.
+pub fn is_known(condition: &str) -> bool {
+    SQL_STATES.contains_key(condition.split('.').next().unwrap_or(condition))
+}
+
 /// SQLSTATE and template of a condition; a sub-condition without a template of its own has its parent's.
 pub fn lookup(condition: &str) -> (&'static str, &'static str) {
     (sql_state(condition), template(condition))

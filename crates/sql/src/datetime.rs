@@ -31,7 +31,10 @@ pub(crate) fn parse_date(text: &str, options: &ParseOptions) -> Option<Literal> 
         return Some(Literal::Date(days));
     }
     let (date, rest) = take_date(trimmed)?;
-    let ends = rest.is_empty() || rest.starts_with([' ', 'T']);
+    // What follows a blank or T is ignored, but only after a whole date.
+    let read = &trimmed[..trimmed.len() - rest.len()];
+    let is_whole = read.trim_start_matches(['+', '-']).matches('-').count() == 2;
+    let ends = rest.is_empty() || is_whole && rest.starts_with([' ', 'T']);
     ends.then_some(Literal::Date(date))
 }
 

@@ -29,7 +29,7 @@
 //! | `SUBSTRING(a FROM b FOR c)`, `OVERLAY(…)` | `substring`, `overlay` |
 //! | `TRIM(BOTH a FROM b)` and LEADING, TRAILING | `trim`, `ltrim`, `rtrim` of (characters, text) |
 //! | `TIMESTAMPADD(u, …)`, `TIMESTAMPDIFF(u, …)` and their synonyms | `timestampadd`, `timestampdiff` |
-//! | `a COLLATE c`, `a:b.c` | `collate`, `semi_structured_extract` with the path as a string |
+//! | `a COLLATE c`, `a:b.c` | `collate`, `variant_get` with the path as a string, as an internal call |
 //!
 //! Every expression and relation carries the place that it was written at ([`firesteel_plan::Origin`]), and every error
 //! the place that it is about.

@@ -27,6 +27,8 @@ pub(crate) struct Parser<'a> {
     depth: usize,
     /// Labels in scope, of the script being parsed.
     pub(crate) labels: Vec<Label>,
+    /// Conditions that the scripts around declare, innermost last.
+    pub(crate) conditions: Vec<String>,
     /// Errors that are no syntax errors. They count when the whole text has none, as in Spark, which looks at the
     /// meaning of literals and types after it has parsed all.
     deferred: Vec<SparkError>,
@@ -48,6 +50,7 @@ impl<'a> Parser<'a> {
             options,
             depth: 0,
             labels: vec![],
+            conditions: vec![],
             deferred: vec![],
             furthest: None,
         })

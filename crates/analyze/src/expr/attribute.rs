@@ -105,21 +105,19 @@ impl Analyzer<'_> {
 
     /// `current_date` and its like are functions that need no parentheses.
     fn keyword_function(&self, name: &[String]) -> Result<Option<TypedExpr>> {
-        const KEYWORDS: [&str; 7] = [
-            "current_date",
-            "current_timestamp",
-            "localtimestamp",
-            "current_user",
-            "user",
-            "session_user",
-            "current_time",
+        const KEYWORDS: [(&str, &str); 7] = [
+            ("current_date", "current_date"),
+            ("current_timestamp", "current_timestamp"),
+            ("localtimestamp", "localtimestamp"),
+            ("current_user", "current_user"),
+            ("user", "current_user"),
+            ("session_user", "current_user"),
+            ("current_time", "current_time"),
         ];
-        match name {
-            [one] if KEYWORDS.contains(&one.to_lowercase().as_str()) => {
-                let name = one.to_lowercase();
-                self.builtin(if name == "user" { "current_user" } else { &name }, vec![]).map(Some)
-            }
-            _ => Ok(None),
+        let [one] = name else { return Ok(None) };
+        match KEYWORDS.iter().find(|(keyword, _)| keyword.eq_ignore_ascii_case(one)) {
+            Some((_, function)) => self.builtin(function, vec![]).map(Some),
+            None => Ok(None),
         }
     }
 

@@ -458,8 +458,16 @@ fn rearrange<'e>(function: &Function, arguments: &'e [Expr]) -> Result<Vec<&'e E
             ],
         )
     };
-    slots.into_iter().enumerate().map(|(index, slot)| slot.ok_or_else(|| missing(index))).collect()
+    let default = |index: usize| if function.name == "mask" { MASK_DEFAULTS.get(index)?.as_ref() } else { None };
+    let filled = slots.into_iter().enumerate();
+    filled.map(|(index, slot)| slot.or_else(|| default(index)).ok_or_else(|| missing(index))).collect()
 }
+
+/// What `mask` takes where an argument before a named one is left out.
+static MASK_DEFAULTS: std::sync::LazyLock<[Option<Expr>; 5]> = std::sync::LazyLock::new(|| {
+    let text = |value: &str| Some(Expr::literal(firesteel_plan::Literal::String(value.to_string())));
+    [None, text("X"), text("x"), text("n"), Some(Expr::literal(firesteel_plan::Literal::Null(DataType::STRING)))]
+});
 
 fn is_named(expr: &Expr) -> bool {
     matches!(expr.kind.as_ref(), ExprKind::NamedArgument { .. })

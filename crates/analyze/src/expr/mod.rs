@@ -1,5 +1,6 @@
 //! Expressions: names are looked up, functions chosen, types computed, casts made explicit.
 mod attribute;
+mod frame;
 mod function;
 mod lambda;
 pub(crate) mod literal;

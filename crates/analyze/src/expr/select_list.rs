@@ -116,7 +116,8 @@ impl Analyzer<'_> {
     /// plain column keeps the column's.
     fn output_name(&self, typed: &TypedExpr, item: &Expr, scope: &Scope) -> String {
         let name = match item.kind.as_ref() {
-            ExprKind::Attribute { name, .. } => name.last(),
+            // `current_date` without parentheses has the name of the call.
+            ExprKind::Attribute { name, .. } => name.last().filter(|_| !typed.sql.ends_with("()")),
             ExprKind::Cast { child, .. } | ExprKind::CastToText { child, .. } => match child.kind.as_ref() {
                 ExprKind::Attribute { name, .. } => name
                     .last()
@@ -126,7 +127,7 @@ impl Analyzer<'_> {
             },
             _ => None,
         };
-        name.unwrap_or(&typed.sql).clone()
+        name.cloned().or_else(|| extracted_key(item)).unwrap_or_else(|| typed.sql.clone())
     }
 
     fn inherited_metadata(&self, typed: &TypedExpr, scope: &Scope) -> std::collections::BTreeMap<String, String> {
@@ -156,7 +157,15 @@ impl Analyzer<'_> {
             ExprKind::Regex { pattern, plan_id } => self.expand_regex(pattern, *plan_id, scope),
             ExprKind::Star { target, plan_id, except } => {
                 let all = self.star_columns(target, *plan_id, scope)?;
-                if except.is_empty() { Ok(all) } else { self.without(all, except, scope) }
+                match (except.as_slice(), target.is_empty()) {
+                    ([], _) => Ok(all),
+                    (_, true) => self.without(all, except, scope),
+                    // The names are those of the columns that `t.*` stands for.
+                    (_, false) => {
+                        let columns = all.iter().map(|value| value.attribute.clone()).collect();
+                        self.without(all, except, &Scope::of_attributes(columns))
+                    }
+                }
             }
             _ => Err(SparkError::internal("not a star")),
         }
@@ -200,10 +209,8 @@ impl Analyzer<'_> {
             ));
         };
         let DataType::Struct(fields) = base.data_type.clone() else {
-            return Err(SparkError::new(
-                "UNSUPPORTED_EXPR_FOR_OPERATOR",
-                [("invalidExprSqls", format!("\"{}.*\"", target.join(".")))],
-            ));
+            let attributes = [("attributes", format!("List({})", target.join(", ")))];
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_1050", attributes));
         };
         (fields.fields.iter())
             .map(|field| {
@@ -264,9 +271,30 @@ impl Analyzer<'_> {
     }
 }
 
+/// The key that `v:path` ends in, casts of it included.
+fn extracted_key(item: &Expr) -> Option<String> {
+    let call = match item.kind.as_ref() {
+        ExprKind::Cast { child, .. } => return extracted_key(child),
+        ExprKind::Function(call) if call.is_internal && call.name == ["variant_get"] => call,
+        _ => return None,
+    };
+    let ExprKind::Literal(firesteel_plan::Literal::String(path)) = call.arguments.get(1)?.kind.as_ref() else {
+        return None;
+    };
+    let mut rest = path.as_str();
+    while let Some((before, index)) = rest.strip_suffix(']').and_then(|r| r.rsplit_once('[')) {
+        if let Some(key) = index.strip_prefix('\'').and_then(|k| k.strip_suffix('\'')) {
+            return Some(key.to_string());
+        }
+        rest = before;
+    }
+    rest.rsplit_once('.').map(|(_, key)| key.to_string())
+}
+
 /// Whether Spark makes up the whole name of an item without alias, not just takes that of a column, field or literal.
 fn is_auto_named(item: &Expr) -> bool {
     match item.kind.as_ref() {
+        _ if extracted_key(item).is_some() => false,
         ExprKind::Attribute { .. } | ExprKind::Literal(_) | ExprKind::WithText { .. } => false,
         ExprKind::IdentifierClause(_) | ExprKind::NamedParameter(_) | ExprKind::PositionalParameter(_) => false,
         ExprKind::ExtractValue { child, .. } => is_auto_named(child),

@@ -2,25 +2,21 @@
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{
-    Expr as DfExpr, WindowFrame as DfFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
-};
-use firesteel_functions::cast::{CastMode, cast};
+use datafusion::logical_expr::{Expr as DfExpr, WindowFrame as DfFrame, WindowFunctionDefinition};
 use firesteel_functions::{TypedExpr, registry};
 use firesteel_plan::expression::WindowRef;
-use firesteel_plan::{DataType, Expr, ExprKind, FrameBound, FrameUnits, Result, SparkError, WindowFrame, WindowSpec};
+use firesteel_plan::{Expr, ExprKind, FrameBound, FrameUnits, Result, SparkError, WindowFrame, WindowSpec};
 
-use super::literal::evaluate;
 use super::{ResolvedSort, Scope, quoted_sql};
 use crate::analyzer::Analyzer;
 use crate::from_datafusion;
 use crate::keys::partition_key;
 
 /// A window specification over resolved expressions.
-struct ResolvedWindow {
-    partition_by: Vec<TypedExpr>,
-    order_by: Vec<ResolvedSort>,
-    frame: Option<WindowFrame>,
+pub(super) struct ResolvedWindow {
+    pub partition_by: Vec<TypedExpr>,
+    pub order_by: Vec<ResolvedSort>,
+    pub frame: Option<WindowFrame>,
 }
 
 impl Analyzer<'_> {
@@ -54,6 +50,10 @@ impl Analyzer<'_> {
             return Err(SparkError::new("WINDOW_FUNCTION_FRAME_NOT_ORDERED", parameters));
         }
         let (frame, frame_sql) = self.frame(&window, &required, scope)?;
+        if takes_whole_partitions(&typed) && (!window.order_by.is_empty() || frame_sql != WHOLE_PARTITION) {
+            let parameters = [("aggFunc", format!("\"{}\"", call_sql(&typed)))];
+            return Err(SparkError::new("INVALID_WINDOW_SPEC_FOR_AGGREGATION_FUNC", parameters));
+        }
         let sql = format!("{} OVER ({})", typed.sql, window_sql(&window, &frame_sql));
         let partition_by: Vec<_> = window.partition_by.iter().map(|p| partition_key(p, &self.eval)).collect();
         let order_by: Vec<_> = window.order_by.iter().map(|o| o.to_datafusion(&self.eval)).collect();
@@ -109,130 +109,10 @@ impl Analyzer<'_> {
         }
         Ok(spec)
     }
-
-    fn frame(&self, window: &ResolvedWindow, required: &Required, scope: &Scope) -> Result<(DfFrame, String)> {
-        let ordered = !window.order_by.is_empty();
-        if let Some(frame) = &window.frame {
-            required.check(frame)?;
-        }
-        let frame = match (required, &window.frame) {
-            (Required::Offset { shown, .. }, _) => {
-                // The function itself looks at its offset: the frame is only shown.
-                let frame = default_frame(ordered).0;
-                return Ok((frame, format!("ROWS BETWEEN {shown} FOLLOWING AND {shown} FOLLOWING")));
-            }
-            (Required::Before(FrameUnits::Rows), _) => {
-                let rows =
-                    DfFrame::new_bounds(WindowFrameUnits::Rows, unbounded_preceding(), WindowFrameBound::CurrentRow);
-                return Ok((rows, "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW".into()));
-            }
-            (Required::Any | Required::Before(FrameUnits::Range), None) => return Ok(default_frame(ordered)),
-            (_, Some(frame)) => frame,
-        };
-        let units = match frame.units {
-            FrameUnits::Rows => WindowFrameUnits::Rows,
-            FrameUnits::Range => WindowFrameUnits::Range,
-        };
-        let key = match (frame.units, window.order_by.as_slice()) {
-            (FrameUnits::Rows, _) => None,
-            (FrameUnits::Range, [only]) => Some(only.typed.data_type.clone()),
-            (FrameUnits::Range, _) => None,
-        };
-        let has_offset = [&frame.lower, &frame.upper].iter().any(|b| matches!(b, FrameBound::Value(_)));
-        if frame.units == FrameUnits::Range && has_offset && window.order_by.len() != 1 {
-            let condition = if ordered { "RANGE_FRAME_MULTI_ORDER" } else { "RANGE_FRAME_WITHOUT_ORDER" };
-            return Err(SparkError::new(
-                format!("DATATYPE_MISMATCH.{condition}"),
-                [("sqlExpr", "\"windowspecdefinition\"".to_string()), ("orderSpec", order_sql(window))],
-            ));
-        }
-        let (lower, lower_sql) = self.bound(&frame.lower, true, key.as_ref(), scope)?;
-        let (upper, upper_sql) = self.bound(&frame.upper, false, key.as_ref(), scope)?;
-        let word = if frame.units == FrameUnits::Rows { "ROWS" } else { "RANGE" };
-        let sql = format!("{word} BETWEEN {lower_sql} AND {upper_sql}");
-        if let (Some(first), Some(last)) = (row_offset(&lower), row_offset(&upper))
-            && first > last
-        {
-            return Err(SparkError::new(
-                "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON",
-                [("comparison", "less than or equal".to_string()), ("sqlExpr", format!("\"{sql}\""))],
-            ));
-        }
-        Ok((DfFrame::new_bounds(units, lower, upper), sql))
-    }
-
-    fn bound(
-        &self,
-        bound: &FrameBound,
-        is_lower: bool,
-        key: Option<&DataType>,
-        scope: &Scope,
-    ) -> Result<(WindowFrameBound, String)> {
-        let value = match bound {
-            FrameBound::UnboundedPreceding => return Ok((unbounded_preceding(), "UNBOUNDED PRECEDING".into())),
-            FrameBound::UnboundedFollowing => {
-                return Ok((WindowFrameBound::Following(ScalarValue::UInt64(None)), "UNBOUNDED FOLLOWING".into()));
-            }
-            FrameBound::CurrentRow => return Ok((WindowFrameBound::CurrentRow, "CURRENT ROW".into())),
-            FrameBound::Value(value) => self.expression(value, scope)?,
-        };
-        let place = if is_lower { "lower" } else { "upper" };
-        let not_constant = || {
-            SparkError::new(
-                "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE",
-                [("location", place.to_string()), ("sqlExpr", quoted_sql(&value))],
-            )
-        };
-        if !value.is_foldable() {
-            return Err(SparkError::new(
-                "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE",
-                [("location", place.to_string()), ("expression", quoted_sql(&value)), ("sqlExpr", quoted_sql(&value))],
-            ));
-        }
-        let sql = value.sql.clone();
-        let target = match key {
-            None if value.data_type.is_integral() => DataType::Long,
-            None => return Err(not_constant()),
-            Some(DataType::Date) if value.data_type.is_integral() => DataType::DAY_TIME,
-            Some(DataType::Date | DataType::Timestamp | DataType::TimestampNtz) => value.data_type.clone(),
-            Some(other) => other.clone(),
-        };
-        let typed = if key == Some(&DataType::Date) && value.data_type.is_integral() {
-            let days = cast(value.clone(), &DataType::Integer, CastMode::Ansi, &self.eval)?;
-            let zero = TypedExpr::int(0);
-            self.builtin("make_dt_interval", vec![days, zero.clone(), zero])?
-        } else {
-            cast(value.clone(), &target, CastMode::Ansi, &self.eval)?
-        };
-        let constant = evaluate(&typed)?.ok_or_else(not_constant)?;
-        let (magnitude, negative) = magnitude(constant, key.is_none()).ok_or_else(not_constant)?;
-        let is_zero = magnitude.to_string() == "0";
-        let shown = match sql.strip_prefix('-') {
-            Some(rest) => format!("{rest} PRECEDING"),
-            None if negative => format!("{sql} PRECEDING"),
-            None => format!("{sql} FOLLOWING"),
-        };
-        let bound = match (negative, is_zero) {
-            (_, true) => WindowFrameBound::CurrentRow,
-            (true, _) => WindowFrameBound::Preceding(magnitude),
-            (false, _) => WindowFrameBound::Following(magnitude),
-        };
-        Ok((bound, shown))
-    }
-}
-
-/// Where a bound in rows lies, counted from the current row.
-fn row_offset(bound: &WindowFrameBound) -> Option<i128> {
-    match bound {
-        WindowFrameBound::CurrentRow => Some(0),
-        WindowFrameBound::Preceding(ScalarValue::UInt64(Some(rows))) => Some(-i128::from(*rows)),
-        WindowFrameBound::Following(ScalarValue::UInt64(Some(rows))) => Some(i128::from(*rows)),
-        _ => None,
-    }
 }
 
 /// The frame that a function has, whatever is written.
-enum Required {
+pub(super) enum Required {
     Any,
     /// All rows up to the current one, or its peers
     Before(FrameUnits),
@@ -262,7 +142,7 @@ impl Required {
     }
 
     /// Errors where another frame is written.
-    fn check(&self, frame: &WindowFrame) -> Result<()> {
+    pub(super) fn check(&self, frame: &WindowFrame) -> Result<()> {
         match self {
             Self::Any => Ok(()),
             Self::Offset { name, .. } => {
@@ -324,56 +204,6 @@ fn shown_offset(sql: &str) -> String {
     parts.get(1).map(|part| part.trim().to_string()).unwrap_or_default()
 }
 
-fn unbounded_preceding() -> WindowFrameBound {
-    WindowFrameBound::Preceding(ScalarValue::UInt64(None))
-}
-
-/// Spark's default: up to the current row's peers with ORDER BY, the whole partition without.
-fn default_frame(ordered: bool) -> (DfFrame, String) {
-    if ordered {
-        let frame = DfFrame::new_bounds(WindowFrameUnits::Range, unbounded_preceding(), WindowFrameBound::CurrentRow);
-        (frame, "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW".into())
-    } else {
-        let end = WindowFrameBound::Following(ScalarValue::UInt64(None));
-        let frame = DfFrame::new_bounds(WindowFrameUnits::Rows, unbounded_preceding(), end);
-        (frame, "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING".into())
-    }
-}
-
-/// The offset without its sign: a count of rows is UInt64, a distance has the type of its key (DataFusion takes a sum
-/// of other types for an overflow, and the frame would reach the end of its partition).
-fn magnitude(value: ScalarValue, counts_rows: bool) -> Option<(ScalarValue, bool)> {
-    use ScalarValue as S;
-    use arrow::datatypes::IntervalMonthDayNano;
-    let out = match value {
-        S::Int64(Some(v)) if counts_rows => (S::UInt64(Some(v.unsigned_abs())), v < 0),
-        S::Int64(Some(v)) => (S::Int64(Some(v.checked_abs()?)), v < 0),
-        S::Int32(Some(v)) => (S::Int32(Some(v.checked_abs()?)), v < 0),
-        S::Int16(Some(v)) => (S::Int16(Some(v.checked_abs()?)), v < 0),
-        S::Int8(Some(v)) => (S::Int8(Some(v.checked_abs()?)), v < 0),
-        S::Float32(Some(v)) => (S::Float32(Some(v.abs())), v < 0.0),
-        S::Float64(Some(v)) => (S::Float64(Some(v.abs())), v < 0.0),
-        S::Decimal128(Some(v), p, s) => (S::Decimal128(Some(v.checked_abs()?), p, s), v < 0),
-        S::DurationMicrosecond(Some(v)) => {
-            let (days, micros) = (v.unsigned_abs() / 86_400_000_000, v.unsigned_abs() % 86_400_000_000);
-            let nanos = i64::try_from(micros).ok()?.checked_mul(1000)?;
-            let interval = IntervalMonthDayNano::new(0, i32::try_from(days).ok()?, nanos);
-            (S::IntervalMonthDayNano(Some(interval)), v < 0)
-        }
-        S::IntervalYearMonth(Some(v)) => {
-            (S::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(v.checked_abs()?, 0, 0))), v < 0)
-        }
-        S::IntervalMonthDayNano(Some(v)) => {
-            let negative = v.months < 0 || v.days < 0 || v.nanoseconds < 0;
-            let abs =
-                IntervalMonthDayNano::new(v.months.checked_abs()?, v.days.checked_abs()?, v.nanoseconds.checked_abs()?);
-            (S::IntervalMonthDayNano(Some(abs)), negative)
-        }
-        _ => return None,
-    };
-    Some(out)
-}
-
 fn over(
     call: AggregateFunction,
     partition_by: Vec<DfExpr>,
@@ -390,6 +220,32 @@ fn over(
         distinct: call.params.distinct,
     };
     DfExpr::from(WindowFunction { fun: WindowFunctionDefinition::AggregateUDF(call.func), params })
+}
+
+/// The frame that is a whole partition
+const WHOLE_PARTITION: &str = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING";
+
+/// Functions that have an order of their own, so that a window must not have one.
+static ORDERED_WITHIN: &[&str] = &["median", "percentile_cont", "percentile_disc", "listagg", "string_agg"];
+
+fn takes_whole_partitions(typed: &TypedExpr) -> bool {
+    let is_aggregate = matches!(typed.expr, DfExpr::AggregateFunction(_)) || typed.has_aggregate();
+    let name = typed.sql.split('(').next().unwrap_or_default();
+    // `listagg` has an order only where it is written.
+    let is_ordered = !name.ends_with("agg") || typed.sql.contains(" WITHIN GROUP ");
+    is_aggregate && is_ordered && ORDERED_WITHIN.contains(&name)
+}
+
+/// A call with what it is ordered within among its arguments: `percentile_cont(x, 0.5)`.
+fn call_sql(typed: &TypedExpr) -> String {
+    let Some((call, order)) = typed.sql.split_once(" WITHIN GROUP (ORDER BY ") else { return typed.sql.clone() };
+    let order = order.strip_suffix(')').unwrap_or(order);
+    let (name, arguments) = call.split_once('(').unwrap_or((call, ""));
+    let arguments = arguments.strip_suffix(')').unwrap_or(arguments);
+    if name.starts_with("percentile") {
+        return format!("{name}({}, {arguments})", order.trim_end_matches(" DESC"));
+    }
+    format!("{name}({arguments}, {order})")
 }
 
 /// Whether the call is of a function that only makes sense with an order (rank, lag …).
@@ -409,7 +265,7 @@ fn order_sql(window: &ResolvedWindow) -> String {
     window.order_by.iter().map(ResolvedSort::sql).collect::<Vec<_>>().join(", ")
 }
 
-fn window_sql(window: &ResolvedWindow, frame: &str) -> String {
+pub(super) fn window_sql(window: &ResolvedWindow, frame: &str) -> String {
     let mut parts = vec![];
     if !window.partition_by.is_empty() {
         let list: Vec<_> = window.partition_by.iter().map(|p| p.sql.clone()).collect();

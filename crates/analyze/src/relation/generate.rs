@@ -29,8 +29,13 @@ impl Analyzer<'_> {
         let generator = match self.call(call, &expr, &scope)? {
             Built::Generator(generator) => generator,
             Built::Expr(_) => {
-                return Err(SparkError::new("NOT_A_GENERATOR", [("functionName", quoted_name(&name))])
-                    .with_cause("LATERAL VIEW takes a generator"));
+                return Err(SparkError::new(
+                    "UNSUPPORTED_GENERATOR.NOT_GENERATOR",
+                    [
+                        ("functionName", quoted_name(&name)),
+                        ("classCanonicalName", name.last().cloned().unwrap_or_default()),
+                    ],
+                ));
             }
         };
         let generator = Generator { outer: outer || generator.outer, ..generator };

@@ -166,7 +166,13 @@ fn check_group(typed: &TypedExpr) -> Result<()> {
             SparkError::new("GROUP_BY_AGGREGATE", [("sqlExpr", typed.sql.clone())]).with_origin(typed.origin.as_ref())
         );
     }
-    if matches!(typed.data_type, DataType::Map(..) | DataType::Variant) {
+    // Maps are grouped by their entries.
+    let has_key = match &typed.data_type {
+        DataType::Map(key, value, _) => key.is_orderable() && value.is_orderable(),
+        DataType::Variant => false,
+        _ => true,
+    };
+    if !has_key {
         return Err(SparkError::new(
             "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE",
             [("sqlExpr", quoted_sql(typed)), ("dataType", format!("\"{}\"", typed.data_type.sql()))],

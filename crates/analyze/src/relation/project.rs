@@ -23,7 +23,11 @@ impl Analyzer<'_> {
         let input = self.with_time_window(input, &expressions.iter().collect::<Vec<_>>())?;
         let scope = self.scope_with_below(&input);
         let items = self.select_list(expressions, &scope)?;
-        if items.iter().any(|item| matches!(item, SelectItem::Value(v) if v.typed.has_aggregate())) {
+        let aggregates = |item: &SelectItem| match item {
+            SelectItem::Value(value) => value.typed.has_aggregate(),
+            SelectItem::Generator { generator, .. } => generator.rows.has_aggregate(),
+        };
+        if items.iter().any(aggregates) {
             return self.global_aggregate(input, items, &scope);
         }
         let input = self.with_used_below(input, &scope)?;

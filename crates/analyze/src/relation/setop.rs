@@ -12,6 +12,22 @@ use crate::analyzer::Analyzer;
 use crate::keys;
 use crate::scope::{Attribute, Resolved, fresh_id, project};
 
+/// Rows with maps or variants cannot be told apart: no DISTINCT, and no set operation that drops rows.
+pub(crate) fn check_comparable(columns: &[Attribute]) -> Result<()> {
+    let kind = |data_type: &DataType| match data_type {
+        _ if has_map(data_type) => Some("MAP"),
+        DataType::Variant => Some("VARIANT"),
+        _ => None,
+    };
+    match columns.iter().find_map(|column| kind(&column.data_type).map(|kind| (kind, column))) {
+        None => Ok(()),
+        Some((kind, column)) => Err(SparkError::new(
+            format!("UNSUPPORTED_FEATURE.SET_OPERATION_ON_{kind}_TYPE"),
+            [("colName", format!("`{}`", column.name)), ("dataType", format!("\"{}\"", column.data_type.sql()))],
+        )),
+    }
+}
+
 impl Analyzer<'_> {
     pub(super) fn set_operation(
         &self,
@@ -31,13 +47,8 @@ impl Analyzer<'_> {
         };
         let (left, right) = if by_name { self.match_names(left, right, allow_missing_columns)? } else { (left, right) };
         let (left, right) = self.unify_columns(left, right, name)?;
-        if !(op == SetOpType::Union && all)
-            && let Some(map) = left.output.iter().find(|a| has_map(&a.data_type))
-        {
-            return Err(SparkError::new(
-                "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE",
-                [("colName", format!("`{}`", map.name)), ("dataType", format!("\"{}\"", map.data_type.sql()))],
-            ));
+        if !(op == SetOpType::Union && all) {
+            check_comparable(&left.output)?;
         }
         let (plan, output) = match op {
             SetOpType::Union => self.union(&left, &right, all)?,
@@ -113,7 +124,6 @@ impl Analyzer<'_> {
                 let mut attribute = l.renewed();
                 attribute.nullable = l.nullable || r.nullable;
                 attribute.data_type = merge_nullability(&l.data_type, &r.data_type);
-                attribute.qualifier = vec![];
                 attribute
             })
             .collect();

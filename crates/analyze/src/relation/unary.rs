@@ -8,7 +8,7 @@ use firesteel_functions::cast::{CastMode, cast};
 use firesteel_plan::relation::SampleMethod;
 use firesteel_plan::{DataType, Expr, ExprKind, JavaException, Relation, Result, SparkError};
 
-use super::setop::has_map;
+use super::setop::check_comparable;
 use crate::analyzer::{Analyzer, ObservedMetrics};
 use crate::expr::{Scope, SelectItem, quoted_sql};
 use crate::from_datafusion;
@@ -77,12 +77,7 @@ impl Analyzer<'_> {
     }
 
     pub(crate) fn distinct_resolved(&self, input: Resolved) -> Result<Resolved> {
-        if let Some(map) = input.output.iter().find(|a| has_map(&a.data_type)) {
-            return Err(SparkError::new(
-                "UNSUPPORTED_FEATURE.SET_OPERATION_ON_MAP_TYPE",
-                [("colName", format!("`{}`", map.name)), ("dataType", format!("\"{}\"", map.data_type.sql()))],
-            ));
-        }
+        check_comparable(&input.output)?;
         if input.output.is_empty() {
             let plan = limit_plan(input.plan.clone(), 0, Some(1));
             return Ok(input.closed(plan));

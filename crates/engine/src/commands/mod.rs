@@ -276,16 +276,14 @@ impl Statement {
         Ok((value, field.data_type.clone()))
     }
 
-    /// The value of a condition; NULL is false.
+    /// The value of a condition; NULL is false, but has to be a BOOLEAN.
     pub async fn is_true(&self, expr: &Expr) -> Result<bool> {
-        let (value, data_type) = self.evaluate(expr).await?;
-        match value {
+        match self.evaluate(expr).await?.0 {
             ScalarValue::Boolean(flag) => Ok(flag.unwrap_or(false)),
-            ScalarValue::Null => Ok(false),
-            _ => Err(SparkError::new(
-                "INVALID_BOOLEAN_STATEMENT",
-                [("invalidStatement", format!("a value of type {}", data_type.sql()))],
-            )),
+            _ => {
+                let text = expr.origin.as_ref().map(|o| o.fragment().to_uppercase()).unwrap_or_default();
+                Err(SparkError::new("INVALID_BOOLEAN_STATEMENT", [("invalidStatement", text)]))
+            }
         }
     }
 

@@ -246,18 +246,13 @@ fn after_round(flow: Flow, label: &Option<String>) -> Option<Flow> {
 /// The most specific handler: by condition name, then SQLSTATE, then NOT FOUND, then SQLEXCEPTION.
 fn find_handler<'b>(body: &'b CompoundBody, error: &SparkError) -> Option<&'b Handler> {
     let state = error.sql_state();
-    let declared_state = |name: &str| {
-        let found = body.conditions.iter().find(|c| c.name.eq_ignore_ascii_case(name));
-        found.map(|c| c.sql_state.clone())
-    };
     let rank = |wanted: &String| -> Option<usize> {
         let upper = wanted.to_uppercase();
         match upper.strip_prefix("SQLSTATE ") {
             Some(code) => (code.trim_matches('\'') == state).then_some(1),
             None if upper == "SQLEXCEPTION" => (!state.starts_with("02")).then_some(3),
             None if upper == "NOT FOUND" => state.starts_with("02").then_some(2),
-            None if upper == error.condition().to_uppercase() || error.is(&upper) => Some(0),
-            None => declared_state(wanted).filter(|declared| declared == state).map(|_| 0),
+            None => (upper == error.condition().to_uppercase() || error.is(&upper)).then_some(0),
         }
     };
     let best = |handler: &'b Handler| handler.conditions.iter().filter_map(rank).min().map(|rank| (rank, handler));

@@ -32,6 +32,16 @@ pub async fn declare(
         (None, Some(wanted)) => (firesteel_functions::types::null_value(&wanted), wanted),
         (None, None) => return Err(SparkError::parse("DECLARE")),
     };
+    let mut seen: Vec<String> = vec![];
+    for name in &names {
+        if let Some(declared) = session_name(&st.name(name).await?) {
+            if seen.contains(&declared) {
+                let shown = quoted_name(&["system", "session", &declared]);
+                return Err(SparkError::new("DUPLICATE_VARIABLE_NAME_INSIDE_DECLARE", [("variableName", shown)]));
+            }
+            seen.push(declared);
+        }
+    }
     for name in names {
         let parts = st.name(&name).await?;
         let local = st.context.scopes.is_script();
@@ -92,6 +102,9 @@ async fn check_default(st: &Statement, names: &[TableName], default: &SqlExpr) -
 }
 
 pub async fn drop(st: &Statement, name: TableName, if_exists: bool) -> Answer {
+    if st.context.scopes.is_script() {
+        return Err(SparkError::of("UNSUPPORTED_FEATURE.SQL_SCRIPTING_DROP_TEMPORARY_VARIABLE"));
+    }
     let parts = st.name(&name).await?;
     if !st.session().variables.drop(&parts) && !if_exists {
         return Err(SparkError::new(
@@ -237,6 +250,11 @@ pub async fn execute_immediate(
     };
     let parameters = parameters(st, &text, arguments).await?;
     let plan = st.session().parse_statement(&text)?;
+    if let Plan::Command(firesteel_plan::Command::Sql(statement)) = &plan
+        && matches!(statement.as_ref(), firesteel_plan::statement::SqlStatement::Script(_))
+    {
+        return Err(SparkError::new("SQL_SCRIPT_IN_EXECUTE_IMMEDIATE", [("sqlString", text)]));
+    }
     let inner = st.clone().with_parameters(parameters);
     if into.is_empty() {
         return inner.run(plan).await;

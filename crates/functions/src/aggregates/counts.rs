@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
 use arrow::buffer::NullBuffer;
-use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DfResult;
@@ -14,6 +13,8 @@ use datafusion::error::Result as DfResult;
 use super::call::AggregateBuilder;
 use super::grouped::states_of_rows;
 use super::udaf::AggregateKernel;
+use crate::collation::Collator;
+use crate::comparison::comparable;
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
 use crate::scalar::from_datafusion;
 use crate::signature::Accept;
@@ -34,7 +35,7 @@ fn build_count(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Resu
     let mut builder = AggregateBuilder::new(context, arguments)?;
     let values = builder.take_values();
     if builder.is_distinct() {
-        builder.set_values(values);
+        builder.set_values(values.into_iter().map(|value| collation_key(value, context)).collect());
         return builder.finish("count", DISTINCT_KERNEL, DataType::Long, false, vec![], vec![]);
     }
     // Several arguments count the rows where none of them is NULL.
@@ -49,6 +50,15 @@ fn build_count(context: &BuildContext<'_>, mut arguments: Arguments<'_>) -> Resu
     };
     builder.set_values(vec![TypedExpr::new(counted, DataType::Long, true, "")]);
     builder.native(count_udaf(), DataType::Long, false)
+}
+
+/// What is counted of strings of a collation: their keys, as several texts may be equal.
+fn collation_key(value: TypedExpr, context: &BuildContext<'_>) -> TypedExpr {
+    if !matches!(value.data_type, DataType::String(_)) || Collator::of(&value.data_type).is_binary() {
+        return value;
+    }
+    let nullable = value.nullable;
+    TypedExpr::new(comparable(value, context.eval), DataType::Binary, nullable, "")
 }
 
 fn parameterless(context: &BuildContext<'_>) -> SparkError {
@@ -120,7 +130,7 @@ impl GroupsAccumulator for CountGroups {
         total_num_groups: usize,
     ) -> DfResult<()> {
         let nulls = whole_rows(values);
-        let keep = opt_filter.map(prep_null_mask_filter);
+        let keep = opt_filter.map(super::grouped::without_nulls);
         self.add(group_indices, total_num_groups, |row| {
             let whole = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
             i64::from(whole && keep.as_ref().is_none_or(|keep| keep.value(row)))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::{filter, prep_null_mask_filter};
+use arrow::compute::filter;
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, UInt32Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
@@ -160,7 +160,7 @@ impl GroupsAccumulator for DistinctGroups {
     ) -> DfResult<()> {
         self.group_count = self.group_count.max(total_num_groups);
         let groups = UInt32Array::from_iter_values(group_indices.iter().map(|group| *group as u32));
-        let Some(keep) = opt_filter.map(prep_null_mask_filter) else { return self.push(groups, values) };
+        let Some(keep) = opt_filter.map(super::grouped::without_nulls) else { return self.push(groups, values) };
         let values = values.iter().map(|column| filter(column, &keep)).collect::<Result<Vec<_>, _>>()?;
         self.push(filter(&groups, &keep)?.as_primitive::<UInt32Type>().clone(), &values)
     }

@@ -10,7 +10,6 @@ use firesteel_plan::{DataType, Result};
 
 use super::call::AggregateBuilder;
 use super::udaf::{AggregateCall, AggregateKernel};
-use crate::quote;
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
 
 /// The first or last value seen.
@@ -94,14 +93,8 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
     };
     let mut ignore_nulls = builder.ignore_nulls == Some(true);
     if let [_, flag] = builder.values() {
-        if flag.data_type != DataType::Boolean {
-            let error = quote::unexpected_input_type(
-                builder.sql(),
-                1,
-                quote::sql_type(&DataType::Boolean),
-                &flag.sql,
-                &flag.data_type,
-            );
+        if flag.data_type != DataType::Boolean || !flag.is_foldable() {
+            let error = firesteel_plan::SparkError::new("_LEGACY_ERROR_TEMP_1210", [("funcName", name)]);
             return Err(builder.fail(error));
         }
         ignore_nulls |= builder.constant(1, "ignoreNulls")? == ScalarValue::Boolean(Some(true));

@@ -50,6 +50,11 @@ pub fn accumulator(
     Ok(Box::new(Grouped::new(call, skip_nulls, finish)))
 }
 
+/// A filter whose NULLs keep nothing. Arrow's own way takes no filter without NULLs.
+pub(super) fn without_nulls(filter: &BooleanArray) -> BooleanArray {
+    if filter.null_count() > 0 { prep_null_mask_filter(filter) } else { filter.clone() }
+}
+
 /// The results of a function that knows one group at a time.
 pub fn each(
     call: &AggregateCall,
@@ -89,7 +94,7 @@ impl Grouped {
 
     /// The rows that count: a filter that is NULL keeps nothing.
     fn kept(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> DfResult<Option<BooleanArray>> {
-        let filter = filter.map(prep_null_mask_filter);
+        let filter = filter.map(without_nulls);
         let Some(first) = values.first().filter(|first| self.skip_nulls && first.logical_null_count() > 0) else {
             return Ok(filter);
         };

@@ -49,7 +49,9 @@ fn sorted_counts(call: &AggregateCall, columns: &[ArrayRef]) -> Result<(ArrayRef
             None => 1,
         };
         if frequency < 0 {
-            return Err(SparkError::new("_LEGACY_ERROR_TEMP_2013", [("frequencyExpression", frequency.to_string())]));
+            let parameters =
+                [("frequencyExpression", format!("\"{frequency}\"")), ("negativeValue", format!("{frequency}L"))];
+            return Err(SparkError::new("NEGATIVE_VALUES_IN_FREQUENCY_EXPRESSION", parameters));
         }
         total += frequency;
         counts.push(total);
@@ -190,7 +192,8 @@ pub(super) fn percentage_argument(
 fn exact_type(builder: &AggregateBuilder<'_, '_>, index: usize, value: &TypedExpr) -> Result<(TypedExpr, DataType)> {
     let data_type = value.data_type.clone();
     match data_type {
-        DataType::YearMonthInterval(..) | DataType::DayTimeInterval(..) => Ok((value.clone(), data_type)),
+        DataType::YearMonthInterval(..) => Ok((value.clone(), DataType::YEAR_MONTH)),
+        DataType::DayTimeInterval(..) => Ok((value.clone(), DataType::DAY_TIME)),
         _ => {
             let accepted =
                 coerce::argument(builder.sql(), index, Accept::NumericOrInterval, value.clone(), builder.context())?;

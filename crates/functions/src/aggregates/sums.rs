@@ -432,7 +432,10 @@ fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> 
     let name = context.called_as.to_lowercase();
     let average = name.contains("avg") || name == "mean";
     let mut builder = AggregateBuilder::new(context, arguments)?;
-    builder.accept(&[Accept::NumericOrAnsiInterval])?;
+    // A timestamp counts as its seconds.
+    if builder.value(0).data_type != DataType::Timestamp {
+        builder.accept(&[Accept::NumericOrAnsiInterval])?;
+    }
     let input = builder.value(0).data_type.clone();
     let (cast_to, result) = match input {
         DataType::Decimal(p, s) if average => (input.clone(), DataType::Decimal((p + 4).min(38), (s + 4).min(38))),

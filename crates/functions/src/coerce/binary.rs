@@ -41,6 +41,12 @@ pub fn comparison(left: TypedExpr, right: TypedExpr, context: &BuildContext<'_>)
         let to = wider_decimal((*p1, *s1), (*p2, *s2), context.eval);
         return both(left, right, &to, context);
     }
+    // What the fields of structs are called does not count.
+    if !left.data_type.same_type(&right.data_type) && left.data_type.same_shape(&right.data_type) {
+        let to = left.data_type.as_nullable();
+        let right = implicit(right, &to, context.eval, &context.origin)?;
+        return Ok((left, right));
+    }
     tightest(left, right, context)
 }
 

@@ -19,7 +19,8 @@ use crate::typed::TypedExpr;
 const INDETERMINATE: &str = "null";
 
 /// Functions that only put strings together: their result may be of no collation in particular.
-const KEEP_INDETERMINATE: &[&str] = &["concat", "concat_ws", "lpad", "rpad", "like", "ilike", "rlike"];
+const KEEP_INDETERMINATE: &[&str] =
+    &["array", "coalesce", "concat", "concat_ws", "ilike", "levenshtein", "like", "lpad", "rlike", "rpad", "when"];
 
 /// Functions that search by a collation, which none that minds case but not accents can do.
 const SEARCH: &[&str] = &[

@@ -24,6 +24,9 @@ fn build_concat(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<
     if values.is_empty() {
         return Ok(Built::Expr(TypedExpr::string("").with_sql(sql)));
     }
+    let is_text = values.iter().all(|v| v.data_type.is_string());
+    let values = if is_text { coerce::collations::unify("concat", &sql, values, context)? } else { values };
+    let sql = format!("concat({})", values.iter().map(|a| a.sql.as_str()).collect::<Vec<_>>().join(", "));
     let to = concat_type(&sql, &values, context)?;
     let mode = CastMode::of(context.eval);
     let args: Vec<TypedExpr> = values.into_iter().map(|v| cast(v, &to, mode, context.eval)).collect::<Result<_>>()?;

@@ -190,6 +190,11 @@ impl Encoder {
             Json::Array(items) => return self.array(items.len(), |encoder, i| encoder.json(&items[i])),
             Json::Object(fields) => {
                 let keys: Vec<&str> = fields.iter().map(|(key, _)| key.as_ref()).collect();
+                // A text whose objects repeat a key is refused.
+                let mut seen = std::collections::HashSet::with_capacity(keys.len());
+                if !keys.iter().all(|key| seen.insert(*key)) {
+                    return None;
+                }
                 return self.object(&keys, |encoder, i| encoder.json(&fields[i].1));
             }
         }

@@ -42,7 +42,7 @@ impl Parser<'_> {
                 Kind::Colon if self.at_extraction_path() => {
                     self.advance();
                     let path = self.extraction_path()?;
-                    call("semi_structured_extract", vec![base, path])
+                    call("variant_get", vec![base, path])
                 }
                 Kind::LeftBracket => {
                     self.advance();

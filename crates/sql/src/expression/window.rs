@@ -10,7 +10,8 @@ impl Parser<'_> {
     /// `w`, `(w)` or `(PARTITION BY … ORDER BY … frame)`
     pub(crate) fn window_reference(&mut self) -> Result<WindowRef> {
         if !self.at(Kind::LeftParen) {
-            return Ok(WindowRef::Named(self.name()?));
+            // What follows may be a minus.
+            return Ok(WindowRef::Named(self.identifier()?));
         }
         if self.is_identifier_at(1, false) && self.kind_at(2) == Kind::RightParen {
             self.advance();

@@ -41,8 +41,13 @@ impl Parser<'_> {
     /// `ROLLUP (…)`, `CUBE (…)`, `GROUPING SETS (…)`
     fn grouping_analytics(&mut self) -> Result<Option<GroupingElement>> {
         if matches!(self.kind(), Kind::ROLLUP | Kind::CUBE) && self.kind_at(1) == Kind::LeftParen {
+            let start = self.position();
             let is_rollup = self.advance().kind == Kind::ROLLUP;
             let sets = self.paren_list(Self::grouping_set)?;
+            if sets.iter().any(Vec::is_empty) {
+                let element = [("element", if is_rollup { "ROLLUP" } else { "CUBE" })];
+                return Err(self.error_from(start, "_LEGACY_ERROR_TEMP_0051", element));
+            }
             return Ok(Some(if is_rollup { GroupingElement::Rollup(sets) } else { GroupingElement::Cube(sets) }));
         }
         if self.at_sequence(&[Kind::GROUPING, Kind::SETS, Kind::LeftParen]) {

@@ -31,10 +31,12 @@ impl Parser<'_> {
         }
         let mut body = CompoundBody { label, ..CompoundBody::default() };
         let mut phase = Phase::Variables;
+        let declared = self.conditions.len();
         while !self.at(Kind::END) {
             self.scope_item(&mut body, &mut phase)?;
             self.expect(Kind::Semicolon)?;
         }
+        self.conditions.truncate(declared);
         self.advance();
         Ok(body)
     }
@@ -58,6 +60,7 @@ impl Parser<'_> {
                 let parameters = [("condition", quote_identifier(&condition.name))];
                 return Err(self.error_from(start, "DUPLICATE_CONDITION_IN_SCOPE", parameters));
             }
+            self.conditions.push(condition.name.clone());
             body.conditions.push(condition);
             return Ok(());
         }
@@ -68,10 +71,12 @@ impl Parser<'_> {
                 return Err(self.plain_error_from(start, condition));
             }
             *phase = Phase::Handlers;
+            self.check_handler(body, &handler, start)?;
             body.handlers.push(handler);
             return Ok(());
         }
         let statement = self.script_statement()?;
+        self.check_local_variables(&statement, start)?;
         if let Some(names) = declared_names(&statement)
             && *phase > Phase::Variables
         {
@@ -79,6 +84,39 @@ impl Parser<'_> {
             return Err(self.error_from(start, "INVALID_VARIABLE_DECLARATION.ONLY_AT_BEGINNING", parameters));
         }
         body.statements.push(statement);
+        Ok(())
+    }
+
+    /// A condition has one handler in a block, and is Spark's or declared.
+    fn check_handler(&self, body: &CompoundBody, handler: &Handler, start: usize) -> Result<()> {
+        let exists = |condition: &String| {
+            let is_generic =
+                condition.starts_with("SQLSTATE ") || condition == "SQLEXCEPTION" || condition == "NOT FOUND";
+            is_generic || self.conditions.contains(condition) || firesteel_plan::conditions::is_known(condition)
+        };
+        if let Some(unknown) = handler.conditions.iter().find(|condition| !exists(condition)) {
+            let parameters = [("condition", unknown.as_str())];
+            return Err(self.error_from(start, "INVALID_HANDLER_DECLARATION.CONDITION_NOT_FOUND", parameters));
+        }
+        let known = |condition: &String| body.handlers.iter().any(|other| other.conditions.contains(condition));
+        let Some(twice) = handler.conditions.iter().find(|condition| known(condition)) else { return Ok(()) };
+        Err(match twice.strip_prefix("SQLSTATE ") {
+            Some(state) => self.error_from(start, "DUPLICATE_EXCEPTION_HANDLER.SQLSTATE", [("sqlState", state)]),
+            None => self.error_from(start, "DUPLICATE_EXCEPTION_HANDLER.CONDITION", [("condition", twice.as_str())]),
+        })
+    }
+
+    /// Variables of a script have plain names, and none replaces another.
+    fn check_local_variables(&self, statement: &ScriptStatement, start: usize) -> Result<()> {
+        let Some(SqlStatement::DeclareVariable { names, replace, .. }) = sql_of(statement) else { return Ok(()) };
+        let shown = [("varName", declared_names(statement).unwrap_or_default())];
+        let is_qualified = |name: &TableName| matches!(name, TableName::Parts(parts) if parts.len() > 1);
+        if names.iter().any(is_qualified) {
+            return Err(self.error_from(start, "INVALID_VARIABLE_DECLARATION.QUALIFIED_LOCAL_VARIABLE", shown));
+        }
+        if *replace {
+            return Err(self.error_from(start, "INVALID_VARIABLE_DECLARATION.REPLACE_LOCAL_VARIABLE", shown));
+        }
         Ok(())
     }
 
@@ -111,12 +149,13 @@ impl Parser<'_> {
         if self.at(Kind::VALUE) {
             self.advance();
         }
-        let state = self.string_literal()?.to_uppercase();
+        let written = self.string_literal()?;
+        let state = written.to_uppercase();
         let is_valid = state.len() == 5
             && state.chars().all(|c| c.is_ascii_alphanumeric())
             && !["00", "01", "XX"].iter().any(|class| state.starts_with(class));
         if !is_valid {
-            return Err(self.error_from(start, "INVALID_SQLSTATE", [("sqlState", state)]));
+            return Err(self.error_from(start, "INVALID_SQLSTATE", [("sqlState", written)]));
         }
         Ok(state)
     }
@@ -137,13 +176,13 @@ impl Parser<'_> {
                     }
                     None => {
                         let name = "INVALID_HANDLER_DECLARATION.DUPLICATE_CONDITION_IN_HANDLER_DECLARATION";
-                        self.error_from(start, name, [("condition", quote_identifier(condition))])
+                        self.error_from(start, name, [("condition", condition.as_str())])
                     }
                 });
             }
         }
-        let has_generic = conditions.iter().any(|c| c == "SQLEXCEPTION" || c == "NOT FOUND");
-        if has_generic && conditions.len() > 1 {
+        let generic = conditions.iter().filter(|c| *c == "SQLEXCEPTION" || *c == "NOT FOUND").count();
+        if generic > 0 && generic < conditions.len() {
             let name = "INVALID_HANDLER_DECLARATION.INVALID_CONDITION_COMBINATION";
             return Err(self.plain_error_from(start, name));
         }
@@ -371,11 +410,17 @@ impl Parser<'_> {
 
 /// The names that a DECLARE of variables declares, quoted.
 fn declared_names(statement: &ScriptStatement) -> Option<String> {
-    let ScriptStatement::Plan(Plan::Command(firesteel_plan::Command::Sql(statement))) = statement else { return None };
-    let SqlStatement::DeclareVariable { names, .. } = statement.as_ref() else { return None };
+    let Some(SqlStatement::DeclareVariable { names, .. }) = sql_of(statement) else { return None };
     let quoted = names.iter().map(|name| match name {
         TableName::Parts(parts) => firesteel_plan::identifier::quoted_name(parts),
         TableName::Identifier(_) => String::new(),
     });
     Some(quoted.collect::<Vec<_>>().join(", "))
+}
+
+fn sql_of(statement: &ScriptStatement) -> Option<&SqlStatement> {
+    match statement {
+        ScriptStatement::Plan(Plan::Command(firesteel_plan::Command::Sql(statement))) => Some(statement.as_ref()),
+        _ => None,
+    }
 }

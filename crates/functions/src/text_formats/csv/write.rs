@@ -91,7 +91,7 @@ impl CsvWriter {
             if index > 0 {
                 out.push_str(&self.options.delimiter);
             }
-            if column.is_null(row) {
+            if **data_type == DataType::Null || column.is_null(row) {
                 if self.options.quote_all && !self.options.null_value.is_empty() {
                     let null = self.options.null_value.clone();
                     self.push_text(out, &null);

@@ -86,7 +86,7 @@ impl JsonWriter {
             children.sort_by_key(|(name, ..)| *name);
         }
         for (name, data_type, column) in children {
-            if self.options.ignore_null_fields && column.is_null(row) {
+            if self.options.ignore_null_fields && is_null(data_type, column, row) {
                 continue;
             }
             self.separate(out, &mut first, depth);
@@ -120,7 +120,7 @@ impl JsonWriter {
     }
 
     fn value(&self, out: &mut String, data_type: &DataType, array: &ArrayRef, row: usize, depth: usize) -> Result<()> {
-        if array.is_null(row) {
+        if is_null(data_type, array, row) {
             out.push_str("null");
             return Ok(());
         }
@@ -308,4 +308,9 @@ impl JsonWriter {
 
 fn push(out: &mut String, value: impl std::fmt::Display) {
     let _ = write!(out, "{value}");
+}
+
+/// VOID columns count no NULLs of their own.
+fn is_null(data_type: &DataType, array: &ArrayRef, row: usize) -> bool {
+    *data_type == DataType::Null || array.is_null(row)
 }

@@ -1,0 +1,11 @@
+SELECT a % 2, collect_list(a) FILTER (WHERE a > 1), mode(a) FILTER (WHERE a > 0), percentile(a, 0.5) FILTER (WHERE a > 2) FROM VALUES (1), (2), (3) t(a) GROUP BY a % 2;
+SELECT m, count(*) FROM VALUES (map(1, 2, 3, 4)), (map(3, 4, 1, 2)), (null) t(m) GROUP BY m;
+SELECT map(1, 2) GROUP BY 1;
+SELECT explode(collect_list(a)) FROM VALUES (1), (2) t(a);
+SELECT avg(t), sum(t) FROM VALUES (TIMESTAMP'2020-01-01 00:00:00'), (TIMESTAMP'2020-01-03 00:00:00') v(t);
+SELECT avg(t) FROM VALUES (TIMESTAMP_NTZ'2020-01-01 00:00:00') v(t);
+SELECT first(a, 'x') FROM VALUES (1) t(a);
+SELECT any_value(a, b) FROM VALUES (1, true) t(a, b);
+SELECT percentile(a, 0.5, -1) FROM VALUES (1) t(a);
+SELECT typeof(median(i)), typeof(percentile(i, 0.5)) FROM VALUES (INTERVAL '1' DAY) t(i);
+SELECT a, count(*) FROM VALUES (1) t(a) GROUP BY ROLLUP (a, ());

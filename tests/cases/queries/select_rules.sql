@@ -1,0 +1,10 @@
+SELECT current_date, user, current_user, user = current_user FROM VALUES (1) t(a) WHERE a > 1;
+SELECT b.* EXCEPT (x), a.* FROM VALUES (1, 2) a(x, y), VALUES (3, 4) b(x, z);
+SELECT s.* EXCEPT (p) FROM VALUES (named_struct('p', 1, 'q', 2)) t(s);
+SELECT a.* FROM VALUES (1) t(a);
+SELECT * FROM VALUES (1, 2) t(a, b) UNION ALL SELECT * FROM VALUES (3, 4) s(c, d) ORDER BY t.a DESC;
+SELECT (a, b) = (1, 2), (a, b) < (c, d), (a, b) > (1, 1) FROM VALUES (1, 2, 3, 4) t(a, b, c, d);
+SELECT named_struct('x', 1) <=> named_struct('y', 1);
+SELECT DATE '1999 Jan 08';
+SELECT mask(str => 'abC1', lowerChar => 'q'), mask('abC1', digitChar => 'd');
+SELECT to_json(named_struct('a', 1, 'b', null)), to_json(array(null)), to_csv(named_struct('a', 1, 'b', null));
