@@ -127,7 +127,7 @@ impl Analyzer<'_> {
         if typed.data_type == to {
             return Ok(End::Offset(typed, sql));
         }
-        // Where no cast leads to the key's type, the value stays what it is, and is refused as such. A value that is cast
+        // Where no cast leads to the key's type, the value stays what it is, and is refused as such. One that is cast
         // is shown as it is.
         match cast(typed.clone(), &to, CastMode::of(&self.eval), &self.eval) {
             Ok(cast) => {
