@@ -92,4 +92,4 @@ def test_groups_of_texts_in_dictionaries(writer_is_ours, spark, reference_spark,
         answers.append([sorted(session.sql(query).collect(), key=str) for query in queries])
     assert answers[0] == answers[1]
     plans = [spark.sql(f"EXPLAIN {query}").collect()[0][0] for query in queries]
-    assert ["text(" in plan for plan in plans] == [True, True, True, True, True, False, True, True], plans
+    assert all("text(" in plans[at] for at in (0, 1, 2, 3, 4, 7)), plans

@@ -14,7 +14,7 @@ use crate::names::{Resolved, quote_id};
 
 pub async fn alter_table(st: &Statement, name: TableName, if_exists: bool, action: AlterTable) -> Answer {
     if let AlterTable::Rename(_) = &action
-        && let (_, Resolved::Temp(_)) = st.resolve(&name).await?
+        && let Ok((_, Resolved::Temp(_))) = st.resolve(&name).await
     {
         return super::view::alter(st, name, action).await;
     }

@@ -573,11 +573,11 @@ pub async fn comment_on(st: &Statement, kind: CommentTarget, name: TableName, co
         }
         CommentTarget::Table => {
             let parts = st.name(&name).await?;
-            if let Some(found) = super::delta::find(st, &parts).await? {
-                return super::delta::alter::comment(st, &found, comment.filter(|text| !text.is_empty())).await;
-            }
             if let Some(found) = super::iceberg::find_outside(st, &parts).await? {
                 return super::iceberg::alter::comment(st, found, comment).await;
+            }
+            if let Some(found) = super::delta::find(st, &parts).await? {
+                return super::delta::alter::comment(st, &found, comment.filter(|text| !text.is_empty())).await;
             }
             let mut table = st.existing_table(&name).await?;
             table.comment = comment.filter(|text| !text.is_empty());
