@@ -45,6 +45,8 @@ pub(super) struct Answer {
 pub(super) enum Lost {
     /// Nothing was sent.
     Unsent(SparkError),
+    /// Nothing was sent: nobody answers there.
+    Unreachable(SparkError),
     /// The request may have had its effect.
     Unknown(SparkError),
 }
@@ -52,7 +54,7 @@ pub(super) enum Lost {
 impl From<Lost> for SparkError {
     fn from(lost: Lost) -> Self {
         match lost {
-            Lost::Unsent(error) | Lost::Unknown(error) => error,
+            Lost::Unsent(error) | Lost::Unreachable(error) | Lost::Unknown(error) => error,
         }
     }
 }
@@ -107,7 +109,7 @@ impl Http {
                     *asked
                 }
                 Ok((answer, asked)) if is_repeatable && answer.status.is_server_error() => *asked,
-                Err(Lost::Unsent(error)) if error.is_retryable() => None,
+                Err(Lost::Unreachable(_)) => None,
                 Err(Lost::Unknown(_)) if is_repeatable => None,
                 _ => return sent.map(|(answer, _)| Answer { is_doubtful, ..answer }),
             };
@@ -143,7 +145,7 @@ impl Http {
 
     fn lost(&self, error: reqwest::Error) -> Lost {
         match error.is_connect() || error.is_builder() {
-            true => Lost::Unsent(self.failed(error)),
+            true => Lost::Unreachable(self.failed(error)),
             false => Lost::Unknown(self.failed(error)),
         }
     }
@@ -156,7 +158,7 @@ impl Http {
             why = format!("{why}: {cause}");
             below = cause.source();
         }
-        SparkError::java(JavaException::Io, format!("the Iceberg REST catalog {}: {why}", self.base)).retryable()
+        SparkError::java(JavaException::Io, format!("the Iceberg REST catalog {}: {why}", self.base))
     }
 
     /// The error of an answer that is none of those that were expected.
@@ -170,7 +172,7 @@ impl Http {
         let message = format!("the Iceberg REST catalog {} answered {status}: {kind}: {message}", self.base);
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => SparkError::java(JavaException::AccessDenied, message),
-            _ if is_busy(status) => SparkError::java(JavaException::Io, message).retryable(),
+            _ if is_busy(status) => SparkError::java(JavaException::Io, message),
             _ if status.is_server_error() => SparkError::java(JavaException::Io, message),
             _ => illegal(message),
         }

@@ -144,7 +144,7 @@ impl IcebergRest {
         let service = self.service().await?;
         let answer = match service.http.send(Method::POST, &service.table(namespace, name), Some(change)).await {
             Ok(answer) => answer,
-            Err(Lost::Unsent(error)) => return Err(error),
+            Err(Lost::Unsent(error) | Lost::Unreachable(error)) => return Err(error),
             Err(Lost::Unknown(error)) => return Ok(IcebergRestCommit::Unknown(error)),
         };
         match answer.status {
