@@ -11,9 +11,6 @@ from support import iceberg, iceberg_rest, servers, stores
 from support.outcome import difference, outcome_of
 from test_iceberg import ALTERATIONS, CASES, CHANGES, fails, rows, run
 
-BUCKET = "lake"
-VENDED = {"s3.access-key-id": "vended", "s3.secret-access-key": "by the catalog", "s3.session-token": "for a while"}
-
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
@@ -305,62 +302,3 @@ def test_tokens_prefixes_and_headers(spark, catalog, name):
         assert spark.sql("SET spark.sql.catalog.door.credential").first()[1] == "*********(redacted)"
     finally:
         door.close()
-
-
-# Tables on S3, with credentials of the catalog
-
-
-@pytest.fixture(scope="module")
-def store():
-    store = stores.Store()
-    store.client.create_bucket(Bucket=BUCKET)
-    yield store
-    store.close()
-
-
-@pytest.fixture(scope="module")
-def guarded(store):
-    """S3 that lets in the catalog itself and who has its credentials."""
-    proxy = stores.Proxy(store, stores.checking({"own": "of the catalog", VENDED["s3.access-key-id"]: VENDED["s3.secret-access-key"]}))
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture(scope="module")
-def vending(warehouse, guarded):
-    properties = {
-        "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
-        "s3.endpoint": guarded.endpoint,
-        "s3.path-style-access": "true",
-        "client.region": "us-east-1",
-        "include-credentials": "true",
-        "http-client.type": "urlconnection",
-        **VENDED,
-    }
-    server = iceberg_rest.Catalog(warehouse / "vending", f"s3://{BUCKET}/tables", properties, aws=True)
-    assert server.ask("POST", "/v1/namespaces", {"namespace": ["db"]})[0] == 200
-    yield server
-    server.close()
-
-
-def test_credentials_of_the_catalog(spark, theirs, vending, guarded, store, name):
-    endpoint = {"s3.endpoint": guarded.endpoint, "s3.path-style-access": "true", "client.region": "us-east-1"}
-    for session in (spark, theirs):
-        configure(session, "s3", vending.uri, **endpoint, **{"io-impl": "org.apache.iceberg.aws.s3.S3FileIO"})
-    # The session's own keys are good for nothing.
-    for key, value in {"access.key": "mine", "secret.key": "no good", "endpoint": "http://127.0.0.1:1"}.items():
-        spark.conf.set(f"spark.hadoop.fs.s3a.{key}", value)
-        spark.conf.set(f"spark.hadoop.fs.s3a.bucket.{BUCKET}.{key}", value)
-    table = f"s3.db.{name}"
-    spark.sql(f"CREATE TABLE {table} (id LONG, p STRING) USING iceberg PARTITIONED BY (p)")
-    spark.sql(f"INSERT INTO {table} VALUES (1, 'a'), (2, 'b')")
-    theirs.sql(f"INSERT INTO {table} VALUES (3, 'c')")
-    spark.sql(f"DELETE FROM {table} WHERE id = 1")
-    assert rows(spark.table(table)) == rows(theirs.table(table)) == [(2, "b"), (3, "c")]
-    assert spark.sql(f"SELECT count(*) FROM {table}.files").first()[0] == 2
-    theirs.sql(f"CREATE TABLE {table}_2 USING iceberg AS SELECT id FROM range(7)")
-    spark.sql(f"CREATE TABLE {table}_3 USING iceberg AS SELECT * FROM {table}_2")
-    assert theirs.table(f"{table}_3").count() == 7
-    assert any(key.endswith(".parquet") for key in store.keys(BUCKET, f"tables/db/{name}_3/"))
-    with pytest.raises(PySparkException):
-        spark.read.parquet(f"s3a://{BUCKET}/tables/db/{name}_3/data").collect()
