@@ -6,6 +6,7 @@ mod join_hints;
 mod join_order;
 mod not_null;
 mod recursion;
+mod running_values;
 mod running_window;
 mod text_codes;
 

@@ -3,11 +3,11 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, UInt64Array};
-use arrow::compute::{concat_batches, partition, take};
+use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow::compute::{concat_batches, partition};
 use arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::functions_window::{rank, row_number};
 use datafusion::logical_expr::{Accumulator, Expr, LogicalPlan, WindowFrame, WindowFrameBound, WindowFrameUnits};
@@ -22,6 +22,8 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures::StreamExt;
+
+use super::running_values::{Bounds, running};
 
 /// Runs such windows over sorted rows, peers by peers.
 ///
@@ -176,13 +178,6 @@ struct Running {
     accumulators: Vec<Option<Box<dyn Accumulator>>>,
 }
 
-/// Where partitions and peers begin and end in some rows.
-struct Bounds {
-    peers: Vec<Range<usize>>,
-    /// Whether each group of peers is the first of its partition
-    is_first: Vec<bool>,
-}
-
 impl Running {
     fn new(window: &BoundedWindowAggExec, functions: Arc<[Function]>) -> Self {
         let (partition_by, order_by) = window.window_expr().first().map_or((vec![], vec![]), |expr| {
@@ -292,41 +287,6 @@ impl Running {
     }
 }
 
-/// The values of a growing aggregate, whose accumulator holds what came before.
-fn running(
-    accumulator: &mut Option<Box<dyn Accumulator>>,
-    function: &AggregateFunctionExpr,
-    by_rows: bool,
-    values: &[ArrayRef],
-    bounds: &Bounds,
-) -> Result<ArrayRef> {
-    let mut results = vec![];
-    let mut lengths = vec![];
-    for (peers, is_first) in bounds.peers.iter().zip(&bounds.is_first) {
-        if *is_first {
-            *accumulator = None;
-        }
-        let accumulator = match accumulator {
-            Some(accumulator) => accumulator,
-            None => accumulator.insert(function.create_accumulator()?),
-        };
-        let step = if by_rows { 1 } else { peers.len() };
-        for start in peers.clone().step_by(step) {
-            let added: Vec<ArrayRef> = values.iter().map(|value| value.slice(start, step)).collect();
-            accumulator.update_batch(&added)?;
-            results.push(accumulator.evaluate()?);
-            lengths.push(step);
-        }
-    }
-    let count = results.len();
-    let results = ScalarValue::iter_to_array(results)?;
-    if lengths.iter().sum::<usize>() == count {
-        return Ok(results);
-    }
-    let rows = lengths.into_iter().enumerate().flat_map(|(index, length)| std::iter::repeat_n(index as u32, length));
-    Ok(take(&results, &UInt32Array::from_iter_values(rows), None)?)
-}
-
 /// Puts [`RunningWindowExec`] in the place of the windows that it can run.
 ///
 /// A finished plan does not tell whether a function has a FILTER, so the logical plan is asked.
@@ -361,7 +321,7 @@ fn filters(expr: &Expr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{AsArray, Int64Array};
+    use arrow::array::{Array, AsArray, Int64Array};
     use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt64Type};
     use datafusion::functions_aggregate::sum::sum_udaf;
     use datafusion::physical_expr::aggregate::AggregateExprBuilder;

@@ -87,6 +87,14 @@ pub fn arithmetic(args: &ScalarArgs<'_>, operator: Operator, mode: Mode) -> Resu
         None => slow(a, b),
     };
     let result = match operator {
+        Operator::Divide if let Some(up) = short_shift(types) => {
+            let limit = 10u64.checked_pow(types.precision.into()).unwrap_or(u64::MAX);
+            let divide = |a: i128, b: i128| match divide_half_up_short((a as i64).wrapping_mul(up), b as i64) {
+                Some(value) if value.unsigned_abs() < limit => (i128::from(value), false),
+                _ => checked(a, b),
+            };
+            binary::<Decimal128Type, Decimal128Type, Decimal128Type>(args, strict, divide, error)
+        }
         // The product of two numbers of 64 bits has at most 38 digits.
         Operator::Multiply if types.precision == 38 && types.scale == types.left_scale + types.right_scale => {
             binary::<Decimal128Type, Decimal128Type, Decimal128Type>(
@@ -163,6 +171,7 @@ fn without_checks(args: &ScalarArgs<'_>, operator: Operator, t: Types) -> Result
     let result = match operator {
         Operator::Multiply if short => plain(args, |a, b| i128::from(a as i64) * i128::from(b as i64)),
         Operator::Multiply => plain(args, |a, b| a.wrapping_mul(b)),
+        Operator::Add if left == 1 && right == 1 => plain(args, i128::wrapping_add),
         Operator::Add if left == 1 => plain(args, |a, b| a.wrapping_add(b.wrapping_mul(right))),
         Operator::Add => plain(args, |a, b| a.wrapping_mul(left).wrapping_add(b)),
         _ if left == 1 => plain(args, |a, b| a.wrapping_sub(b.wrapping_mul(right))),
@@ -228,6 +237,22 @@ fn divide_half_up(dividend: i128, divisor: i128) -> Option<i128> {
         return quotient.checked_add(step);
     }
     Some(quotient)
+}
+
+/// The power of ten by which a dividend grows, where 64 bits hold every step of a division.
+fn short_shift(t: Types) -> Option<i64> {
+    let shift = u8::try_from(i32::from(t.scale) + i32::from(t.right_scale) - i32::from(t.left_scale)).ok()?;
+    let is_short = t.left_precision.checked_add(shift)? <= LONG_DIGITS && t.right_precision <= LONG_DIGITS;
+    is_short.then(|| 10i64.pow(shift.into()))
+}
+
+/// As [`divide_half_up`].
+#[inline]
+fn divide_half_up_short(dividend: i64, divisor: i64) -> Option<i64> {
+    let quotient = dividend.checked_div(divisor)?;
+    let rest = dividend.wrapping_sub(quotient.wrapping_mul(divisor)).unsigned_abs();
+    let step = if (dividend < 0) == (divisor < 0) { 1 } else { -1 };
+    Some(if rest >= divisor.unsigned_abs() - rest { quotient + step } else { quotient })
 }
 
 /// The exact result (a quotient at the result's scale), with its scale; `None` for a zero divisor.

@@ -1,4 +1,5 @@
 //! The functions that take a Java regular expression: rlike, the regexp family, split.
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListBuilder, StringBuilder};
@@ -46,11 +47,37 @@ impl Patterns {
         })
     }
 
-    fn get(&self, row: usize) -> Result<Option<Arc<JavaRegex>>> {
+    fn get(&self, row: usize) -> Result<Option<Pattern<'_>>> {
         match &self.constant {
-            Some(regex) => Ok(Some(Arc::clone(regex))),
-            None => self.texts.get(row).map(|text| self.compile(text)).transpose(),
+            Some(regex) => Ok(Some(Pattern::Constant(regex))),
+            None => self.texts.get(row).map(|text| self.compile(text).map(Pattern::OfRow)).transpose(),
         }
+    }
+}
+
+/// The pattern for a row.
+enum Pattern<'a> {
+    Constant(&'a JavaRegex),
+    OfRow(Arc<JavaRegex>),
+}
+
+impl Deref for Pattern<'_> {
+    type Target = JavaRegex;
+    fn deref(&self) -> &JavaRegex {
+        match self {
+            Self::Constant(regex) => regex,
+            Self::OfRow(regex) => regex,
+        }
+    }
+}
+
+impl Pattern<'_> {
+    /// Where matches are told: the same place for all rows of a constant.
+    fn captures<'a>(&self, kept: &'a mut Option<Captures>) -> &'a mut Captures {
+        if matches!(self, Self::OfRow(_)) {
+            *kept = None;
+        }
+        kept.get_or_insert_with(|| self.no_captures())
     }
 }
 
@@ -84,11 +111,13 @@ fn check_group(function: &str, regex: &JavaRegex, index: i32) -> Result<usize> {
 fn regexp_extract(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let (text, patterns) = (view::strings(args, 0)?, Patterns::new(args, 1, "regexp_extract")?);
     let index = view::ints(args, 2)?;
+    let mut captures = None;
     rows::try_text(args.rows, |row, out| {
         let (Some(text), Some(regex), Some(index)) = (text.get(row), patterns.get(row)?, index.get(row)) else {
             return Ok(None);
         };
-        if let Some(captures) = regex.captures_at(text, 0) {
+        let captures = regex.captures(&mut captures);
+        if regex.find_groups(text, 0, captures) {
             let group = check_group("regexp_extract", &regex, index)?;
             out.push_str(captures.group(group).and_then(|(a, b)| text.get(a..b)).unwrap_or(""));
         }
@@ -104,16 +133,18 @@ fn regexp_extract_all(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let (text, patterns) = (view::strings(args, 0)?, Patterns::new(args, 1, "regexp_extract_all")?);
     let index = view::ints(args, 2)?;
     let mut lists = string_lists().with_field(Field::new(LIST_ELEMENT, ArrowType::Utf8, true));
+    let mut captures = None;
     for row in 0..args.rows {
         let (Some(text), Some(regex), Some(index)) = (text.get(row), patterns.get(row)?, index.get(row)) else {
             lists.append_null();
             continue;
         };
-        for captures in regex.captures(text, 0) {
+        regex.each_match(text, 0, regex.captures(&mut captures), |captures| {
             let group = check_group("regexp_extract_all", &regex, index)?;
             let found = captures.group(group).and_then(|(a, b)| text.get(a..b)).unwrap_or("");
             lists.values().append_value(found);
-        }
+            Ok::<_, SparkError>(())
+        })?;
         lists.append(true);
     }
     Ok(Arc::new(lists.finish()))
@@ -173,17 +204,27 @@ fn push_replacement(pieces: &[Piece], captures: &Captures, text: &str, out: &mut
     }
 }
 
+/// Byte position of the character number `position`, from 1; `None`: the text is shorter.
+fn start_of(text: &str, position: i32) -> Option<usize> {
+    match usize::try_from(position.saturating_sub(1)).unwrap_or(0) {
+        0 => Some(0),
+        skipped => text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(skipped),
+    }
+}
+
 fn regexp_replace(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
     let (text, patterns) = (view::strings(args, 0)?, Patterns::new(args, 1, "regexp_replace")?);
     let (with, position) = (view::strings(args, 2)?, view::ints(args, 3)?);
+    let is_constant = patterns.constant.is_some() && with.constant().is_some();
+    let (mut captures, mut pieces) = (None, None);
     rows::try_text(args.rows, |row, out| {
         let (Some(text), Some(regex), Some(with), Some(position)) =
             (text.get(row), patterns.get(row)?, with.get(row), position.get(row))
         else {
             return Ok(None);
         };
-        let skipped = usize::try_from(position.saturating_sub(1)).unwrap_or(0);
-        let Some(start) = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(skipped) else {
+        // A start at the end of a text that is not empty finds nothing.
+        let Some(start) = start_of(text, position).filter(|start| *start < text.len() || text.is_empty()) else {
             out.push_str(text);
             return Ok(Some(()));
         };
@@ -198,18 +239,21 @@ fn regexp_replace(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
                 ],
             )
         };
-        let (mut copied, mut pieces) = (0, None);
-        // A start at the end of a text that is not empty finds nothing.
-        let searched = (start < text.len() || text.is_empty()).then(|| regex.captures(text, start));
-        for captures in searched.into_iter().flatten() {
-            let Some((from, to)) = captures.group(0) else { continue };
-            if pieces.is_none() {
-                pieces = Some(replacement(with, &regex).ok_or_else(invalid)?);
-            }
-            out.push_str(text.get(copied..from).unwrap_or(""));
-            push_replacement(pieces.as_deref().unwrap_or(&[]), &captures, text, out);
-            copied = to;
+        if !is_constant {
+            pieces = None;
         }
+        let mut copied = 0;
+        regex.each_match(text, start, regex.captures(&mut captures), |captures| {
+            let Some((from, to)) = captures.group(0) else { return Ok(()) };
+            let pieces = match &mut pieces {
+                Some(pieces) => pieces,
+                none => none.insert(replacement(with, &regex).ok_or_else(invalid)?),
+            };
+            out.push_str(text.get(copied..from).unwrap_or(""));
+            push_replacement(pieces, captures, text, out);
+            copied = to;
+            Ok::<_, SparkError>(())
+        })?;
         out.push_str(text.get(copied..).unwrap_or(""));
         Ok(Some(()))
     })

@@ -7,31 +7,40 @@ pub mod functions;
 pub mod like;
 mod translate;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use parking_lot::Mutex;
 
 /// A compiled Java pattern.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct JavaRegex {
     engine: Engine,
     /// Number of capturing groups
     pub groups: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Engine {
     Linear(regex::Regex),
     Backtracking(fancy_regex::Regex),
 }
 
-/// Byte ranges of a match and its groups; group 0 is the whole.
-pub struct Captures(Vec<Option<(usize, usize)>>);
+/// Byte ranges of a match and its groups; group 0 is the whole. It is made once for many texts.
+pub struct Captures(Found);
+
+enum Found {
+    Linear(regex::CaptureLocations),
+    Backtracking(Vec<Option<(usize, usize)>>),
+}
 
 impl Captures {
     pub fn group(&self, index: usize) -> Option<(usize, usize)> {
-        self.0.get(index).copied().flatten()
+        match &self.0 {
+            Found::Linear(found) => found.get(index),
+            Found::Backtracking(found) => found.get(index).copied().flatten(),
+        }
     }
 }
 
@@ -43,8 +52,29 @@ pub struct InvalidPattern;
 static CACHE: LazyLock<Mutex<HashMap<String, Arc<JavaRegex>>>> = LazyLock::new(Mutex::default);
 const CACHE_MAX: usize = 256;
 
-/// The compiled form of a Java pattern.
+thread_local! {
+    /// Copies of this thread alone: threads that share one wait for each other's memory to search in.
+    static OWN: RefCell<HashMap<String, Arc<JavaRegex>>> = RefCell::default();
+}
+const OWN_MAX: usize = 16;
+
+/// The compiled form of a Java pattern, for this thread.
 pub fn compile(pattern: &str) -> Result<Arc<JavaRegex>, InvalidPattern> {
+    let known = OWN.with_borrow(|own| own.get(pattern).cloned());
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let own = Arc::new(shared(pattern)?.as_ref().clone());
+    OWN.with_borrow_mut(|known| {
+        if known.len() >= OWN_MAX {
+            known.clear();
+        }
+        known.insert(pattern.to_string(), Arc::clone(&own));
+    });
+    Ok(own)
+}
+
+fn shared(pattern: &str) -> Result<Arc<JavaRegex>, InvalidPattern> {
     if let Some(known) = CACHE.lock().get(pattern) {
         return Ok(Arc::clone(known));
     }
@@ -95,21 +125,29 @@ impl JavaRegex {
         }
     }
 
-    /// The first match at or after byte `from` with its groups.
-    pub fn captures_at(&self, text: &str, from: usize) -> Option<Captures> {
-        if from > text.len() {
-            return None;
-        }
-        Some(match &self.engine {
-            Engine::Linear(regex) => {
-                let captures = regex.captures_at(text, from)?;
-                Captures(captures.iter().map(|m| m.map(|m| (m.start(), m.end()))).collect())
-            }
-            Engine::Backtracking(regex) => {
-                let captures = regex.captures_from_pos(text, from).ok().flatten()?;
-                Captures(captures.iter().map(|m| m.map(|m| (m.start(), m.end()))).collect())
-            }
+    /// Where [`Self::find_groups`] tells what it found.
+    pub fn no_captures(&self) -> Captures {
+        Captures(match &self.engine {
+            Engine::Linear(regex) => Found::Linear(regex.capture_locations()),
+            Engine::Backtracking(_) => Found::Backtracking(vec![]),
         })
+    }
+
+    /// Looks for the first match at or after byte `from` with its groups, which go to `captures`, made by this pattern.
+    pub fn find_groups(&self, text: &str, from: usize, captures: &mut Captures) -> bool {
+        if from > text.len() {
+            return false;
+        }
+        match (&self.engine, &mut captures.0) {
+            (Engine::Linear(regex), Found::Linear(found)) => regex.captures_read_at(found, text, from).is_some(),
+            (Engine::Backtracking(regex), Found::Backtracking(found)) => {
+                let Some(captures) = regex.captures_from_pos(text, from).ok().flatten() else { return false };
+                found.clear();
+                found.extend(captures.iter().map(|m| m.map(|m| (m.start(), m.end()))));
+                true
+            }
+            _ => false,
+        }
     }
 
     /// All matches as Java's `find()` goes through them: an empty one may follow a match directly.
@@ -122,15 +160,21 @@ impl JavaRegex {
         })
     }
 
-    /// As [`Self::matches`], with groups.
-    pub fn captures<'a>(&'a self, text: &'a str, from: usize) -> impl Iterator<Item = Captures> + 'a {
+    /// As [`Self::matches`], with groups, until `each` fails.
+    pub fn each_match<E>(
+        &self,
+        text: &str,
+        from: usize,
+        captures: &mut Captures,
+        mut each: impl FnMut(&Captures) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut from = Some(from);
-        std::iter::from_fn(move || {
-            let captures = self.captures_at(text, from?)?;
-            let (start, end) = captures.group(0)?;
+        while from.is_some_and(|at| self.find_groups(text, at, captures)) {
+            let Some((start, end)) = captures.group(0) else { break };
+            each(captures)?;
             from = next_start(text, start, end);
-            Some(captures)
-        })
+        }
+        Ok(())
     }
 }
 

@@ -176,11 +176,12 @@ impl Lexer<'_> {
         Err(Malformed { at: self.at })
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_space(&mut self) -> Lexed {
         match self.peek() {
             // Most often there is none.
@@ -333,6 +334,8 @@ impl Lexer<'_> {
     fn string(&mut self, quote: u8) -> Result<Text, Malformed> {
         self.at += 1;
         let start = self.at;
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        self.at += rest.iter().position(|b| *b == quote || *b == b'\\' || *b < 0x20).unwrap_or(rest.len());
         loop {
             match self.peek() {
                 None => return self.malformed(),
@@ -460,11 +463,10 @@ impl Lexer<'_> {
     }
 
     fn digits(&mut self) -> usize {
-        let start = self.at;
-        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
-            self.at += 1;
-        }
-        self.at - start
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let count = rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
+        self.at += count;
+        count
     }
 
     fn push_number(&mut self, start: usize, is_float: bool) {
