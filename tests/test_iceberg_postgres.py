@@ -5,8 +5,7 @@ import uuid
 
 import pytest
 from support import iceberg, postgres, servers
-from support.outcome import difference
-from test_iceberg import CASES, fails, rows, run
+from test_iceberg import CASES, both_directions, fails, rows, run
 
 DATABASE = "books"
 SOME = ["types", "append and overwrite", "create as select", "partitions by transforms"]
@@ -53,18 +52,7 @@ def configured(session, settings):
 
 @pytest.mark.parametrize("case", SOME)
 def test_both_directions(ours, theirs, name, case):
-    first, second, queries = CASES[case]
-    answers = {}
-    for made_by, changed_by, direction in ((theirs, ours, "spark"), (ours, theirs, "firesteel")):
-        table = f"books.db.{name}_{direction}"
-        for outcome in run(made_by, first, table) + run(changed_by, second, table):
-            assert not outcome.failed, f"made by {direction}: {outcome.text[:500]}"
-        for reader, session in (("spark reads", theirs), ("firesteel reads", ours)):
-            answers[direction, reader] = run(session, queries, table)
-    for direction, reader in answers:
-        for query, want, got in zip(queries, answers["spark", "spark reads"], answers[direction, reader]):
-            want.schema = got.schema = ""
-            assert difference(want, got, "ORDER BY" in query) is None, f"made by {direction}, {reader}: {query}"
+    both_directions(ours, theirs, f"books.db.{name}", case)
 
 
 def test_tables_change_in_turns(ours, theirs, database, name):

@@ -43,9 +43,9 @@ def postgresql():
     return fetched("org.postgresql", "postgresql", "42.7.14")
 
 
-def aws():
-    """Amazon's library, for tables on S3."""
-    return fetched("org.apache.iceberg", "iceberg-aws-bundle", VERSION)
+def aws(version=VERSION):
+    """Amazon's library, for tables on S3; each version of Iceberg wants its own."""
+    return fetched("org.apache.iceberg", "iceberg-aws-bundle", version)
 
 
 def sql_catalog(name, warehouse):

@@ -28,6 +28,7 @@ JARS = [
     ("org.apache.httpcomponents.client5", "httpclient5", "5.6.1", None),
     ("org.apache.httpcomponents.core5", "httpcore5", "5.4.1", None),
     ("org.xerial", "sqlite-jdbc", "3.49.1.0", None),
+    ("dev.failsafe", "failsafe", "3.3.2", None),
 ]
 
 
@@ -42,12 +43,14 @@ class Catalog:
             "catalog-impl": "org.apache.iceberg.jdbc.JdbcCatalog",
             "uri": f"jdbc:sqlite:{folder}/catalog.db",
             "jdbc.schema-version": "V1",
+            # A table's namespace has to be there.
+            "jdbc.strict-mode": "true",
             "warehouse": str(warehouse),
             "rest.port": str(self.port),
             **dict(properties),
         }
         environment = {f"CATALOG_{key.upper().replace('-', '__').replace('.', '_')}": value for key, value in settings.items()}
-        jars = [fetched(*coordinates) for coordinates in JARS] + ([iceberg.aws()] if aws else [])
+        jars = [fetched(*coordinates) for coordinates in JARS] + ([iceberg.aws(VERSION)] if aws else [])
         class_path = ":".join([*map(str, jars), f"{iceberg.spark_home()}/jars/*"])
         command = ["java", "-Xmx512m", "-cp", class_path, MAIN]
         self.server = servers.Server(lambda folder: command, environment)

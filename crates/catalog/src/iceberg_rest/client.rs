@@ -19,6 +19,9 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Catalogs that can, give credentials for a table's files with the table.
 const DELEGATION: (&str, &str) = ("x-iceberg-access-delegation", "vended-credentials");
 const HEADER: &str = "header.";
+/// The settings that connections are made of, those of [`Auth`] among them
+const KEYS: &[&str] = &["uri", "token", "credential", "scope", "oauth2-server-uri", "audience", "resource"];
+const KEY_STARTS: &[&str] = &["rest.", HEADER];
 /// How much of an answer that is no JSON an error shows
 const SHOWN: usize = 300;
 
@@ -90,6 +93,15 @@ impl Http {
         Ok(Self { base: uri.to_string(), client, headers: headers(properties)?, auth: Auth::of(properties, uri)? })
     }
 
+    /// Whether what is made for the one is right for the other: a token is not asked for twice.
+    pub(super) fn is_for(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
+        let own = |key: &str| KEYS.contains(&key) || KEY_STARTS.iter().any(|start| key.starts_with(start));
+        let of = |all: &BTreeMap<String, String>| -> Vec<(String, String)> {
+            all.iter().filter(|(key, _)| own(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
+        of(one) == of(other)
+    }
+
     /// Sends a request until there is an answer that more patience would not change.
     pub(super) async fn send(&self, method: Method, path: &str, body: Option<&Json>) -> Result<Answer, Lost> {
         let is_repeatable = method == Method::GET || method == Method::HEAD;
@@ -144,9 +156,10 @@ impl Http {
     }
 
     fn lost(&self, error: reqwest::Error) -> Lost {
-        match error.is_connect() || error.is_builder() {
-            true => Lost::Unreachable(self.failed(error)),
-            false => Lost::Unknown(self.failed(error)),
+        match (error.is_connect(), error.is_builder()) {
+            (true, _) => Lost::Unreachable(self.failed(error)),
+            (false, true) => Lost::Unsent(self.failed(error)),
+            (false, false) => Lost::Unknown(self.failed(error)),
         }
     }
 

@@ -107,7 +107,7 @@ impl IcebergRest {
                 };
                 let separator = properties.get("namespace-separator").map_or(SEPARATOR, String::as_str).to_string();
                 // The catalog may have said where it is, and who asks.
-                let http = if properties == self.properties { http } else { Http::new(&properties)? };
+                let http = if Http::is_for(&self.properties, &properties) { http } else { Http::new(&properties)? };
                 Ok(Service { http, root, separator, properties })
             })
             .await
@@ -153,6 +153,7 @@ impl IcebergRest {
             status if status.is_server_error() || answer.is_doubtful => {
                 Ok(IcebergRestCommit::Unknown(service.http.refused(&answer)))
             }
+            StatusCode::NOT_FOUND if lacks_namespace(&answer) => Err(no_namespace(namespace)),
             _ => Err(service.http.refused(&answer)),
         }
     }
@@ -171,10 +172,9 @@ impl IcebergRest {
         let name = |(namespace, name): (&[String], &str)| json!({"namespace": namespace, "name": name});
         let request = json!({"source": name(from), "destination": name(to)});
         let answer = service.send(Method::POST, &format!("{}tables/rename", service.root), Some(&request)).await?;
-        let kind = answer.body.pointer("/error/type").and_then(Json::as_str).unwrap_or_default();
         match answer.status {
             status if status.is_success() => Ok(Renamed::Done),
-            StatusCode::NOT_FOUND if kind.contains("Namespace") => Err(no_namespace(to.0)),
+            StatusCode::NOT_FOUND if lacks_namespace(&answer) => Err(no_namespace(to.0)),
             StatusCode::NOT_FOUND => Ok(Renamed::Missing),
             StatusCode::CONFLICT => Ok(Renamed::Taken),
             _ => Err(service.http.refused(&answer)),
@@ -246,6 +246,11 @@ impl IcebergRest {
             _ => service.was_there(&answer),
         }
     }
+}
+
+/// Whether it is the namespace that was not found, and not the table.
+fn lacks_namespace(answer: &Answer) -> bool {
+    answer.body.pointer("/error/type").and_then(Json::as_str).is_some_and(|kind| kind.contains("Namespace"))
 }
 
 /// A namespace that the catalog does not have.
