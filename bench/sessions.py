@@ -25,6 +25,8 @@ from support import servers  # noqa: E402
 INTERRUPTED_SHARE = 1 / 3
 INTERRUPT_AFTER_SECONDS = 0.4
 CANCELLED = "OPERATION_CANCELED"
+# Threads of the server that have no work end after ten seconds.
+IDLE_SECONDS = 20
 
 
 def total_of_range(session, chance):
@@ -157,7 +159,7 @@ def main():
         started = time.monotonic()
         warm.range(1000).count()
         latency = time.monotonic() - started
-        time.sleep(2)
+        time.sleep(IDLE_SECONDS)
         print(f"{arguments.sessions} sessions, {arguments.seconds:.0f} s: {dict(load.counts)}")
         print(
             f"memory: {before} before, {megabytes(server.memory_bytes('VmHWM'))} at its peak,"
