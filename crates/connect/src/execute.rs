@@ -464,6 +464,8 @@ fn metrics_message(progress: &JobProgress) -> pb::Metrics {
             execution_metrics: [
                 value("number of input rows", stage.input_rows, "sum"),
                 value("size of input", stage.input_bytes, "size"),
+                value("number of files pruned", stage.files_pruned, "sum"),
+                value("number of stripes pruned", stage.stripes_pruned, "sum"),
                 value("number of output rows", stage.output_rows, "sum"),
                 value("spill size", stage.spilled_bytes, "size"),
                 value("compute time", stage.compute_nanos, "nsTiming"),

@@ -71,6 +71,8 @@ pub struct StageProgress {
     pub input_bytes: u64,
     /// Files that were not read: no row of theirs could pass the filters.
     pub files_pruned: u64,
+    /// The same of the stripes of ORC files.
+    pub stripes_pruned: u64,
     pub output_rows: u64,
     pub output_bytes: u64,
     pub spilled_bytes: u64,

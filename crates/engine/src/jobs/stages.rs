@@ -6,7 +6,7 @@ use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use firesteel_lake::FILES_PRUNED;
+use firesteel_lake::{FILES_PRUNED, STRIPES_PRUNED};
 
 use super::{StageProgress, StageState};
 use crate::exec::GatherExec;
@@ -62,6 +62,9 @@ impl StagePlan {
                     }
                     MetricValue::Count { name, count } if is_leaf && name == FILES_PRUNED => {
                         progress.files_pruned += count.value() as u64;
+                    }
+                    MetricValue::Count { name, count } if is_leaf && name == STRIPES_PRUNED => {
+                        progress.stripes_pruned += count.value() as u64;
                     }
                     MetricValue::OutputBytes(count) if !found_output => progress.output_bytes += count.value() as u64,
                     _ => {}

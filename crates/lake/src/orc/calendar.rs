@@ -33,10 +33,7 @@ impl Times {
             (DataType::Int64, Spark::TimestampNtz) => {
                 Arc::new(array.as_primitive::<Int64Type>().reinterpret_cast::<TimestampMicrosecondType>())
             }
-            (DataType::Date32, _) if self.julian => {
-                let day = |days: i32| (i64::from(days) < FIRST_GREGORIAN).then(|| gregorian(days.into()) as i32);
-                changed::<Date32Type>(array, day)
-            }
+            (DataType::Date32, _) if self.julian => changed::<Date32Type>(array, |days| Some(self.day(days))),
             (DataType::Timestamp(TimeUnit::Microsecond, zone), _) => self.times(array, zone.is_none()),
             (DataType::List(field), Spark::Array(element, _)) => {
                 let list = array.as_list::<i32>();
@@ -69,12 +66,20 @@ impl Times {
         StructArray::try_new_with_length(fields, columns, array.nulls().cloned(), array.len())
     }
 
+    /// A day of the file as a Gregorian one.
+    pub(super) fn day(self, days: i32) -> i32 {
+        if self.julian && i64::from(days) < FIRST_GREGORIAN { gregorian(days.into()) as i32 } else { days }
+    }
+
+    /// A time of the file, in microseconds, as an instant. `None`: there is none in 64 bits.
+    pub(super) fn instant(self, micros: i64, is_wall: bool) -> Option<i64> {
+        let is_old = self.julian && micros < FIRST_GREGORIAN * MICROS_PER_DAY;
+        let micros = if is_old { gregorian_micros(micros) } else { micros };
+        if is_wall { self.zone.to_utc(micros) } else { Some(micros) }
+    }
+
     fn times(self, array: &ArrayRef, is_wall: bool) -> ArrayRef {
-        let old = FIRST_GREGORIAN * MICROS_PER_DAY;
-        let times = changed::<TimestampMicrosecondType>(array, |micros| {
-            let wall = if self.julian && micros < old { gregorian_micros(micros) } else { micros };
-            if is_wall { self.zone.to_utc(wall) } else { Some(wall) }
-        });
+        let times = changed::<TimestampMicrosecondType>(array, |micros| self.instant(micros, is_wall));
         let times = times.as_primitive::<TimestampMicrosecondType>().clone();
         Arc::new(times.with_timezone("UTC"))
     }

@@ -3,16 +3,17 @@ use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use datafusion::physical_plan::metrics::Count;
 use firesteel_plan::Result;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use orc_prost::Message;
-use orc_rust::ArrowReaderBuilder;
-use orc_rust::compression::Decompressor;
-use orc_rust::proto::{Footer, PostScript};
+use orc_rust::compression::{Compression, Decompressor};
+use orc_rust::proto::{Footer, Metadata, PostScript, StripeStatistics};
 use orc_rust::reader::AsyncChunkReader;
+use orc_rust::reader::metadata::{FileMetadata, read_metadata_async};
 
 use super::failed;
 
@@ -26,6 +27,8 @@ pub(super) struct StoreReader {
     size: u64,
     /// The last bytes of the file
     tail: Bytes,
+    /// How many bytes were read
+    scanned: Count,
 }
 
 impl AsyncChunkReader for StoreReader {
@@ -45,32 +48,70 @@ impl AsyncChunkReader for StoreReader {
             if let Some((start, end)) = inside(range.start).zip(inside(range.end)) {
                 return Ok(self.tail.slice(start..end));
             }
-            self.store.get_range(&self.path, range).await.map_err(std::io::Error::from)
+            let bytes = self.store.get_range(&self.path, range).await.map_err(std::io::Error::from)?;
+            self.scanned.add(bytes.len());
+            Ok(bytes)
         }
         .boxed()
     }
 }
 
-/// A file with its footer read.
-pub(super) async fn open(
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    size: u64,
-) -> Result<(ArrowReaderBuilder<StoreReader>, Footer)> {
-    let from = size.saturating_sub(TAIL_BYTES);
-    let tail = store.get_range(&path, from..size).await.map_err(failed)?;
-    let mut reader = StoreReader { store, path, size, tail };
-    let postscript = postscript(&reader.tail)?;
-    let footer_length = postscript.0.footer_length();
-    let end = postscript.1 as u64 + 1;
-    let begin = size.checked_sub(end).and_then(|at| at.checked_sub(footer_length)).ok_or_else(damaged)?;
-    let footer = reader.get_bytes(begin, footer_length).await.map_err(failed)?;
-    let builder = ArrowReaderBuilder::try_new_async(reader).await.map_err(failed)?;
-    let mut bytes = vec![];
-    let compression = builder.file_metadata().compression();
-    Decompressor::new(footer, compression, vec![]).read_to_end(&mut bytes).map_err(failed)?;
-    let footer = Footer::decode(bytes.as_slice()).map_err(failed)?;
-    Ok((builder, footer))
+impl StoreReader {
+    async fn read_tail(&mut self, from: u64) -> Result<()> {
+        self.tail = self.store.get_range(&self.path, from..self.size).await.map_err(failed)?;
+        self.scanned.add(self.tail.len());
+        Ok(())
+    }
+}
+
+/// A file with its end read.
+pub(super) struct OrcFile {
+    pub bytes: StoreReader,
+    /// As orc-rust has it
+    pub metadata: FileMetadata,
+    pub footer: Footer,
+    /// The version of the writer that the file says
+    pub writer_version: u32,
+    /// The statistics of the stripes, as they are written
+    statistics: Bytes,
+}
+
+impl OrcFile {
+    /// Of each stripe; empty where the file has none.
+    pub(super) fn stripe_statistics(&self) -> Result<Vec<StripeStatistics>> {
+        let metadata = decompress(self.statistics.clone(), self.metadata.compression())?;
+        Ok(Metadata::decode(metadata.as_slice()).map_err(failed)?.stripe_stats)
+    }
+}
+
+/// Reads the end of a file. `scanned`: counts the bytes that are read of it, now and later.
+pub(super) async fn open(store: Arc<dyn ObjectStore>, path: Path, size: u64, scanned: Count) -> Result<OrcFile> {
+    let mut bytes = StoreReader { store, path, size, tail: Bytes::new(), scanned };
+    bytes.read_tail(size.saturating_sub(TAIL_BYTES)).await?;
+    let (postscript, postscript_length) = postscript(&bytes.tail)?;
+    let (footer_length, statistics_length) = (postscript.footer_length(), postscript.metadata_length());
+    let footer_start = size.checked_sub(postscript_length as u64 + 1).and_then(|end| end.checked_sub(footer_length));
+    let footer_start = footer_start.ok_or_else(damaged)?;
+    let statistics_start = footer_start.checked_sub(statistics_length).ok_or_else(damaged)?;
+    if statistics_start < size - bytes.tail.len() as u64 {
+        bytes.read_tail(statistics_start).await?;
+    }
+    let footer = bytes.get_bytes(footer_start, footer_length).await.map_err(failed)?;
+    let statistics = bytes.get_bytes(statistics_start, statistics_length).await.map_err(failed)?;
+    let metadata = read_metadata_async(&mut bytes).await.map_err(failed)?;
+    let footer = decompress(footer, metadata.compression())?;
+    let footer = Footer::decode(footer.as_slice()).map_err(failed)?;
+    Ok(OrcFile { bytes, metadata, footer, writer_version: postscript.writer_version(), statistics })
+}
+
+fn decompress(bytes: Bytes, compression: Option<Compression>) -> Result<Vec<u8>> {
+    decompress_all(Decompressor::new(bytes, compression, vec![]))
+}
+
+pub(super) fn decompress_all(mut bytes: Decompressor) -> Result<Vec<u8>> {
+    let mut plain = vec![];
+    bytes.read_to_end(&mut plain).map_err(failed)?;
+    Ok(plain)
 }
 
 /// What tells how to read the rest, and its length.

@@ -1,6 +1,14 @@
 //! ORC: orc-rust reads the columns, with Spark's rules for types, times and calendars on top; the writer is our own.
+//!
+//! ```text
+//!  footer ─▶ prune (bounds): the stripes and row groups that rows of the answer may be in
+//!         └▶ read: these ─▶ decode: batches ─▶ calendar: Spark's days and instants
+//! ```
+mod bounds;
 mod calendar;
+mod decode;
 mod footer;
+mod prune;
 mod read;
 mod types;
 mod write;
@@ -29,6 +37,7 @@ pub(crate) fn make(options: &SourceOptions, conf: &Conf) -> Result<Arc<dyn Forma
         merge_schema: options.flag("mergeSchema", conf.flag("spark.sql.orc.mergeSchema", false)?)?,
         tolerance: crate::format::tolerance(options, conf)?,
         exact_case: conf.case_sensitive(),
+        prunes: conf.flag("spark.sql.orc.filterPushdown", true)?,
     }))
 }
 
@@ -37,6 +46,7 @@ struct Orc {
     merge_schema: bool,
     tolerance: Tolerance,
     exact_case: bool,
+    prunes: bool,
 }
 
 #[async_trait]
@@ -75,14 +85,23 @@ impl Format for Orc {
         true
     }
 
+    fn prunes(&self) -> bool {
+        self.prunes
+    }
+
     fn source(
         &self,
-        _schema: &StructType,
+        schema: &StructType,
         table_schema: TableSchema,
         file_system: &Arc<dyn FileSystem>,
         _session: &dyn Session,
     ) -> Result<Arc<dyn FileSource>> {
-        let reader = read::OrcReader { exact_case: self.exact_case, zone: server_zone() };
+        let reader = read::OrcReader {
+            schema: Arc::new(schema.clone()),
+            exact_case: self.exact_case,
+            zone: server_zone(),
+            prunes: self.prunes,
+        };
         Ok(Arc::new(RecordSource::new(Arc::new(reader), table_schema, self.tolerance, file_system.root())))
     }
 

@@ -24,7 +24,7 @@ use crate::parquet::RowGroups;
 use crate::request::{Bucketing, ScanRequest};
 pub use known::KnownScans;
 pub use log::TableLog;
-pub use provider::{FILES_PRUNED, FileTable};
+pub use provider::{FILES_PRUNED, FileTable, STRIPES_PRUNED};
 pub(crate) use skip::{may_match, selection};
 pub use stores::StoreRegistry;
 

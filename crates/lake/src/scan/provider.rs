@@ -34,6 +34,8 @@ use crate::parquet::StoredColumns;
 
 /// The metric of a scan that counts the files it leaves out: no row of theirs can pass the filters.
 pub const FILES_PRUNED: &str = "files_pruned";
+/// The same of the stripes of ORC files.
+pub const STRIPES_PRUNED: &str = "stripes_pruned";
 /// Up to so many files are looked into for parts that no row of the answer can be in.
 const FILES_LOOKED_INTO: usize = 16;
 /// How many deletion vectors are read at once.

@@ -1,19 +1,23 @@
 //! A [`FileSource`] for formats that DataFusion does not read the way Spark does: it opens files with a [`RecordReader`]
 //! of ours and leaves projection and partition columns to DataFusion's helpers.
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener, FileScanConfig, FileSource};
 use datafusion::datasource::projection::{ProjectionOpener, SplitProjection};
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_expr::{PhysicalExpr, conjunction};
+use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::{DisplayFormatType, apply_expression_roots};
 use firesteel_functions::external;
 use firesteel_plan::SparkError;
@@ -22,6 +26,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 
+use super::{FILES_PRUNED, STRIPES_PRUNED};
 use crate::errors;
 
 /// Batches of the columns that were asked for.
@@ -31,6 +36,10 @@ pub(crate) type BatchStream = BoxStream<'static, firesteel_plan::Result<RecordBa
 pub(crate) trait RecordReader: Send + Sync + fmt::Debug + 'static {
     /// The short name of the format, as `explain` shows it.
     fn name(&self) -> &'static str;
+    /// Whether it leaves out parts of files by [`FilePart::predicate`], so that filters are worth pushing down.
+    fn prunes(&self) -> bool {
+        false
+    }
     /// Opens a file. Batches have the schema `part.schema`, in its order.
     fn read(&self, part: FilePart) -> BatchStream;
 }
@@ -48,6 +57,37 @@ pub(crate) struct FilePart {
     /// Their positions among all file columns.
     pub columns: Vec<usize>,
     pub batch_size: usize,
+    pub pruning: Pruning,
+    pub counts: Counts,
+}
+
+/// What parts without rows for the filters can be told by; rows themselves are checked by others.
+#[derive(Default)]
+pub(crate) struct Pruning {
+    pub predicate: Option<Arc<PruningPredicate>>,
+    /// The values of partition columns
+    pub constants: HashMap<String, ScalarValue>,
+}
+
+/// What a scan tells of its reading.
+#[derive(Clone, Default)]
+pub(crate) struct Counts {
+    pub bytes_scanned: Count,
+    pub files_pruned: Count,
+    pub stripes_pruned: Count,
+    pub row_groups_pruned: Count,
+}
+
+impl Counts {
+    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        let counter = |name: &'static str| MetricBuilder::new(metrics).counter(name, partition);
+        Self {
+            bytes_scanned: counter("bytes_scanned"),
+            files_pruned: counter(FILES_PRUNED),
+            stripes_pruned: counter(STRIPES_PRUNED),
+            row_groups_pruned: counter("row_groups_pruned"),
+        }
+    }
 }
 
 impl FilePart {
@@ -71,6 +111,8 @@ pub(crate) struct RecordSource {
     root: Location,
     table_schema: TableSchema,
     projection: SplitProjection,
+    /// The filters, for a reader that leaves out parts by them
+    predicate: Option<Arc<dyn PhysicalExpr>>,
     batch_size: usize,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -93,10 +135,17 @@ impl RecordSource {
             root: root.clone(),
             table_schema,
             projection,
+            predicate: None,
             batch_size: DEFAULT_BATCH_ROWS,
             metrics,
         }
     }
+}
+
+/// What statistics can tell of a filter as it is now: that of a join is known once its other side is. `None`: nothing.
+fn pruning(predicate: Option<&Arc<dyn PhysicalExpr>>, table_schema: &TableSchema) -> Option<Arc<PruningPredicate>> {
+    let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(table_schema.table_schema()));
+    builder.build(Arc::clone(predicate?))
 }
 
 impl FileSource for RecordSource {
@@ -104,7 +153,7 @@ impl FileSource for RecordSource {
         &self,
         store: Arc<dyn ObjectStore>,
         _base_config: &FileScanConfig,
-        _partition: usize,
+        partition: usize,
     ) -> Result<Arc<dyn FileOpener>> {
         let columns = self.projection.file_indices.clone();
         let opener = RecordOpener {
@@ -115,6 +164,9 @@ impl FileSource for RecordSource {
             schema: Arc::new(self.table_schema.file_schema().project(&columns)?),
             columns,
             batch_size: self.batch_size,
+            predicate: self.predicate.clone(),
+            counts: Counts::new(&self.metrics, partition),
+            table_schema: self.table_schema.clone(),
         };
         ProjectionOpener::try_new(self.projection.clone(), Arc::new(opener), self.table_schema.file_schema())
     }
@@ -137,6 +189,20 @@ impl FileSource for RecordSource {
         Some(&self.projection.source)
     }
 
+    /// No filter is answered for: the reader leaves out what it can, and rows are checked above the scan.
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let answer = FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; filters.len()]);
+        if !self.reader.prunes() || filters.is_empty() {
+            return Ok(answer);
+        }
+        let predicate = conjunction(self.predicate.iter().cloned().chain(filters));
+        Ok(answer.with_updated_node(Arc::new(Self { predicate: Some(predicate), ..self.clone() })))
+    }
+
     fn metrics(&self) -> &ExecutionPlanMetricsSet {
         &self.metrics
     }
@@ -145,8 +211,16 @@ impl FileSource for RecordSource {
         self.reader.name()
     }
 
-    fn fmt_extra(&self, _format: DisplayFormatType, _f: &mut fmt::Formatter) -> fmt::Result {
-        Ok(())
+    /// As DataFusion shows it of Parquet.
+    fn fmt_extra(&self, format: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        let Some(predicate) = self.predicate.as_ref().filter(|_| format != DisplayFormatType::TreeRender) else {
+            return Ok(());
+        };
+        write!(f, ", predicate={predicate}")?;
+        match pruning(Some(predicate), &self.table_schema) {
+            Some(pruning) => write!(f, ", pruning_predicate={}", pruning.predicate_expr()),
+            None => Ok(()),
+        }
     }
 
     /// Splits follow Spark's settings and are made once, when the scan is planned.
@@ -158,7 +232,8 @@ impl FileSource for RecordSource {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        apply_expression_roots(self.projection.source.iter(), f)
+        let projected = self.projection.source.iter().map(|projected| &projected.expr);
+        apply_expression_roots(self.predicate.iter().chain(projected), f)
     }
 }
 
@@ -170,6 +245,9 @@ struct RecordOpener {
     schema: SchemaRef,
     columns: Vec<usize>,
     batch_size: usize,
+    predicate: Option<Arc<dyn PhysicalExpr>>,
+    counts: Counts,
+    table_schema: TableSchema,
 }
 
 impl FileOpener for RecordOpener {
@@ -185,10 +263,20 @@ impl FileOpener for RecordOpener {
             schema: Arc::clone(&self.schema),
             columns: self.columns.clone(),
             batch_size: self.batch_size,
+            pruning: self.pruning(file.partition_values),
+            counts: self.counts.clone(),
         };
         let place = part.place().url();
         let stream = guard(self.reader.read(part), place, self.tolerance);
         Ok(async move { Ok(stream) }.boxed())
+    }
+}
+
+impl RecordOpener {
+    fn pruning(&self, partition_values: Vec<ScalarValue>) -> Pruning {
+        let predicate = pruning(self.predicate.as_ref(), &self.table_schema);
+        let names = self.table_schema.table_partition_cols().iter().map(|field| field.name().clone());
+        Pruning { predicate, constants: names.zip(partition_values).collect() }
     }
 }
 

@@ -12,7 +12,7 @@ use super::LineReader;
 use super::csv::CsvFiles;
 use super::lines::ByteReader;
 use crate::format::InferInput;
-use crate::scan::source::{FilePart, Tolerance};
+use crate::scan::source::{Counts, FilePart, Pruning, Tolerance};
 
 /// Names from the first record of the first file that has one; types from all records, where the user wants that.
 pub(super) async fn infer(
@@ -153,5 +153,7 @@ pub(super) fn whole_file(input: &InferInput<'_>, file: &FileStatus) -> Result<Fi
         schema: Arc::new(Schema::empty()),
         columns: vec![],
         batch_size: 0,
+        pruning: Pruning::default(),
+        counts: Counts::default(),
     })
 }

@@ -262,6 +262,7 @@ impl ByteReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::source::{Counts, Pruning};
     use arrow::datatypes::Schema;
     use object_store::memory::InMemory;
     use object_store::path::Path;
@@ -287,6 +288,8 @@ mod tests {
                     schema: Arc::new(Schema::empty()),
                     columns: vec![],
                     batch_size: 10,
+                    pruning: Pruning::default(),
+                    counts: Counts::default(),
                 };
                 let mut reader = LineReader::new(&part, Separator::Default, Charset::Utf8).unwrap();
                 while let Some(block) = reader.next().await.unwrap() {

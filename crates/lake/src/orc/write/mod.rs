@@ -31,6 +31,7 @@ use orc_rust::proto::{CompressionKind, Type};
 
 use self::compress::Compressor;
 use self::stripe::{Layout, Written};
+pub(super) use self::tail::WRITER;
 use super::{failed, server_zone, types};
 use crate::conf::parse_flag;
 use crate::convert::convert;
@@ -165,20 +166,24 @@ impl OrcEncoder {
         }
     }
 
-    /// Keeps rows for the stripe that they belong to.
-    fn add(&mut self, rows: RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+    /// Keeps rows for the stripes that they belong to. Each row counts as much as the others of its batch: of a part of
+    /// a batch, Arrow counts what all its lists hold.
+    fn add(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
         let sizes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size());
         let bytes = sizes.sum::<std::result::Result<usize, _>>().map_err(failed)?;
-        if bytes > self.layout.stripe_bytes && rows.num_rows() > 1 {
-            let half = rows.num_rows() / 2;
-            self.add(rows.slice(0, half), out)?;
-            return self.add(rows.slice(half, rows.num_rows() - half), out);
+        let row_bytes = bytes.div_ceil(rows.num_rows()).max(1);
+        let mut start = 0;
+        while start < rows.num_rows() {
+            let free = self.layout.stripe_bytes.saturating_sub(self.bytes) / row_bytes;
+            if free == 0 && !self.rows.is_empty() {
+                self.end_stripe(out)?;
+                continue;
+            }
+            let count = free.clamp(1, rows.num_rows() - start);
+            self.rows.push(rows.slice(start, count));
+            self.bytes += count * row_bytes;
+            start += count;
         }
-        if self.bytes + bytes > self.layout.stripe_bytes {
-            self.end_stripe(out)?;
-        }
-        self.bytes += bytes;
-        self.rows.push(rows);
         Ok(())
     }
 
@@ -202,7 +207,7 @@ impl Encoder for OrcEncoder {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        self.add(fit_stored(batch, &self.schema)?, out)
+        self.add(&fit_stored(batch, &self.schema)?, out)
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {

@@ -12,7 +12,7 @@ use super::stripe::Written;
 pub(super) const MAGIC: &str = "ORC";
 
 /// No number of a writer that others know, nor of a version with mistakes.
-const WRITER: u32 = u32::MAX;
+pub(in crate::orc) const WRITER: u32 = u32::MAX;
 
 /// Appends the end of a file whose stripes end at `offset`.
 pub(super) fn write(
