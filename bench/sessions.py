@@ -25,8 +25,8 @@ from support import servers  # noqa: E402
 INTERRUPTED_SHARE = 1 / 3
 INTERRUPT_AFTER_SECONDS = 0.4
 CANCELLED = "OPERATION_CANCELED"
-# Threads of the server that have no work end after ten seconds.
-IDLE_SECONDS = 20
+# Threads of the server that have no work end after ten seconds, and footers that nobody asks for go after a minute.
+IDLE_SECONDS = 75
 
 
 def total_of_range(session, chance):
