@@ -2,11 +2,11 @@
 import uuid
 
 import pytest
-from support import iceberg, iceberg_rest, postgres, servers
+from support import hive, iceberg, iceberg_rest, postgres, servers
 from support.outcome import outcome_of
 from test_iceberg import rows
 
-KINDS = ["folder", "sqlite", "postgres", "rest"]
+KINDS = ["folder", "sqlite", "postgres", "rest", "hive"]
 # {c}: the catalog, {n}: a namespace of it
 STATEMENTS = [
     "CREATE NAMESPACE {c}.{n}",
@@ -106,12 +106,15 @@ def catalogs(tmp_path_factory):
     """Settings of a catalog of each kind, by its name."""
     folder = tmp_path_factory.mktemp("catalogs")
     database, rest = postgres.Postgres(), iceberg_rest.Catalog(folder / "service", folder / "served")
+    metastore = hive.Metastore(folder / "metastore", folder / "hive")
     yield {
         **iceberg.folder_catalog("folder", folder / "folder"),
         **iceberg.sql_catalog("sqlite", folder),
         **iceberg.postgres_catalog("postgres", folder, database, "postgres"),
         **iceberg_rest.settings("rest", rest.uri),
+        **hive.settings("hive", metastore.uri, warehouse=metastore.warehouse),
     }
+    metastore.close()
     rest.close()
     database.close()
 

@@ -129,6 +129,26 @@ impl TableMetadata {
         fields.cloned().ok_or_else(|| broken("a metadata file", "it has no columns"))
     }
 
+    /// The current columns, as Iceberg's JSON.
+    pub fn schema_json(&self) -> Option<&Json> {
+        self.current_json("schemas", "schema-id", "current-schema-id")
+    }
+
+    /// The partitioning of new files, as Iceberg's JSON.
+    pub fn spec_json(&self) -> Option<&Json> {
+        self.current_json("partition-specs", "spec-id", "default-spec-id")
+    }
+
+    /// The order of new files' rows, as Iceberg's JSON.
+    pub fn sort_order_json(&self) -> Option<&Json> {
+        self.current_json("sort-orders", "order-id", "default-sort-order-id")
+    }
+
+    fn current_json(&self, all: &str, number: &str, current: &str) -> Option<&Json> {
+        let current = self.number(current);
+        list(&self.json, all).find(|entry| long(entry, number) == current)
+    }
+
     /// The number of the partitioning of new files.
     pub(super) fn spec_id(&self) -> i64 {
         self.number("default-spec-id").unwrap_or(0)

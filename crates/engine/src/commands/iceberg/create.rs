@@ -188,8 +188,9 @@ async fn begin(
             let (location, storage) = (table.location().clone(), table.storage().clone());
             Some(Begun { table: Some(table), new, location, storage })
         }
-        (None, TableHome::Directory(location) | TableHome::Pointer { location, .. }) => {
-            Some(Begun { table: None, new, location: location.clone(), storage })
+        (None, TableHome::Directory(location)) => Some(Begun { table: None, new, location: location.clone(), storage }),
+        (None, TableHome::Pointer(pointer)) => {
+            Some(Begun { table: None, new, location: pointer.new_location().await?, storage })
         }
         (None, TableHome::Service(service)) => {
             let made = new.serve(service.as_ref(), !is_empty).await?;
