@@ -1,4 +1,5 @@
 """Namespaces of Iceberg's catalogs: the same statements here and on real Spark, in catalogs of each kind."""
+import re
 import uuid
 
 import pytest
@@ -143,6 +144,7 @@ def said(session, statements, catalog, namespace):
     for statement in statements:
         outcome = outcome_of(lambda s=statement: session.sql(s.format(c=catalog, n=namespace)))
         outcome_rows = [row.replace(namespace, "NAMESPACE") for row in outcome.rows if not any(own in row for own in OWN)]
+        outcome_rows = [re.sub(r"database\.owner,\w+", "database.owner,US", row) for row in outcome_rows]
         found.append((statement, sorted(outcome_rows), outcome.condition, outcome.failed, outcome.text[:300]))
     return found
 

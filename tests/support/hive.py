@@ -33,6 +33,8 @@ class Metastore:
             "hive.metastore.disallow.incompatible.col.type.changes": "false",
             # Makes the tables of locks, which are otherwise made by a script.
             "hive.in.test": "true",
+            # It says at once what it cannot do.
+            "hive.hmshandler.retry.attempts": "1",
         }
         values = "".join(
             f"<property><name>{key}</name><value>{xml.sax.saxutils.escape(str(value))}</value></property>" for key, value in settings.items()

@@ -28,7 +28,7 @@ const SCHEME: &str = "thrift://";
 const DEFAULT_PORT: u16 = 9083;
 
 /// Why a call has no result.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum HiveFailure {
     /// The metastore says why.
     Refused(HiveFault, SparkError),
@@ -87,7 +87,6 @@ pub(super) struct Address {
     pub timeout: Duration,
 }
 
-/// The first that answers is the first of the list from then on.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all: Vec<_> = self.hosts.iter().map(|(host, port)| format!("{SCHEME}{host}:{port}")).collect();
@@ -264,7 +263,7 @@ impl Connection {
         stream.write_all(message)?;
         stream.flush()?;
         let limits = TConfiguration::builder().max_string_size(Some(MAX_TEXT_BYTES)).build()?;
-        let limited = (&mut self.reader).take(MAX_ANSWER_BYTES);
+        let limited = self.reader.by_ref().take(MAX_ANSWER_BYTES);
         let mut input = TBinaryInputProtocol::with_config(limited, true, limits);
         let begun = input.read_message_begin()?;
         let answer = match begun.message_type {

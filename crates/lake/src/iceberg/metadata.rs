@@ -70,7 +70,8 @@ impl TableMetadata {
         Self::of_json(serde_json::from_slice(bytes).map_err(|e| broken("a metadata file", e))?)
     }
 
-    pub(super) fn of_json(json: Json) -> Result<Self> {
+    /// Of a metadata file's JSON.
+    pub fn of_json(json: Json) -> Result<Self> {
         let Json::Object(json) = json else { return Err(broken("a metadata file", "it is no JSON object")) };
         let metadata = Self { json };
         match metadata.format() {

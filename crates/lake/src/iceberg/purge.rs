@@ -30,7 +30,7 @@ pub struct TableFiles {
 }
 
 impl TableFiles {
-    /// The files of all states of a table, metadata and data. `None` of them has been removed yet.
+    /// The files of all states of a table, metadata and data: none of them has been removed yet.
     pub async fn of(table: &IcebergTable) -> Result<Self> {
         let metadata = table.metadata();
         if metadata.properties().get(COLLECTED).is_some_and(|flag| flag.eq_ignore_ascii_case("false")) {
@@ -41,7 +41,7 @@ impl TableFiles {
             .iter()
             .flat_map(|(list, name)| {
                 let all = metadata.json.get(*list).and_then(Json::as_array).into_iter().flatten();
-                all.filter_map(|entry| entry.get(*name)?.as_str().map(str::to_string))
+                all.filter_map(move |entry| entry.get(*name)?.as_str().map(str::to_string))
             })
             .collect();
         let mut manifests = BTreeMap::new();
@@ -62,18 +62,19 @@ impl TableFiles {
     }
 
     /// Removes them. What cannot be removed stays, and is told to whoever runs the server.
-    pub async fn remove(self) {
-        let Some((last, others)) = self.places.split_last() else { return };
-        let removed = others.iter().map(|place| remove(self.table.files().as_ref(), place));
+    pub async fn remove(mut self) {
+        let files = self.table.files();
+        let Some(last) = self.places.pop() else { return };
+        let removed = self.places.into_iter().map(|place| remove(Arc::clone(files), place));
         futures::stream::iter(removed).buffer_unordered(CONCURRENCY).collect::<()>().await;
-        remove(self.table.files().as_ref(), last).await;
+        remove(Arc::clone(files), last).await;
     }
 }
 
 /// Metadata may name a directory, which is none of the table's files: a store removes files alone.
-async fn remove(files: &dyn FileSystem, place: &Location) {
+async fn remove(files: Arc<dyn FileSystem>, place: Location) {
     let done = match place.object_path() {
-        Ok(path) => files.object_store().delete(&path).await.map_err(|error| store_error("delete", place, &error)),
+        Ok(path) => files.object_store().delete(&path).await.map_err(|error| store_error("delete", &place, &error)),
         Err(error) => Err(error),
     };
     if let Err(error) = done {

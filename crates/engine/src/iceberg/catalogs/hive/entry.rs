@@ -139,33 +139,34 @@ impl Change {
         match made {
             Ok(()) => Ok(Told::Done),
             Err(HiveFailure::Unreachable(error)) => Err(error),
-            Err(HiveFailure::Lost(error)) => Ok(self.settled(error, false).await),
+            Err(HiveFailure::Lost(error)) => Ok(self.lost(error).await),
             Err(HiveFailure::Refused(HiveFault::AlreadyExists, _)) => Ok(Told::Overtaken),
             Err(HiveFailure::Refused(HiveFault::NoSuchObject, _)) if self.old.is_none() => {
                 Err(self.entry.no_namespace())
             }
             Err(HiveFailure::Refused(_, error)) if error.message().contains(MODIFIED) => Ok(Told::Overtaken),
-            Err(HiveFailure::Refused(_, error)) => match self.settled(error, true).await {
-                Told::Unknown(error) if self.is_unchanged().await => Err(error),
-                told => Ok(told),
-            },
+            Err(HiveFailure::Refused(_, error)) => self.refused(error).await,
         }
     }
 
-    /// What became of a change of which the metastore has not said that it is done. `is_over`: it does not work on it any more.
-    async fn settled(&self, error: SparkError, is_over: bool) -> Told {
-        for check in 1..=CHECKS {
+    /// A change that the metastore has failed in may be there all the same.
+    async fn refused(&self, error: SparkError) -> Result<Told> {
+        match self.entry.current().await {
+            Ok(current) if current == self.old => Err(error),
+            Ok(Some(current)) if current == self.new => Ok(Told::Done),
+            _ => Ok(Told::Unknown(error)),
+        }
+    }
+
+    /// The metastore may still be at work on a change whose answer is lost.
+    async fn lost(&self, error: SparkError) -> Told {
+        for _ in 0..CHECKS {
             match self.entry.current().await {
                 Ok(Some(current)) if current == self.new => return Told::Done,
-                Ok(current) if is_over || current != self.old => break,
-                _ if check < CHECKS => tokio::time::sleep(WAIT).await,
-                _ => {}
+                Ok(current) if current != self.old => break,
+                _ => tokio::time::sleep(WAIT).await,
             }
         }
         Told::Unknown(error)
-    }
-
-    async fn is_unchanged(&self) -> bool {
-        self.entry.current().await.is_ok_and(|current| current == self.old)
     }
 }

@@ -16,6 +16,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const LOCKS: &str = "iceberg.engine.hive.lock-enabled";
 const HIVE_ENGINE: &str = "iceberg.engine.hive.enabled";
 const KEEPS_STATISTICS: &str = "iceberg.hive.keep.stats";
+const CATALOG: &str = "metastore.catalog.default";
+const DEFAULT_CATALOG: &str = "hive";
 const MAX_PROPERTY: &str = "iceberg.hive.table-property-max-size";
 const DEFAULT_MAX_PROPERTY: usize = 32_672;
 /// Ways to speak to a metastore that are not spoken here, and what asks for them
@@ -26,7 +28,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("hive.metastore.thrift.compact.protocol.enabled", "true", "the compact protocol"),
     ("hive.metastore.client.thrift.transport.mode", "http", "Thrift over HTTP"),
     ("hive.metastore.client.auth.mode", "PLAIN", "users with passwords"),
-    ("metastore.catalog.default", "", "catalogs other than the default one"),
 ];
 
 #[derive(Debug)]
@@ -53,9 +54,14 @@ impl HiveSettings {
             given.map(str::trim).filter(|value| !value.is_empty())
         };
         for (key, wanted, what) in REFUSED {
-            if hadoop(key).is_some_and(|value| wanted.is_empty() || value.eq_ignore_ascii_case(wanted)) {
+            if hadoop(key).is_some_and(|value| value.eq_ignore_ascii_case(wanted)) {
                 return Err(SparkError::unsupported(format!("Hive metastores with {what} ({key})")));
             }
+        }
+        if let Some(other) = hadoop(CATALOG).filter(|name| *name != DEFAULT_CATALOG) {
+            return Err(SparkError::unsupported(format!(
+                "the catalog {other} of a Hive metastore: the default one is"
+            )));
         }
         let flag = |key: &str, value: Option<&str>, default: bool| match value.map(str::to_ascii_lowercase).as_deref() {
             None => Ok(default),
