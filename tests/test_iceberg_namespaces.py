@@ -98,6 +98,8 @@ PROPERTIES = [
     "DROP NAMESPACE {c}.{n}_p",
     "DESCRIBE NAMESPACE {c}.{n}_p",
 ]
+# A metastore of Hive 2.3 answers Spark that there are no tables in a database that is not there; we look for it first.
+DIFFERENT = {"hive": ["SHOW TABLES IN {c}.{n}_none"]}
 # What the engines' users and words make different
 OWN = ("Owner", "location", "Location")
 
@@ -160,6 +162,7 @@ def compare(theirs_said, ours_said):
 @pytest.mark.parametrize("kind", KINDS)
 def test_namespaces(ours, theirs, kind):
     statements = STATEMENTS if kind == "folder" else [*STATEMENTS, *RENAMES, *PROPERTIES]
+    statements = [statement for statement in statements if statement not in DIFFERENT.get(kind, [])]
     names = {session: "n" + uuid.uuid4().hex[:8] for session in (ours, theirs)}
     compare(*(said(session, statements, kind, names[session]) for session in (theirs, ours)))
     # Each sees what the other has made.

@@ -1,6 +1,7 @@
 """A real Hive metastore, of the jars that Spark carries, before a Derby in a folder of its own. Python asks it with the calls
 that pyiceberg's wheel has of it."""
 import contextlib
+import pathlib
 import select
 import socket
 import threading
@@ -11,7 +12,15 @@ from support import iceberg, servers
 from thrift.protocol import TBinaryProtocol
 from thrift.transport import TSocket, TTransport
 
-MAIN = "org.apache.hadoop.hive.metastore.HiveMetaStore"
+SOURCE = pathlib.Path(__file__).parent / "java" / "HiveMetastore.java"
+# Into the server's own log, not into a file for all
+LOG = """
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+rootLogger.level = WARN
+rootLogger.appenderRef.console.ref = console
+"""
 
 
 class Metastore:
@@ -31,30 +40,32 @@ class Metastore:
             "hive.metastore.warehouse.dir": warehouse,
             # Iceberg's columns may change their places and types.
             "hive.metastore.disallow.incompatible.col.type.changes": "false",
-            # Makes the tables of locks, which are otherwise made by a script.
-            "hive.in.test": "true",
             # It says at once what it cannot do.
             "hive.hmshandler.retry.attempts": "1",
+            # What its log would need otherwise, Spark does not carry.
+            "hive.async.log.enabled": "false",
         }
         values = "".join(
             f"<property><name>{key}</name><value>{xml.sax.saxutils.escape(str(value))}</value></property>" for key, value in settings.items()
         )
         (folder / "hive-site.xml").write_text(f"<configuration>{values}</configuration>")
+        (folder / "hive-log4j2.properties").write_text(LOG)
         self.start()
 
     def start(self):
         """Starts it, at the same port as before."""
         class_path = f"{self.folder}:{iceberg.spark_home()}/jars/*"
-        command = ["java", "-Xmx512m", "-cp", class_path, MAIN, "-p", str(self.port)]
+        command = ["java", "-Xmx512m", "-cp", class_path, str(SOURCE), str(self.folder), str(self.port)]
         self.server = servers.Server(lambda folder: command)
         self.server.wait_until(self.answers)
 
     def answers(self):
-        try:
-            with self.client() as client:
-                return bool(client.get_all_databases())
-        except (TTransport.TTransportException, OSError):
-            return False
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            if probe.connect_ex(("127.0.0.1", self.port)) != 0:
+                return False
+        with self.client() as client:
+            return bool(client.get_all_databases())
 
     @contextlib.contextmanager
     def client(self):

@@ -182,7 +182,7 @@ impl HiveMetastore {
 
     /// Forgets a table; its files stay. `false`: there is no such table.
     pub async fn drop_table(&self, database: &str, name: &str) -> HiveResult<bool> {
-        let environment = HiveFields::new().with(1, &BTreeMap::new());
+        let environment = HiveFields::new().with(1, &BTreeMap::<String, String>::new());
         let arguments = HiveFields::new().with(1, database).with(2, name).with(3, false).with(4, environment);
         there(self.call(&DROP_TABLE, arguments).await).map(|done| done.is_some())
     }

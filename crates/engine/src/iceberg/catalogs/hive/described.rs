@@ -80,7 +80,7 @@ pub struct Description {
 }
 
 fn parameter(property: &str) -> &str {
-    RENAMED.iter().find(|(name, _)| *name == property).map_or(property, |(_, renamed)| renamed)
+    RENAMED.iter().find(|(name, _)| *name == property).map_or(property, |(_, renamed)| *renamed)
 }
 
 impl Description {
