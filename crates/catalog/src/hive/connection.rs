@@ -155,14 +155,13 @@ impl Connections {
         };
         match answer {
             Answer::Refused(fault, message) => Err(refused(fault, &message)),
-            Answer::Result(fields) => match fields.numbers().find(|number| *number != 0) {
-                None => Ok(fields),
-                Some(number) => {
-                    let place = usize::try_from(number).unwrap_or_default().saturating_sub(1);
-                    let fault = call.faults.get(place).copied().unwrap_or(HiveFault::Other);
-                    Err(refused(fault, fields.fields(number).text(1).unwrap_or_default()))
-                }
-            },
+            Answer::Result(fields) => {
+                let number = fields.numbers().find(|number| *number != 0);
+                let Some(number) = number else { return Ok(fields) };
+                let place = usize::try_from(number).unwrap_or_default().saturating_sub(1);
+                let fault = call.faults.get(place).copied().unwrap_or(HiveFault::Other);
+                Err(refused(fault, fields.fields(number).text(1).unwrap_or_default()))
+            }
         }
     }
 
