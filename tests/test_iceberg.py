@@ -598,3 +598,63 @@ def test_what_is_not_supported_says_so(ours, theirs, name):
     ours.conf.set("spark.sql.catalog.other", "org.apache.iceberg.spark.SparkCatalog")
     ours.conf.set("spark.sql.catalog.other.type", "glue")
     assert "type glue" in str(fails(lambda: ours.sql("SELECT * FROM other.db.t").collect()))
+
+
+# Partitions that change
+
+PARTITIONINGS = [
+    "ALTER TABLE {t} ADD PARTITION FIELD bucket(4, id)",
+    "ALTER TABLE {t} ADD PARTITION FIELD truncate(2, name) AS short",
+    "ALTER TABLE {t} ADD PARTITION FIELD days(at)",
+    "ALTER TABLE {t} DROP PARTITION FIELD short",
+    "ALTER TABLE {t} REPLACE PARTITION FIELD days(at) WITH hours(at) AS hourly",
+    "ALTER TABLE {t} ADD PARTITION FIELD name",
+    "ALTER TABLE {t} DROP PARTITION FIELD bucket(4, id)",
+    "ALTER TABLE {t} ADD PARTITION FIELD bucket(4, id)",
+]
+
+
+def test_partitionings_that_change(ours, theirs, name):
+    """Each engine changes a table of its own; rows of every partitioning are there, and change, for both."""
+    tables = {session: f"lake.db.{name}_{who}" for session, who in ((ours, "ours"), (theirs, "theirs"))}
+    for session, table in tables.items():
+        session.sql(f"CREATE TABLE {table} (id LONG, name STRING, at TIMESTAMP) USING iceberg {V2}")
+        for index, statement in enumerate(["SELECT 1", *PARTITIONINGS]):
+            session.sql(statement.format(t=table)).collect()
+            for writer in (ours, theirs):
+                writer.sql(f"INSERT INTO {table} VALUES ({index}, 'name {index}', TIMESTAMP'2024-01-0{index + 1} 12:00:00'), (100, NULL, NULL)")
+        for changed in (f"DELETE FROM {table} WHERE id = 3", f"UPDATE {table} SET name = 'x' WHERE id IN (5, 8)"):
+            session.sql(changed)
+    wanted = rows(theirs.table(tables[theirs]))
+    assert len(wanted) == 2 * 2 * (len(PARTITIONINGS) + 1) - 2
+    for session in (ours, theirs):
+        for table in tables.values():
+            assert rows(session.table(table)) == wanted
+            assert rows(session.sql(f"SELECT id, name FROM {table} WHERE at >= TIMESTAMP'2024-01-05 00:00:00' AND id < 100")) == sorted(
+                [(row[0], row[1]) for row in wanted if row[0] >= 4 and row[0] < 100], key=repr
+            )
+            # Both say the same of the new files' partitions.
+            files = f"SELECT spec_id, sum(record_count) FROM {table}.files GROUP BY spec_id"
+            assert rows(session.sql(files)) == rows(theirs.sql(files.replace(table, tables[theirs])))
+
+
+def test_partitionings_that_are_refused(ours, theirs, name):
+    table = f"lake.db.{name}"
+    ours.sql(f"CREATE TABLE {table} (id LONG, at TIMESTAMP) USING iceberg PARTITIONED BY (bucket(4, id), days(at))")
+    for change in (
+        "ADD PARTITION FIELD bucket(4, id)",
+        "ADD PARTITION FIELD hours(at)",
+        "ADD PARTITION FIELD bucket(8, id) AS id_bucket",
+        "ADD PARTITION FIELD bucket(8, id) AS at",
+        "ADD PARTITION FIELD none",
+        "ADD PARTITION FIELD days(id)",
+        "DROP PARTITION FIELD none",
+        "DROP PARTITION FIELD bucket(8, id)",
+        "REPLACE PARTITION FIELD none WITH id",
+    ):
+        for session in (ours, theirs):
+            fails(lambda s=session: s.sql(f"ALTER TABLE {table} {change}"))
+    assert ours.sql(f"SELECT * FROM {table}.metadata_log_entries").count() == 1
+    ours.sql("CREATE TABLE plain_files (id INT) USING parquet")
+    assert fails(lambda: ours.sql("ALTER TABLE plain_files ADD PARTITION FIELD id")).getCondition() == "UNSUPPORTED_FEATURE.TABLE_OPERATION"
+    ours.sql("DROP TABLE plain_files")

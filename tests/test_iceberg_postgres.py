@@ -1,5 +1,6 @@
 """Iceberg's SQL catalog in a real PostgreSQL, which real Spark uses too."""
 import concurrent.futures
+import pathlib
 import signal
 import uuid
 
@@ -55,7 +56,7 @@ def test_both_directions(ours, theirs, name, case):
     both_directions(ours, theirs, f"books.db.{name}", case)
 
 
-def test_tables_change_in_turns(ours, theirs, database, name):
+def test_tables_change_in_turns(ours, theirs, settings, database, name):
     for table, first, second in ((f"books.db.{name}_a", theirs, ours), (f"books.db.{name}_b", ours, theirs)):
         first.sql(f"CREATE TABLE {table} (id LONG, name STRING) USING iceberg PARTITIONED BY (bucket(2, id))")
         first.sql(f"INSERT INTO {table} VALUES (1, 'a'), (2, 'b')")
@@ -69,8 +70,11 @@ def test_tables_change_in_turns(ours, theirs, database, name):
     assert newest != previous and newest.endswith(".metadata.json") and kind == "TABLE"
     ours.sql(f"DROP TABLE books.db.{name}_a")
     assert not theirs.catalog.tableExists(f"books.db.{name}_a")
-    error = fails(lambda: ours.sql(f"DROP TABLE books.db.{name}_b PURGE"))
-    assert error.getCondition() == "UNSUPPORTED_FEATURE.FIRESTEEL" and ours.catalog.tableExists(f"books.db.{name}_b")
+    folder = pathlib.Path(settings["spark.sql.catalog.books.warehouse"]) / "db"
+    assert list((folder / f"{name}_b").rglob("*.parquet"))
+    ours.sql(f"DROP TABLE books.db.{name}_b PURGE")
+    assert not theirs.catalog.tableExists(f"books.db.{name}_b") and list((folder / f"{name}_a").rglob("*.parquet"))
+    assert [file for file in (folder / f"{name}_b").rglob("*") if file.suffix in (".parquet", ".avro", ".json")] == []
 
 
 def test_writers_at_once(ours, theirs, firesteel, settings, name):

@@ -9,6 +9,9 @@
 //! A [`Catalog`] keeps definitions only. Files belong to `firesteel-lake`: the caller makes a managed table's directory
 //! before [`Catalog::create_table`] and removes it after [`Catalog::drop_table`]. Temporary views belong to the session.
 //!
+//! Iceberg's own catalogs are asked by other means: a database ([`IcebergSql`]), a service ([`IcebergRest`]), a Hive metastore
+//! ([`hive`]).
+//!
 //! Names are kept as Spark's session catalog keeps them: lower case, looked up without regard to case.
 //! Every change is one SQLite transaction, so a killed server leaves either the old or the new definition.
 //!
@@ -24,6 +27,7 @@
 
 mod catalog;
 pub mod errors;
+pub mod hive;
 mod iceberg_rest;
 mod iceberg_sql;
 mod json;

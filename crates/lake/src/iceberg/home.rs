@@ -8,17 +8,32 @@ use firesteel_plan::{Result, SparkError};
 use firesteel_storage::Location;
 use serde_json::Value as Json;
 
+use super::metadata::TableMetadata;
+
 /// A catalog's entry for one table: it names the newest metadata file, which whoever changes the table writes.
 #[async_trait]
 pub trait TablePointer: Debug + Send + Sync {
     /// The newest metadata file; `None`: there is no table.
     async fn current(&self) -> Result<Option<String>>;
 
-    /// Makes `new` the newest in place of `old`, or of nothing. `false`: another one is.
-    async fn swap(&self, old: Option<&str>, new: &str) -> Result<bool>;
+    /// The directory that a table that is made now is to have.
+    async fn new_location(&self) -> Result<Location>;
+
+    /// Makes a metadata file the newest in place of another one, or of nothing. An error: nothing has changed.
+    async fn swap(&self, change: Swap<'_>) -> Result<Told>;
 
     /// Forgets the table. `false`: there is none.
     async fn remove(&self) -> Result<bool>;
+}
+
+/// The next state of a table that a catalog's entry names.
+#[derive(Debug, Clone, Copy)]
+pub struct Swap<'a> {
+    /// The newest metadata file so far; `None`: there was no table
+    pub old: Option<&'a str>,
+    pub new: &'a str,
+    pub before: Option<&'a TableMetadata>,
+    pub after: &'a TableMetadata,
 }
 
 /// A table of a catalog that writes metadata files itself: it is told what changes.
@@ -66,8 +81,8 @@ pub enum Told {
 pub enum TableHome {
     /// In a directory: the numbers in the names of metadata files say which is the newest.
     Directory(Location),
-    /// A catalog names the newest metadata file; `location`: the table's directory, or where it would be.
-    Pointer { location: Location, pointer: Arc<dyn TablePointer> },
+    /// A catalog names the newest metadata file.
+    Pointer(Arc<dyn TablePointer>),
     /// A catalog keeps the metadata.
     Service(Arc<dyn TableService>),
 }

@@ -70,7 +70,8 @@ impl TableMetadata {
         Self::of_json(serde_json::from_slice(bytes).map_err(|e| broken("a metadata file", e))?)
     }
 
-    pub(super) fn of_json(json: Json) -> Result<Self> {
+    /// Of a metadata file's JSON.
+    pub fn of_json(json: Json) -> Result<Self> {
         let Json::Object(json) = json else { return Err(broken("a metadata file", "it is no JSON object")) };
         let metadata = Self { json };
         match metadata.format() {
@@ -129,6 +130,26 @@ impl TableMetadata {
         fields.cloned().ok_or_else(|| broken("a metadata file", "it has no columns"))
     }
 
+    /// The current columns, as Iceberg's JSON.
+    pub fn schema_json(&self) -> Option<&Json> {
+        self.current_json("schemas", "schema-id", "current-schema-id")
+    }
+
+    /// The partitioning of new files, as Iceberg's JSON.
+    pub fn spec_json(&self) -> Option<&Json> {
+        self.current_json("partition-specs", "spec-id", "default-spec-id")
+    }
+
+    /// The order of new files' rows, as Iceberg's JSON.
+    pub fn sort_order_json(&self) -> Option<&Json> {
+        self.current_json("sort-orders", "order-id", "default-sort-order-id")
+    }
+
+    fn current_json(&self, all: &str, number: &str, current: &str) -> Option<&Json> {
+        let current = self.number(current);
+        list(&self.json, all).find(|entry| long(entry, number) == current)
+    }
+
     /// The number of the partitioning of new files.
     pub(super) fn spec_id(&self) -> i64 {
         self.number("default-spec-id").unwrap_or(0)
@@ -137,6 +158,12 @@ impl TableMetadata {
     /// The partitioning of new files.
     pub fn spec(&self) -> Result<PartitionSpec> {
         self.spec_of(self.spec_id())
+    }
+
+    /// The numbers of every partitioning that the table has had.
+    pub(super) fn spec_ids(&self) -> Vec<i64> {
+        let known: Vec<i64> = list(&self.json, "partition-specs").filter_map(|spec| long(spec, "spec-id")).collect();
+        if known.is_empty() { vec![self.spec_id()] } else { known }
     }
 
     pub(super) fn spec_of(&self, id: i64) -> Result<PartitionSpec> {

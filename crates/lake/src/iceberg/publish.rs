@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::commit::{now, push};
 use super::errors::broken;
-use super::home::{TableHome, TablePointer, TableService, Told};
+use super::home::{Swap, TableHome, TablePointer, TableService, Told};
 use super::metadata::TableMetadata;
-use super::table::{IcebergTable, bytes_of};
+use super::table::{IcebergTable, bytes_of, unpacked};
 use super::updates::{changes, updates};
 
 /// How many earlier metadata files the newest one names.
@@ -37,9 +37,9 @@ pub(super) async fn put_next(
     metadata.json.insert("last-updated-ms".into(), now().into());
     let folder = location.join("metadata");
     let number = before.map(|table| table.version() + 1);
-    if let TableHome::Pointer { pointer, .. } = home {
+    if let TableHome::Pointer(pointer) = home {
         let place = folder.join(&format!("{:05}-{}.metadata.json", number.unwrap_or(0), Uuid::new_v4()));
-        return point(pointer.as_ref(), files, before.and_then(IcebergTable::pointed), &place, metadata.bytes()).await;
+        return point(pointer.as_ref(), files, before, &place, &metadata).await;
     }
     let number = number.unwrap_or(1);
     if !put_once(files, &folder.join(&format!("v{number}.metadata.json")), metadata.bytes()).await? {
@@ -60,27 +60,48 @@ pub(super) async fn put_next(
 async fn point(
     pointer: &dyn TablePointer,
     files: &dyn FileSystem,
-    old: Option<&str>,
+    before: Option<&IcebergTable>,
     place: &Location,
-    bytes: Vec<u8>,
+    after: &TableMetadata,
 ) -> Result<bool> {
-    put(files, place, bytes).await?;
+    put(files, place, after.bytes()).await?;
     let new = place.to_string();
-    let swapped = match pointer.swap(old, &new).await {
-        // The answer may have been lost: what the catalog says now tells whether it was let in. Where it says what it said
-        // before, the change may still be on its way, and the file has to stay.
-        Err(error) => match pointer.current().await {
-            Ok(current) if current.as_deref() == Some(&new) => Ok(true),
-            Ok(current) if current.as_deref() != old => Ok(false),
-            _ => Err(broken(&new, "it is not known whether the catalog names it").with_cause(error)),
+    let old = before.and_then(IcebergTable::pointed);
+    let change = Swap { old, new: &new, before: before.map(IcebergTable::metadata), after };
+    let done = match pointer.swap(change).await {
+        Ok(Told::Done) => Ok(true),
+        Ok(Told::Overtaken) => Ok(false),
+        // What the catalog says now tells whether the change was let in. Where it says what it said before, the change may
+        // still be on its way, and the file has to stay.
+        Ok(Told::Unknown(error)) => match was_taken(pointer, files, old, &new).await {
+            Some(was_taken) => Ok(was_taken),
+            None => return Err(broken(&new, "it is not known whether the catalog names it").with_cause(error)),
         },
-        swapped => swapped,
+        Err(error) => Err(error),
     };
-    if let Ok(false) = swapped {
+    if !matches!(done, Ok(true)) {
         // What cannot be removed is an orphan, which no reader sees.
         let _ = files.delete(place).await;
     }
-    swapped
+    done
+}
+
+/// Whether a catalog has named a metadata file, which another one may have followed. `None`: it is not known.
+async fn was_taken(pointer: &dyn TablePointer, files: &dyn FileSystem, old: Option<&str>, new: &str) -> Option<bool> {
+    let current = match pointer.current().await {
+        Ok(Some(current)) => current,
+        _ => return None,
+    };
+    if current == new {
+        return Some(true);
+    }
+    if Some(current.as_str()) == old {
+        return None;
+    }
+    let place = Location::parse(&current).ok()?;
+    let bytes = bytes_of(files, &place).await.ok()??;
+    let metadata = TableMetadata::parse(&unpacked(&place, bytes).ok()?).ok()?;
+    Some(metadata.metadata_log().iter().any(|(_, file)| file == new))
 }
 
 /// Tells a catalog what has changed since `before`. `false`: another writer was faster.

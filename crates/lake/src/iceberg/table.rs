@@ -64,18 +64,18 @@ impl IcebergTable {
 
     /// The table that a catalog or a directory has, if there is one.
     pub async fn find_home(home: &TableHome, storage: &Storage) -> Result<Option<Self>> {
-        let (location, pointer) = match home {
+        let pointer = match home {
             TableHome::Directory(location) => return Self::find(location, storage).await,
             TableHome::Service(service) => {
                 let Some(served) = service.load().await? else { return Ok(None) };
                 return Self::served(service, served, storage).map(Some);
             }
-            TableHome::Pointer { location, pointer } => (location, pointer),
+            TableHome::Pointer(pointer) => pointer,
         };
         let Some(text) = pointer.current().await? else { return Ok(None) };
         let file = Location::parse(&text)?;
         let (files, version) = (storage.file_system(&file)?, version_of(file.name()).unwrap_or(0));
-        let found = Self::load(location.clone(), storage, files, file.clone(), version).await?;
+        let found = Self::load(file.clone(), storage, files, file.clone(), version).await?;
         let missing = || broken(&file.to_string(), "the catalog names it, and it is not there");
         let Some(mut inner) = Arc::into_inner(found.ok_or_else(missing)?.inner) else { return Ok(None) };
         inner.location = Location::parse(inner.metadata.location())?;
@@ -118,10 +118,9 @@ impl IcebergTable {
 
     /// Where it is, and what says which metadata file is the newest.
     pub fn home(&self) -> TableHome {
-        let location = self.inner.location.clone();
         match &self.inner.keeper {
-            Keeper::Directory => TableHome::Directory(location),
-            Keeper::Pointer(pointer, _) => TableHome::Pointer { location, pointer: Arc::clone(pointer) },
+            Keeper::Directory => TableHome::Directory(self.inner.location.clone()),
+            Keeper::Pointer(pointer, _) => TableHome::Pointer(Arc::clone(pointer)),
             Keeper::Service(service, _) => TableHome::Service(Arc::clone(service)),
         }
     }
@@ -243,7 +242,7 @@ pub(super) async fn bytes_of(files: &dyn FileSystem, place: &Location) -> Result
     }
 }
 
-fn unpacked(place: &Location, bytes: bytes::Bytes) -> Result<Vec<u8>> {
+pub(super) fn unpacked(place: &Location, bytes: bytes::Bytes) -> Result<Vec<u8>> {
     if !place.name().ends_with(&format!(".gz{SUFFIX}")) {
         return Ok(bytes.to_vec());
     }

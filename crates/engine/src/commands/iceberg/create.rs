@@ -188,8 +188,9 @@ async fn begin(
             let (location, storage) = (table.location().clone(), table.storage().clone());
             Some(Begun { table: Some(table), new, location, storage })
         }
-        (None, TableHome::Directory(location) | TableHome::Pointer { location, .. }) => {
-            Some(Begun { table: None, new, location: location.clone(), storage })
+        (None, TableHome::Directory(location)) => Some(Begun { table: None, new, location: location.clone(), storage }),
+        (None, TableHome::Pointer(pointer)) => {
+            Some(Begun { table: None, new, location: pointer.new_location().await?, storage })
         }
         (None, TableHome::Service(service)) => {
             let made = new.serve(service.as_ref(), !is_empty).await?;
@@ -270,7 +271,7 @@ pub fn spec_of(partition_by: &[Expr], schema: &StructType) -> Result<PartitionSp
     Ok(PartitionSpec { fields, ..PartitionSpec::unpartitioned() })
 }
 
-fn transform_of(expr: &Expr) -> Result<(String, Transform)> {
+pub(super) fn transform_of(expr: &Expr) -> Result<(String, Transform)> {
     let unsupported = || SparkError::unsupported("partitioning an Iceberg table by this expression");
     let call = match &*expr.kind {
         ExprKind::Attribute { name, .. } if name.len() == 1 => return Ok((name[0].clone(), Transform::Identity)),

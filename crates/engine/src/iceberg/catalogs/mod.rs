@@ -4,9 +4,11 @@
 //! | file | `type` | keeps |
 //! |---|---|---|
 //! | [`folder`] | `hadoop` | nothing: directories are namespaces and tables |
+//! | [`hive`] | `hive` | in a Hive metastore where the newest metadata of each table is |
 //! | [`sql`] | `jdbc` | in SQLite or PostgreSQL where the newest metadata of each table is |
 //! | [`rest`] | `rest` | the metadata, in a service |
 mod folder;
+mod hive;
 mod rest;
 mod sql;
 mod vended;
@@ -30,6 +32,7 @@ const PREFIX: &str = "spark.sql.catalog.";
 /// The types of catalogs by the classes that `catalog-impl` may name.
 const CLASSES: &[(&str, &str)] = &[
     ("org.apache.iceberg.hadoop.HadoopCatalog", "hadoop"),
+    ("org.apache.iceberg.hive.HiveCatalog", "hive"),
     ("org.apache.iceberg.jdbc.JdbcCatalog", "jdbc"),
     ("org.apache.iceberg.rest.RESTCatalog", "rest"),
 ];
@@ -140,6 +143,12 @@ impl StatementContext {
         let kind = settings.kind();
         let catalog: Arc<dyn IcebergCatalog> = match kind.to_ascii_lowercase().as_str() {
             "hadoop" => Arc::new(folder::Folder { warehouse: settings.warehouse()?, storage: self.storage() }),
+            "hive" => {
+                // What stands beside the catalog's own keys is the server's too where those have to be.
+                let is_limited = self.session.allowed_places().is_some();
+                let conf = if is_limited { self.session.engine().conf() } else { &self.eval.conf };
+                Arc::new(hive::Hive::open(hive::HiveSettings::of(&settings, conf, &self.eval.current_user)?)?)
+            }
             "jdbc" => Arc::new(sql::Sql::open(&settings, &self.storage())?),
             "rest" => Arc::new(rest::Rest::open(settings.properties.clone())),
             _ => return Err(SparkError::unsupported(format!("Iceberg catalogs of type {kind} (catalog {name})"))),

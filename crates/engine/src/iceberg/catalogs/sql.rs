@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use firesteel_catalog::{IcebergSql, IcebergSqlDatabase, IcebergSqlEntry, Renamed};
-use firesteel_lake::iceberg::{TableHome, TablePointer};
+use firesteel_lake::iceberg::{Swap, TableHome, TablePointer, Told};
 use firesteel_plan::{Result, SparkError};
 use firesteel_storage::{Location, Storage};
 
@@ -64,8 +64,7 @@ impl IcebergCatalog for Sql {
     fn home(&self, name: &[String]) -> Result<TableHome> {
         let (namespace, last) = split(name)?;
         let entry = IcebergSqlEntry { sql: self.sql.clone(), namespace, name: last.to_string() };
-        let location = self.warehouse.join(&name.join("/"));
-        Ok(TableHome::Pointer { location, pointer: Arc::new(SqlPointer(entry)) })
+        Ok(TableHome::Pointer(Arc::new(SqlPointer { entry, location: self.warehouse.join(&name.join("/")) })))
     }
 
     async fn namespaces(&self, parent: &[String]) -> Result<Vec<Vec<String>>> {
@@ -105,19 +104,31 @@ impl IcebergCatalog for Sql {
 }
 
 #[derive(Debug)]
-struct SqlPointer(IcebergSqlEntry);
+struct SqlPointer {
+    entry: IcebergSqlEntry,
+    /// Where a table that is made now is
+    location: Location,
+}
 
 #[async_trait]
 impl TablePointer for SqlPointer {
     async fn current(&self) -> Result<Option<String>> {
-        self.0.current().await
+        self.entry.current().await
     }
 
-    async fn swap(&self, old: Option<&str>, new: &str) -> Result<bool> {
-        self.0.swap(old, new).await
+    async fn new_location(&self) -> Result<Location> {
+        Ok(self.location.clone())
+    }
+
+    async fn swap(&self, change: Swap<'_>) -> Result<Told> {
+        Ok(match self.entry.swap(change.old, change.new).await {
+            Ok(true) => Told::Done,
+            Ok(false) => Told::Overtaken,
+            Err(error) => Told::Unknown(error),
+        })
     }
 
     async fn remove(&self) -> Result<bool> {
-        self.0.remove().await
+        self.entry.remove().await
     }
 }
