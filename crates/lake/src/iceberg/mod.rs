@@ -21,7 +21,7 @@
 //! println!("{} files", scan.files().len());
 //! # Ok(()) }
 //! ```
-mod avro;
+pub(crate) mod avro;
 mod bounds;
 mod commit;
 mod deletes;
@@ -33,7 +33,7 @@ mod manifest;
 mod metadata;
 mod metrics;
 mod partition;
-mod publish;
+pub(crate) mod publish;
 mod scan;
 mod summaries;
 mod table;
