@@ -13,10 +13,10 @@ STATEMENTS = [
     "INSERT INTO {name} VALUES (1, 'b1', 1.5, 9, 'p0'), (2, 'b2', 2.5, 11, 'p0'), (4, 'b4', 4, 10, 'p1')",
     "UPDATE {name} SET price = price * 2, name = concat(name, '!') WHERE id IN (2, 3)",
     "DELETE FROM {name} WHERE id = 1",
-    """MERGE INTO {name} t USING (SELECT * FROM VALUES (2, 'm2', 7.0, 20, 'p0'), (4, 'm4', 8.0, 5, 'p1'), (5, 'm5', 9.0, 1, 'p2')
-        AS s(id, name, price, ts, part)) s ON t.id = s.id
+    """MERGE INTO {name} t USING (SELECT id, name, CAST(price AS DECIMAL(10, 2)) AS price, ts, part FROM
+        VALUES (2L, 'm2', 7.0, 20L, 'p0'), (4L, 'm4', 8.0, 5L, 'p1'), (5L, 'm5', 9.0, 1L, 'p2') AS s(id, name, price, ts, part)) s ON t.id = s.id
         WHEN MATCHED THEN UPDATE SET name = s.name, ts = s.ts WHEN NOT MATCHED THEN INSERT *""",
-    """MERGE INTO {name} t USING (SELECT 3L AS id, 'x' AS name, 1.0BD AS price, 30L AS ts, 'p1' AS part) s ON t.id = s.id
+    """MERGE INTO {name} t USING (SELECT 3L AS id, 'x' AS name, CAST(1 AS DECIMAL(10, 2)) AS price, 30L AS ts, 'p1' AS part) s ON t.id = s.id
         WHEN MATCHED AND s.name = 'x' THEN DELETE WHEN NOT MATCHED THEN INSERT *""",
     "INSERT INTO {name} (ts, id, name, part, price) VALUES (1, 6, 'six', 'p0', 6.25)",
     "DELETE FROM {name} WHERE id = 100",

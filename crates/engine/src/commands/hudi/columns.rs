@@ -2,6 +2,7 @@
 use firesteel_analyze::{AnalyzedPlan, Attribute};
 use firesteel_functions::TypedExpr;
 use firesteel_functions::cast::{CastMode, cast};
+use firesteel_functions::types::to_arrow;
 use firesteel_lake::hudi::HudiTable;
 use firesteel_lake::hudi::write::{Operation, record_schema, table_type, widened_schema};
 use firesteel_plan::identifier::quote_identifier;
@@ -79,8 +80,13 @@ pub fn aligned(
 
 fn stored(st: &Statement, table: &str, attribute: &Attribute, target: &StructField) -> Result<TypedExpr> {
     let have = attribute.data_type.as_nullable();
-    if have == target.data_type {
+    if attribute.data_type == target.data_type {
         return Ok(attribute.typed());
+    }
+    if have == target.data_type {
+        // The rows say of parts of a value that they are always there; those of the table may not be.
+        let expr = datafusion::logical_expr::cast(attribute.column(), to_arrow(&target.data_type));
+        return Ok(TypedExpr::new(expr, target.data_type.clone(), true, attribute.name.clone()));
     }
     let plain = table_type(&have);
     let is_wider = WIDER.iter().any(|(to, from)| *to == target.data_type && from.contains(&plain));

@@ -77,7 +77,8 @@ async fn into_table(
     let replaced = Replaced::of(operation);
     let codec = options.codec();
     let work = Work::Save { rows, combines, replaced };
-    Change { table, is_new: false, operation, schema, codec, work, lock }.run(st).await
+    let removes_failed = options.removes_failed();
+    Change { table, is_new: false, operation, schema, codec, removes_failed, work, lock }.run(st).await
 }
 
 /// What the options ask for; without them rows with keys take the place of those with the same keys.
@@ -104,7 +105,8 @@ async fn into_new_table(
     let table = make(&save.location, storage, &definition, &schema).await?;
     let (combines, codec, replaced) = (options.combines_inserts(), options.codec(), Replaced::of(operation));
     let work = Work::Save { rows, combines, replaced };
-    Change { table, is_new: true, operation, schema, codec, work, lock }.run(st).await
+    let removes_failed = options.removes_failed();
+    Change { table, is_new: true, operation, schema, codec, removes_failed, work, lock }.run(st).await
 }
 
 /// Makes a table without rows in a place that is empty.

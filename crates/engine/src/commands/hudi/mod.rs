@@ -41,6 +41,8 @@ struct Change {
     /// The Avro schema of the records after the write
     schema: String,
     codec: String,
+    /// Whether writes that are not complete are removed, whoever has begun them
+    removes_failed: bool,
     work: Work,
     lock: TableLock,
 }
@@ -89,8 +91,9 @@ type Touched = (Vec<FileGroup>, BTreeMap<usize, u64>);
 impl Change {
     /// Writes and commits. A failure leaves the table as it was.
     async fn run(self, st: &Statement) -> Result<Observed> {
-        let Self { table, is_new, operation, schema, codec, work, lock } = self;
-        let begun = HudiTransaction::begin(table.clone(), operation, schema.clone(), is_new, lock).await;
+        let Self { table, is_new, operation, schema, codec, removes_failed, work, lock } = self;
+        let begun =
+            HudiTransaction::begin(table.clone(), operation, schema.clone(), is_new, removes_failed, lock).await;
         let transaction = match begun {
             Ok(transaction) => Arc::new(transaction),
             Err(error) => {

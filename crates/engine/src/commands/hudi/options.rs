@@ -29,6 +29,7 @@ const URL_ENCODE: &[&str] = &["hoodie.datasource.write.partitionpath.urlencode"]
 const VERSION: &[&str] = &["hoodie.write.table.version"];
 const OPERATION: &[&str] = &["hoodie.datasource.write.operation"];
 const CODEC: &[&str] = &["hoodie.parquet.compression.codec"];
+const FAILED_WRITES: &[&str] = &["hoodie.cleaner.policy.failed.writes", "hoodie.clean.failed.writes.policy"];
 const COMBINE: &[&str] = &["hoodie.combine.before.insert"];
 
 /// Options whose meaning is not here, with the values that ask for nothing.
@@ -117,6 +118,11 @@ impl<'a> WriteOptions<'a> {
     /// Whether rows to insert are first made one for each key.
     pub fn combines_inserts(&self) -> bool {
         self.flag(COMBINE).unwrap_or(false)
+    }
+
+    /// Whether writes that are not complete are removed, whoever has begun them.
+    pub fn removes_failed(&self) -> bool {
+        self.own(FAILED_WRITES).is_some_and(|policy| policy.eq_ignore_ascii_case("EAGER"))
     }
 
     fn generator(&self) -> Result<Option<KeyGenerator>> {

@@ -159,10 +159,11 @@ impl State {
     }
 
     async fn commit(self, st: &Statement, operation: Operation, rows: Relation, touched: Touched) -> Result<()> {
-        let codec = WriteOptions::new(st, &self.options)?.codec();
+        let options = WriteOptions::new(st, &self.options)?;
+        let (codec, removes_failed) = (options.codec(), options.removes_failed());
         let (table, schema, lock) = (self.table, self.schema, self.lock);
         let work = Work::Rows { rows, touched };
-        Change { table, is_new: false, operation, schema, codec, work, lock }.run(st).await.map(|_| ())
+        Change { table, is_new: false, operation, schema, codec, removes_failed, work, lock }.run(st).await.map(|_| ())
     }
 
     /// Keys and partitions of records stay: their groups are found by them.

@@ -204,7 +204,9 @@ pub async fn insert_stored(
     let rows = aligned(st, &definition.name, &schema, &rows, operation)?;
     let (codec, combines) = (options.codec(), options.combines_inserts());
     let work = Work::Save { rows, combines, replaced };
-    let observed = Change { table: hudi, is_new: false, operation, schema, codec, work, lock }.run(st).await?;
+    let removes_failed = options.removes_failed();
+    let observed =
+        Change { table: hudi, is_new: false, operation, schema, codec, removes_failed, work, lock }.run(st).await?;
     st.session().cache.invalidate_table(&table.id);
     Ok(observed)
 }

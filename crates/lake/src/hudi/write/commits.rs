@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use firesteel_plan::Result;
 use serde_json::{Map, Value as Json, json};
 
+use crate::hudi::metadata::WRITER;
 use crate::iceberg::avro::{Value, write_file};
 
 const SPACE: &str = "org.apache.hudi.avro.model";
@@ -29,6 +30,8 @@ pub(super) struct CommitMetadata {
     pub operation: &'static str,
     /// The Avro schema of the records; none while the write is under way
     pub schema: Option<String>,
+    /// Who writes, while the write is under way
+    pub writer: Option<String>,
     pub files: Vec<FileStat>,
     /// Groups that the write has put others in place of, by partition
     pub replaced: Option<BTreeMap<String, Vec<String>>>,
@@ -150,6 +153,11 @@ impl CommitMetadata {
         found
     }
 
+    fn extra(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let pairs = [("schema", &self.schema), (WRITER, &self.writer)];
+        pairs.into_iter().filter_map(|(key, text)| Some((key, text.as_deref()?)))
+    }
+
     /// As the timeline of a table of this version has it.
     pub(super) fn bytes(&self, version: u32) -> Result<Vec<u8>> {
         match version >= 8 {
@@ -162,7 +170,7 @@ impl CommitMetadata {
         let partitions = self.by_partition().into_iter();
         let partitions = partitions
             .map(|(partition, files)| (partition.to_string(), files.into_iter().map(FileStat::json).collect()));
-        let extra: Map<String, Json> = self.schema.iter().map(|text| ("schema".into(), text.clone().into())).collect();
+        let extra: Map<String, Json> = self.extra().map(|(key, text)| (key.into(), text.into())).collect();
         let mut json = json!({
             "partitionToWriteStats": partitions.collect::<Map<_, _>>(),
             "compacted": false,
@@ -178,7 +186,7 @@ impl CommitMetadata {
     fn avro(&self) -> Value {
         let files = |files: Vec<&FileStat>| Value::Array(files.into_iter().map(FileStat::avro).collect());
         let partitions = self.by_partition().into_iter().map(|(partition, of)| (partition.to_string(), files(of)));
-        let extra = self.schema.iter().map(|text| ("schema".to_string(), Value::text(text)));
+        let extra = self.extra().map(|(key, text)| (key.to_string(), Value::text(text)));
         let mut fields = vec![
             ("partitionToWriteStats".to_string(), Value::Record(partitions.collect())),
             ("compacted".into(), Value::Boolean(false)),
@@ -262,7 +270,7 @@ mod tests {
                     file.clone(),
                     FileStat { partition: String::new(), name: "b.parquet".into(), ..file.clone() },
                 ],
-                replaced: None,
+                ..CommitMetadata::default()
             };
             let bytes = Bytes::from(commit.bytes(version).unwrap());
             let mut names = metadata::written(&bytes).unwrap();
@@ -273,8 +281,10 @@ mod tests {
             let bytes = Bytes::from(commit.bytes(version).unwrap());
             assert_eq!(metadata::replaced(&bytes).unwrap(), [("p".to_string(), "c-0".to_string())]);
             // Under way: nothing is said yet.
-            let none = CommitMetadata { operation: "UPSERT", ..CommitMetadata::default() };
-            assert!(metadata::written(&Bytes::from(none.bytes(version).unwrap())).unwrap().is_empty());
+            let none = CommitMetadata { operation: "UPSERT", writer: Some("w".into()), ..CommitMetadata::default() };
+            let bytes = Bytes::from(none.bytes(version).unwrap());
+            assert!(metadata::written(&bytes).unwrap().is_empty());
+            assert_eq!(metadata::writer(&bytes).unwrap().unwrap(), "w");
         }
         assert!(replace_request("INSERT_OVERWRITE").unwrap().starts_with(b"Obj\x01"));
     }

@@ -8,12 +8,13 @@
 //! ```
 //!
 //! Base files lie where they stay from the start: no reader sees one whose instant is not complete. A marker names each before
-//! it is begun, so that Hudi's own writers can remove what a killed one has left.
+//! it is begun, so that Hudi's own writers can remove what a killed one has left; ours does so too ([`leftovers`]).
 mod avro;
 mod bloom;
 mod commits;
 mod definition;
 mod encode;
+mod leftovers;
 mod rows;
 mod transaction;
 

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::commits::{CommitMetadata, replace_request};
 use super::definition::{HudiDefinition, METADATA_PARTITIONS, text_of};
 use super::rows::Written;
-use super::{FileGroup, Operation, TableLock};
+use super::{FileGroup, Operation, TableLock, leftovers};
 use crate::hudi::table::{HudiTable, META, read};
 use crate::hudi::{metadata, timeline::Timeline};
 use crate::iceberg::avro::{Value, read_file};
@@ -79,16 +79,19 @@ impl HudiTable {
 }
 
 impl HudiTransaction {
-    /// `schema`: the Avro schema of the records that the table has after the write.
+    /// `schema`: the Avro schema of the records that the table has after the write. `removes_all`: whether writes that are
+    /// not complete go even where their writers may not be gone.
     pub async fn begin(
         table: HudiTable,
         operation: Operation,
         schema: String,
         is_new: bool,
+        removes_all: bool,
         lock: TableLock,
     ) -> Result<Self> {
         let definition = table.definition()?;
         check_pending(&table).await?;
+        leftovers::remove(&table, removes_all).await?;
         let action = action(&definition, operation);
         let request = if operation.replaces() { replace_request(operation.name())? } else { vec![] };
         let mut last = table.timeline().last.clone();
@@ -209,7 +212,7 @@ async fn check_pending(table: &HudiTable) -> Result<()> {
 }
 
 /// Another writer was faster.
-fn overtaken(table: &Location, why: &str) -> SparkError {
+pub(super) fn overtaken(table: &Location, why: &str) -> SparkError {
     let text = format!("Cannot resolve conflicts for overlapping writes of the Hudi table at {table}: {why}");
     SparkError::java(JavaException::Io, text)
 }
@@ -226,15 +229,13 @@ impl State {
     /// The entries of this write in the timeline: requested, and under way.
     fn entries(&self) -> [Location; 2] {
         let (folder, action) = (self.table.timeline_folder(), action(&self.definition, self.operation));
-        let inflight = match action {
-            "commit" => format!("{}.inflight", self.instant),
-            _ => format!("{}.{action}.inflight", self.instant),
-        };
-        [folder.join(&format!("{}.{action}.requested", self.instant)), folder.join(&inflight)]
+        let inflight = leftovers::inflight_of(&self.table, &self.instant, action);
+        [folder.join(&format!("{}.{action}.requested", self.instant)), inflight]
     }
 
     async fn mark_inflight(&self) -> Result<()> {
-        let metadata = CommitMetadata { operation: self.operation.name(), ..CommitMetadata::default() };
+        let writer = Some(leftovers::this_writer());
+        let metadata = CommitMetadata { operation: self.operation.name(), writer, ..CommitMetadata::default() };
         put(self.files(), &self.entries()[1], metadata.bytes(self.definition.version)?).await
     }
 
@@ -264,6 +265,12 @@ impl State {
     async fn complete(&self, written: Written, touched: &[FileGroup], replaced: &[FileGroup]) -> Result<()> {
         let changed: BTreeSet<&str> = touched.iter().chain(replaced).map(|group| group.id.as_str()).collect();
         let now = self.check_overtaken(&changed).await?;
+        if self.files().status(&self.entries()[1]).await?.is_none() {
+            return Err(overtaken(
+                self.table.location(),
+                "another writer took this one for dead and removed its files",
+            ));
+        }
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for group in replaced {
             groups.entry(group.partition.clone()).or_default().push(group.id.clone());
@@ -273,6 +280,7 @@ impl State {
             schema: Some(self.schema.clone()),
             files: written.files,
             replaced: self.operation.replaces().then_some(groups),
+            writer: None,
         };
         let bytes = metadata.bytes(self.definition.version)?;
         self.drop_metadata_table().await?;
