@@ -12,7 +12,7 @@ use firesteel_plan::{Expr, ExprKind, Relation, RelationKind, Result, SparkError,
 
 use super::partition::literal_text;
 use super::{Answer, Statement};
-use super::{delta, iceberg, write};
+use super::{delta, hudi, iceberg, write};
 use crate::execution::Execution;
 use crate::names::{Resolved, quote_id};
 
@@ -42,6 +42,13 @@ pub async fn insert(st: &Statement, insert: Insert) -> Answer {
     if insert.replace_where.is_some() {
         return Err(unsupported_operation(&table.id, "overwrite by filter in batch mode"));
     }
+    let table = match crate::hudi::is_hudi_table(&table) {
+        true if insert.if_partition_not_exists => {
+            return Err(unsupported_operation(&table.id, "INSERT OVERWRITE … IF NOT EXISTS"));
+        }
+        true => hudi::insertable(st, &table).await?,
+        false => table,
+    };
     let fixed = static_values(st, &table, &insert.partition).await?;
     if insert.if_partition_not_exists && !st.catalog().list_partitions(&table.id, &fixed).await?.is_empty() {
         return Ok(Execution::empty());
@@ -391,6 +398,9 @@ pub async fn update(
     if let Some(named) = iceberg::rows::target(st, &table).await? {
         return iceberg::rows::update(st, &named, assignments, condition).await;
     }
+    if let Some(named) = hudi::rows::target(st, &table).await? {
+        return hudi::rows::update(st, &named, assignments, condition).await;
+    }
     match delta::target(st, &table).await? {
         Some((found, alias)) => delta::update(st, &found, alias.as_deref(), assignments, condition).await,
         None => Err(not_row_level(st, &table, "UPDATE TABLE").await),
@@ -400,6 +410,9 @@ pub async fn update(
 pub async fn delete(st: &Statement, table: Relation, condition: Option<Expr>) -> Answer {
     if let Some(named) = iceberg::rows::target(st, &table).await? {
         return iceberg::rows::delete(st, &named, condition).await;
+    }
+    if let Some(named) = hudi::rows::target(st, &table).await? {
+        return hudi::rows::delete(st, &named, condition).await;
     }
     match delta::target(st, &table).await? {
         Some((found, alias)) => delta::delete(st, &found, alias.as_deref(), condition).await,
@@ -442,6 +455,9 @@ async fn target_of(st: &Statement, table: &Relation) -> Result<TableId> {
 pub async fn merge(st: &Statement, merge: MergeIntoTable) -> Answer {
     if let Some(named) = iceberg::rows::target(st, &merge.target).await? {
         return iceberg::rows::merge(st, &named, merge).await;
+    }
+    if let Some(named) = hudi::rows::target(st, &merge.target).await? {
+        return hudi::rows::merge(st, &named, merge).await;
     }
     if let Some(answer) = delta::merge(st, merge.clone()).await? {
         return Ok(answer);

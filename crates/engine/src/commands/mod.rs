@@ -46,6 +46,7 @@ mod delta;
 mod describe;
 pub mod function;
 mod hive;
+mod hudi;
 mod iceberg;
 mod insert;
 mod load;

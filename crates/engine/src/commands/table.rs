@@ -145,7 +145,10 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
     let hive = create.hive.as_ref().filter(|_| create.provider.is_none());
     let provider = create.provider.clone().unwrap_or_else(|| default_provider(st));
     if firesteel_lake::hudi::is_hudi(&provider) {
-        return create_hudi(st, create, id).await;
+        refuse_unkept(&create, &id)?;
+        let table = definition(st, &create, id)?;
+        check_columns(&table.schema)?;
+        return super::hudi::create(st, create, table).await;
     }
     check_format(&provider)?;
     if firesteel_lake::delta::is_delta(&provider) {
@@ -186,23 +189,6 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
     }
     table.schema = partitions_last(&table.schema, &table.partition_columns)?;
     check_bucket(&table)?;
-    finish_create(st, table, create.mode == CreateMode::CreateIfNotExists).await
-}
-
-/// A name for a Hudi table that is there; its columns are its own.
-async fn create_hudi(st: &Statement, create: CreateTable, id: TableId) -> Answer {
-    refuse_unkept(&create, &id)?;
-    let mut table = definition(st, &create, id)?;
-    let place = table.location.as_deref().map(Location::parse).transpose()?;
-    let is_reading =
-        create.query.is_none() && matches!(create.mode, CreateMode::Create | CreateMode::CreateIfNotExists);
-    let Some(place) = place.filter(|_| is_reading) else {
-        return Err(SparkError::unsupported(super::write::WRITING_HUDI));
-    };
-    let storage = st.context.storage().with_options(&table.options);
-    table.schema = st.context.hudi_schema(&place, &storage).await?;
-    table.provider = Some("hudi".into());
-    table.partition_columns.clear();
     finish_create(st, table, create.mode == CreateMode::CreateIfNotExists).await
 }
 

@@ -6,6 +6,7 @@ use datafusion::physical_plan::ExecutionPlanProperties;
 use firesteel_analyze::{AnalyzedPlan, Attribute, declared_schema};
 use firesteel_catalog::{BucketSpec, Partition, PartitionSpec, Table, TableKind};
 use firesteel_functions::cast::{CastMode, cast, store_assign as assigned};
+use firesteel_lake::hudi::is_hudi;
 use firesteel_lake::iceberg::{Removed, is_iceberg};
 use firesteel_lake::{Conf, SourceOptions, TablePartition, WriteRequest, WriteSummary};
 use firesteel_plan::command::{SaveMode, Write, WriteTarget};
@@ -16,10 +17,11 @@ use futures::TryStreamExt;
 
 use super::delta::write::DeltaSave;
 use super::table::{default_location, ensure_directory, remove_files};
-use super::{Answer, Statement, delta, iceberg};
+use super::{Answer, Statement, delta, hudi, iceberg};
 use crate::context::bucketing;
 use crate::error::from_datafusion;
 use crate::execution::{Execution, unless_cancelled};
+use crate::hudi::is_hudi_table;
 use crate::names::quote_id;
 
 pub async fn write(st: &Statement, write: Write) -> Answer {
@@ -71,16 +73,10 @@ pub fn default_format(st: &Statement) -> String {
     st.context.eval.get("spark.sql.sources.default").unwrap_or("parquet").to_string()
 }
 
-/// What Hudi tables do not take here.
-pub const WRITING_HUDI: &str = "writing Hudi tables";
-
 pub fn check_format(format: &str) -> Result<()> {
-    let is_table_format = firesteel_lake::delta::is_delta(format) || is_iceberg(format);
+    let is_table_format = firesteel_lake::delta::is_delta(format) || is_iceberg(format) || is_hudi(format);
     if firesteel_lake::is_file_format(format) || is_table_format {
         return Ok(());
-    }
-    if firesteel_lake::hudi::is_hudi(format) {
-        return Err(SparkError::unsupported(WRITING_HUDI));
     }
     Err(SparkError::new("DATA_SOURCE_NOT_FOUND", [("provider", format)]))
 }
@@ -109,6 +105,9 @@ async fn save(st: &Statement, write: &Write, path: Option<String>) -> Result<Obs
     }
     if is_iceberg(&format) {
         return iceberg::save(st, &path, analyzed, write.mode, &write.partition_columns, &write.options).await;
+    }
+    if is_hudi(&format) {
+        return hudi::save(st, &path, analyzed, write.mode, &write.partition_columns, &write.options).await;
     }
     let request = WriteRequest {
         format,
@@ -194,8 +193,10 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
                 let stored = store_assign(st, &found.table, &analyzed, &found.table.schema.fields, true)?;
                 return iceberg::into_table(st, &found, &stored, Removed::Nothing, &write.options).await;
             }
-            let rows = Rows { relation: write.input.clone(), by_name: true, options: write.options.clone() };
-            return insert_rows(st, table, rows, vec![], false).await;
+            if !is_hudi_table(table) {
+                let rows = Rows { relation: write.input.clone(), by_name: true, options: write.options.clone() };
+                return insert_rows(st, table, rows, vec![], false).await;
+            }
         }
         _ => {}
     }
@@ -204,8 +205,8 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
     let is_delta = firesteel_lake::delta::is_delta(&provider);
     let is_iceberg_format = is_iceberg(&provider);
     let schema = declared_schema(&analyzed.schema);
-    let schema =
-        if is_delta || is_iceberg_format { schema } else { partitions_last(&schema, &write.partition_columns)? };
+    let keeps_order = is_delta || is_iceberg_format || is_hudi(&provider);
+    let schema = if keeps_order { schema } else { partitions_last(&schema, &write.partition_columns)? };
     let mut table = Table::new(id, TableKind::Managed, schema);
     table.provider = Some(provider);
     table.partition_columns = write.partition_columns.clone();
@@ -229,6 +230,10 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
         refuse_view(&existing)?;
         let columns: Vec<Expr> = write.partition_columns.iter().map(Expr::name).collect();
         return iceberg::save_as_table(st, table, &columns, &analyzed, existing).await;
+    }
+    if table.provider.as_deref().is_some_and(is_hudi) {
+        refuse_view(&existing)?;
+        return hudi::save_as_table(st, table, analyzed, existing, write.mode).await;
     }
     create_with_rows(st, table, &analyzed, existing, false).await
 }
@@ -285,6 +290,9 @@ pub async fn create_with_rows(
     let format = table.provider.clone().unwrap_or_else(|| default_format(st));
     check_format(&format)?;
     refuse_view(&replaced)?;
+    if is_hudi(&format) {
+        return hudi::save_as_table(st, table, analyzed.clone(), replaced, SaveMode::Overwrite).await;
+    }
     if st.catalog().get_database(&table.id.database).await?.is_none() {
         return Err(firesteel_catalog::errors::schema_not_found(&table.id.database));
     }
@@ -515,6 +523,8 @@ pub async fn insert_rows(
     overwrite: bool,
 ) -> Result<Observed> {
     let analyzed = st.analyze(&rows.relation).await?;
+    let insertable = if is_hudi_table(table) { Some(hudi::insertable(st, table).await?) } else { None };
+    let table = insertable.as_ref().unwrap_or(table);
     let is_static = |name: &str| static_partitions.iter().any(|(column, _)| column.eq_ignore_ascii_case(name));
     let targets: Vec<_> = table.schema.fields.iter().filter(|f| !is_static(&f.name)).cloned().collect();
     let stored = store_assign(st, table, &analyzed, &targets, rows.by_name)?;
@@ -530,10 +540,10 @@ pub async fn write_stored(
     overwrite: bool,
     options: Options,
 ) -> Result<Observed> {
-    if crate::hudi::is_hudi_table(table) {
-        return Err(SparkError::unsupported(WRITING_HUDI));
-    }
     let stored = with_static(st, table, stored, &static_partitions)?;
+    if is_hudi_table(table) {
+        return hudi::insert_stored(st, table, stored, &static_partitions, overwrite, &options).await;
+    }
     let mut all_options = table.options.clone();
     all_options.extend(options);
     let dynamic = st

@@ -16,6 +16,8 @@ const EXTRA: &str = "extraMetadata";
 const SCHEMA: &str = "schema";
 /// Columns with numbers, which Hudi keeps once they were renamed or moved.
 const EVOLVED: &str = "latest_schema";
+/// The writer of an entry of ours that is under way.
+pub(super) const WRITER: &str = "firesteel.writer";
 const RETAINED: &str = "earliestCommitToRetain";
 const AVRO_MAGIC: &[u8] = b"Obj\x01";
 
@@ -36,6 +38,11 @@ pub(super) fn replaced(bytes: &Bytes) -> Result<Vec<(String, String)>> {
 /// The Avro schema of the records that a write has left, without Hudi's own columns.
 pub(super) fn schema(bytes: &Bytes) -> Result<Option<String>> {
     extra(bytes, SCHEMA)
+}
+
+/// Who writes, where a write of ours says it.
+pub(super) fn writer(bytes: &Bytes) -> Result<Option<String>> {
+    extra(bytes, WRITER)
 }
 
 /// Whether columns were renamed or moved before a write.

@@ -1,4 +1,4 @@
-//! Apache Hudi tables, read.
+//! Apache Hudi tables: read here, written in [`write`].
 //!
 //! ```text
 //!  .hoodie/hoodie.properties ─▶ properties ─┐
@@ -9,6 +9,7 @@
 //!
 //! A table has file groups; a write makes a new version (a slice) of each group that it changes. A slice is a Parquet file,
 //! and in a merge-on-read table log files with later changes.
+mod groups;
 pub(crate) mod logs;
 mod metadata;
 mod properties;
@@ -16,6 +17,7 @@ mod schema;
 mod slices;
 mod table;
 mod timeline;
+pub mod write;
 
 pub use table::{HudiChanges, HudiTable};
 

@@ -39,6 +39,7 @@ pub(super) struct Properties {
     pub has_logs: bool,
     /// How logs are merged; an error where that is not known here
     pub merge: Result<MergeRules>,
+    pub all: BTreeMap<String, String>,
 }
 
 impl Properties {
@@ -71,6 +72,7 @@ impl Properties {
             has_completions,
             has_logs: get("hoodie.table.type").is_some_and(|kind| kind.eq_ignore_ascii_case("MERGE_ON_READ")),
             merge: merge_rules(&all, version),
+            all,
         })
     }
 }
@@ -105,10 +107,44 @@ fn merge_rules(all: &BTreeMap<String, String>, version: u32) -> Result<MergeRule
 }
 
 /// The lines of a Java properties file, of which Hudi uses `key=value` and comments.
-fn lines(text: &str) -> BTreeMap<String, String> {
-    let pairs = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', '!']));
-    let pair = |line: &str| line.split_once('=').map(|(key, value)| (key.trim().into(), value.trim().into()));
-    pairs.filter_map(pair).collect()
+pub(super) fn lines(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', '!']));
+    lines.filter_map(pair).map(|(key, value)| (unescaped(key.trim()), unescaped(value.trim()))).collect()
+}
+
+/// What is before and after the first `=` that is no part of the key.
+fn pair(line: &str) -> Option<(&str, &str)> {
+    let mut is_escaped = false;
+    for (place, c) in line.char_indices() {
+        match c {
+            '=' if !is_escaped => return Some((&line[..place], &line[place + 1..])),
+            _ => is_escaped = c == '\\' && !is_escaped,
+        }
+    }
+    None
+}
+
+fn unescaped(text: &str) -> String {
+    let mut units: Vec<u16> = vec![];
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        let c = match c {
+            '\\' => match chars.next() {
+                Some('u') => {
+                    let code: String = chars.by_ref().take(4).collect();
+                    units.push(u16::from_str_radix(&code, 16).unwrap_or(u16::from(b'?')));
+                    continue;
+                }
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('t') => '\t',
+                other => other.unwrap_or('\\'),
+            },
+            c => c,
+        };
+        units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
+    }
+    String::from_utf16_lossy(&units)
 }
 
 #[cfg(test)]
@@ -123,6 +159,12 @@ mod tests {
         assert_eq!((eight.timeline.as_str(), eight.has_completions), ("timeline", true));
         assert!(Properties::parse("hoodie.table.version=12").is_err());
         assert!(Properties::parse("hoodie.table.base.file.format=HFILE").is_err());
+    }
+
+    #[test]
+    fn escapes() {
+        let found = lines("#a=b\na\\=b = x\\:y\\u00fc=z\nc\n");
+        assert_eq!(found, BTreeMap::from([("a=b".to_string(), "x:yü=z".to_string())]));
     }
 
     #[test]

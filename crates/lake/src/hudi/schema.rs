@@ -10,7 +10,7 @@ use super::logs::avro_header;
 use super::table::damaged;
 
 /// Hudi's own columns, which come first.
-const OWN: [&str; 5] =
+pub(super) const OWN: [&str; 5] =
     [COMMIT_TIME, "_hoodie_commit_seqno", "_hoodie_record_key", "_hoodie_partition_path", "_hoodie_file_name"];
 
 /// The columns of records with this Avro schema, after Hudi's own.

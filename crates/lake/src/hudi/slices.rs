@@ -17,6 +17,7 @@ pub(super) type Group = (String, String);
 /// A version of a group.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slice {
+    pub group: Group,
     /// When it was begun
     pub instant: String,
     pub base: Option<FileStatus>,
@@ -72,11 +73,12 @@ pub(super) fn newest(
             Name::Log(name) => found.logs.push((name, file)),
         }
     }
-    groups.into_values().filter_map(|files| slice(files, timeline, wanted.until)).collect()
+    let newest = |(group, files)| Some(Slice { group, ..slice(files, timeline, wanted.until)? });
+    groups.into_iter().filter_map(newest).collect()
 }
 
 fn slice(files: Files, timeline: &Timeline, until: Option<&str>) -> Option<Slice> {
-    let begin = |(instant, base)| (String::clone(&instant), Slice { instant, base: Some(base), logs: vec![] });
+    let begin = |(instant, base)| (String::clone(&instant), Slice { instant, base: Some(base), ..Slice::default() });
     let mut slices: BTreeMap<String, Slice> = files.bases.into_iter().map(begin).collect();
     let mut logs = files.logs;
     logs.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -96,7 +98,7 @@ fn slice(files: Files, timeline: &Timeline, until: Option<&str>) -> Option<Slice
         match last {
             Some((_, slice)) => slice.logs.push(file),
             None => {
-                let slice = Slice { instant: name.instant.clone(), base: None, logs: vec![file] };
+                let slice = Slice { instant: name.instant.clone(), logs: vec![file], ..Slice::default() };
                 slices.insert(name.instant, slice);
             }
         }

@@ -12,6 +12,7 @@ use super::logs::{Logs, SliceLogs};
 use super::properties::Properties;
 use super::slices::{self, Slice, Wanted};
 use super::timeline::{Instant, Timeline, spelled};
+use super::write::CREATE_SCHEMA;
 use crate::conf::Conf;
 use crate::errors;
 use crate::format::{self, InferInput};
@@ -19,16 +20,16 @@ use crate::options::SourceOptions;
 use crate::request::ScanRequest;
 use crate::scan::{Scan, ScanFile};
 
-const META: &str = ".hoodie";
+pub(super) const META: &str = ".hoodie";
 
 /// A table whose timeline has been read.
 #[derive(Debug, Clone)]
 pub struct HudiTable {
-    location: Location,
-    storage: Storage,
-    files: Arc<dyn FileSystem>,
-    properties: Properties,
-    timeline: Timeline,
+    pub(super) location: Location,
+    pub(super) storage: Storage,
+    pub(super) files: Arc<dyn FileSystem>,
+    pub(super) properties: Properties,
+    pub(super) timeline: Timeline,
 }
 
 /// Rows that hold what has changed: those of `scan` whose commit time is one of `commits`.
@@ -98,7 +99,7 @@ impl HudiTable {
         Ok(names)
     }
 
-    async fn slices(&self, wanted: Wanted<'_>) -> Result<Vec<Slice>> {
+    pub(super) async fn slices(&self, wanted: Wanted<'_>) -> Result<Vec<Slice>> {
         let mut replaced = HashSet::new();
         let replacing = self.timeline.writes().filter(|(_, write)| write.action == "replacecommit");
         for (_, write) in replacing.filter(|(begun, _)| wanted.until.is_none_or(|end| *begun <= end)) {
@@ -189,7 +190,8 @@ impl HudiTable {
                 return super::schema::columns(&schema).map(Some);
             }
         }
-        Ok(None)
+        // A table without a write.
+        self.property(CREATE_SCHEMA).map(super::schema::columns).transpose()
     }
 
     /// The columns of the newest base file.
@@ -206,7 +208,7 @@ fn instant(text: &str, is_end: bool) -> Result<String> {
         .ok_or_else(|| SparkError::new("INVALID_TIME_TRAVEL_TIMESTAMP_EXPR.INPUT", [("expr", text.to_string())]))
 }
 
-async fn read(files: &dyn FileSystem, file: &FileStatus) -> Result<Bytes> {
+pub(super) async fn read(files: &dyn FileSystem, file: &FileStatus) -> Result<Bytes> {
     if file.size == 0 {
         return Ok(Bytes::new());
     }

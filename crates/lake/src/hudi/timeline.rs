@@ -26,8 +26,12 @@ pub(super) struct Timeline {
     pub completed: BTreeMap<String, Instant>,
     /// Compactions that are planned or under way
     pub pending_compactions: BTreeSet<String>,
+    /// Requests of what is under way or planned, by the time it began
+    pub requested: BTreeMap<String, FileStatus>,
     /// Whether instants name the time of their completion
     pub has_completions: bool,
+    /// The greatest time that the timeline names
+    pub last: Option<String>,
     /// The first instant that is not archived yet, complete or not
     first: Option<String>,
 }
@@ -49,6 +53,13 @@ impl Timeline {
                 continue;
             }
             begun_all.insert(begun.to_string());
+            let latest = completed.unwrap_or(begun).max(begun);
+            if timeline.last.as_deref().is_none_or(|last| last < latest) {
+                timeline.last = Some(latest.to_string());
+            }
+            if action.ends_with(".requested") {
+                timeline.requested.insert(begun.to_string(), file.clone());
+            }
             let kept_in = match action.split('.').next() {
                 Some("savepoint") => Some(&mut saved),
                 Some("compaction") => Some(&mut timeline.pending_compactions),
@@ -68,6 +79,7 @@ impl Timeline {
             }
         }
         timeline.pending_compactions.retain(|begun| !timeline.completed.contains_key(begun));
+        timeline.requested.retain(|begun, _| !timeline.completed.contains_key(begun));
         timeline.first = begun_all.difference(&saved).next().or(begun_all.first()).cloned();
         timeline
     }

@@ -21,7 +21,7 @@
 //! println!("{} files", scan.files().len());
 //! # Ok(()) }
 //! ```
-mod avro;
+pub(crate) mod avro;
 mod bounds;
 mod commit;
 mod deletes;
@@ -34,7 +34,7 @@ mod metadata;
 mod metrics;
 mod partition;
 mod partitioning;
-mod publish;
+pub(crate) mod publish;
 mod purge;
 mod scan;
 mod summaries;

@@ -144,7 +144,7 @@ fn has(now: &TableMetadata, before: Option<&TableMetadata>, after: &TableMetadat
     }
 }
 
-pub(super) async fn put(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<()> {
+pub(crate) async fn put(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<()> {
     let done = files.object_store().put(&place.object_path()?, PutPayload::from(bytes)).await;
     done.map(|_| ()).map_err(|e| store_error("write", place, &e))
 }
@@ -164,7 +164,7 @@ async fn put_once(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> R
 }
 
 /// `false`: the file is there already.
-async fn put_new(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<bool> {
+pub(crate) async fn put_new(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<bool> {
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
     match files.object_store().put_opts(&place.object_path()?, PutPayload::from(bytes), options).await {
         Ok(_) => Ok(true),

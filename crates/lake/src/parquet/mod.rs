@@ -22,7 +22,9 @@ pub use codes::{CodeTest, TextCodes, TextOf};
 pub(crate) use reader::FileBytes;
 pub(crate) use row_groups::RowGroups;
 pub(crate) use stored::StoredColumns;
-pub(crate) use write::{FIELD_ID_KEY, NESTED_IDS_KEY};
+pub(crate) use write::{
+    DEFAULT_BLOCK_BYTES, FIELD_ID_KEY, NESTED_IDS_KEY, codec, failed as failed_write, stored_fields,
+};
 
 use std::sync::Arc;
 

@@ -24,10 +24,10 @@ pub(crate) const FIELD_ID_KEY: &str = "parquet.field.id";
 /// Column metadata: the numbers of what is below a column without being one, by path, as `{"list.element": 5}`.
 pub(crate) const NESTED_IDS_KEY: &str = "parquet.field.nested.ids";
 
-const DEFAULT_BLOCK_BYTES: u64 = 128 << 20;
+pub(crate) const DEFAULT_BLOCK_BYTES: u64 = 128 << 20;
 
 /// Option name, codec, what the file name says.
-fn codec(name: &str) -> Result<(Compression, &'static str)> {
+pub(crate) fn codec(name: &str) -> Result<(Compression, &'static str)> {
     Ok(match name.to_ascii_lowercase().as_str() {
         "none" | "uncompressed" => (Compression::UNCOMPRESSED, ""),
         "snappy" => (Compression::SNAPPY, ".snappy"),
@@ -134,7 +134,7 @@ impl NestedIds {
 }
 
 /// The Arrow fields that Parquet's writer turns into Spark's Parquet types.
-fn stored_fields(fields: &Fields, times: TimeUnit) -> Fields {
+pub(crate) fn stored_fields(fields: &Fields, times: TimeUnit) -> Fields {
     fields.iter().map(|field| stored_field(field, times)).collect()
 }
 
@@ -186,7 +186,7 @@ impl WriterFactory for ParquetFactory {
     }
 }
 
-fn failed(error: ParquetError) -> SparkError {
+pub(crate) fn failed(error: ParquetError) -> SparkError {
     SparkError::internal(format!("cannot write Parquet: {error}")).with_cause(error)
 }
 

@@ -15,7 +15,7 @@ mod describe;
 mod direct;
 mod guard;
 mod job;
-mod plan;
+pub(crate) mod plan;
 mod sink;
 mod task;
 mod uploads;

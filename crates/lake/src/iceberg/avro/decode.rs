@@ -13,7 +13,7 @@ const SYNC_BYTES: usize = 16;
 const MAX_BLOCK_BYTES: u64 = 1 << 30;
 
 /// The metadata and the records of a file.
-pub(in crate::iceberg) fn read_file(bytes: &[u8]) -> Result<(BTreeMap<String, String>, Vec<Value>)> {
+pub(crate) fn read_file(bytes: &[u8]) -> Result<(BTreeMap<String, String>, Vec<Value>)> {
     let mut input = Input { bytes };
     if input.take(MAGIC.len())? != MAGIC {
         return Err(ended());

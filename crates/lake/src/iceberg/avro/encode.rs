@@ -8,7 +8,7 @@ use super::{Schema, Value};
 use crate::iceberg::errors::broken;
 
 /// A file of records, in one block.
-pub(in crate::iceberg) fn write_file(schema: &str, metadata: &[(&str, &str)], rows: &[Value]) -> Result<Vec<u8>> {
+pub(crate) fn write_file(schema: &str, metadata: &[(&str, &str)], rows: &[Value]) -> Result<Vec<u8>> {
     let parsed = Schema::parse(schema)?;
     let mut out = b"Obj\x01".to_vec();
     let all = [("avro.schema", schema), ("avro.codec", "deflate")];
@@ -65,6 +65,16 @@ fn put(out: &mut Vec<u8>, schema: &Schema, value: &Value) -> Result<()> {
             if !values.is_empty() {
                 put_long(out, values.len() as i64);
                 values.iter().try_for_each(|value| put(out, items, value))?;
+            }
+            put_long(out, 0);
+        }
+        (Schema::Map(values), Value::Record(entries)) => {
+            if !entries.is_empty() {
+                put_long(out, entries.len() as i64);
+                for (key, value) in entries {
+                    put_bytes(out, key.as_bytes());
+                    put(out, values, value)?;
+                }
             }
             put_long(out, 0);
         }

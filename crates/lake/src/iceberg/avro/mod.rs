@@ -4,13 +4,13 @@ mod decode;
 mod encode;
 mod schema;
 
-pub(super) use decode::read_file;
-pub(super) use encode::write_file;
-pub(super) use schema::Schema;
+pub(crate) use decode::read_file;
+pub(crate) use encode::write_file;
+pub(crate) use schema::Schema;
 
 /// A value of an Avro file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Boolean(bool),
     /// int, long and what is stored as one
@@ -26,44 +26,44 @@ pub(super) enum Value {
 }
 
 impl Value {
-    pub(super) fn record<const N: usize>(fields: [(&str, Value); N]) -> Self {
+    pub(crate) fn record<const N: usize>(fields: [(&str, Value); N]) -> Self {
         Self::Record(fields.into_iter().map(|(name, value)| (name.to_string(), value)).collect())
     }
 
-    pub(super) fn text(text: &str) -> Self {
+    pub(crate) fn text(text: &str) -> Self {
         Self::Text(text.to_string())
     }
 
     /// The field of a record; NULL where there is none.
-    pub(super) fn get(&self, name: &str) -> &Value {
+    pub(crate) fn get(&self, name: &str) -> &Value {
         match self {
             Self::Record(fields) => fields.iter().find(|(field, _)| field == name).map_or(&Self::Null, |(_, v)| v),
             _ => &Self::Null,
         }
     }
 
-    pub(super) fn as_long(&self) -> Option<i64> {
+    pub(crate) fn as_long(&self) -> Option<i64> {
         match self {
             Self::Long(value) => Some(*value),
             _ => None,
         }
     }
 
-    pub(super) fn as_text(&self) -> Option<&str> {
+    pub(crate) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn as_bytes(&self) -> Option<&[u8]> {
+    pub(crate) fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
             _ => None,
         }
     }
 
-    pub(super) fn items(&self) -> &[Value] {
+    pub(crate) fn items(&self) -> &[Value] {
         match self {
             Self::Array(items) => items,
             _ => &[],

@@ -11,7 +11,7 @@ use crate::iceberg::errors::broken;
 const MAX_DEPTH: usize = 64;
 
 #[derive(Debug, Clone)]
-pub(in crate::iceberg) enum Schema {
+pub(crate) enum Schema {
     Null,
     Boolean,
     Int,
@@ -29,7 +29,7 @@ pub(in crate::iceberg) enum Schema {
 }
 
 impl Schema {
-    pub(in crate::iceberg) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let json: Json = serde_json::from_str(text).map_err(|e| broken("an Avro schema", e))?;
         Names::default().schema(&json, 0)
     }

@@ -1,0 +1,354 @@
+"""Hudi tables that Firesteel writes, beside those that real Spark with Hudi's own writer makes by the same writes.
+
+Each table is changed here and there in turns, and read by both. What Spark makes by the same writes alone is the model of
+its rows."""
+import concurrent.futures
+import json
+import threading
+import time
+
+import pytest
+from support import hudi, servers
+from support.outcome import outcome_of
+
+VERSIONS = [6, 8]
+# All types that Hudi takes, NULLs among them. (It writes no NULL in arrays, by default.)
+TYPES = """
+    CAST(id AS INT) AS i, CAST(id * 1.5 AS FLOAT) AS f, id / 8 AS d, id % 3 = 0 AS flag,
+    CAST(id / 4 AS DECIMAL(9, 2)) AS price, CAST(id * 1000000007 AS DECIMAL(18, 0)) AS wide,
+    CAST(id AS DECIMAL(38, 10)) - 0.5BD AS wider, DATE'2024-02-28' + CAST(id AS INT) AS day,
+    TIMESTAMP'2024-02-28 23:59:59.123456' + make_dt_interval(CAST(id AS INT)) AS at, CAST(concat('b', id) AS BINARY) AS bytes,
+    array(concat('t', id), 'z') AS tags, map('k', CASE WHEN id % 2 = 0 THEN id END) AS scores,
+    named_struct('a', id, 'b', named_struct('c', CAST(id AS DECIMAL(10, 3)), 'd', array(id))) AS inner,
+    array(named_struct('x', id, 'y', concat('y', id))) AS items,
+    CASE WHEN id % 2 = 0 THEN concat('ü', id) END AS maybe
+"""
+
+
+def query(first, end, name, ts, part="concat('p', id % 2)"):
+    return f"SELECT id, concat('{name}', id) AS name, CAST({ts} AS BIGINT) AS ts, {TYPES}, {part} AS part FROM range({first}, {end})"
+
+
+def options_of(version, operation=None, **more):
+    options = {
+        "hoodie.table.name": "t",
+        "hoodie.write.table.version": str(version),
+        "hoodie.datasource.write.recordkey.field": "id",
+        "hoodie.datasource.write.precombine.field": "ts",
+        "hoodie.datasource.write.partitionpath.field": "part",
+        **more,
+    }
+    return options | ({"hoodie.datasource.write.operation": operation} if operation else {})
+
+
+PLAIN = {"hoodie.metadata.enable": "false"}
+DATA = "id, name, ts, i, f, d, flag, price, wide, wider, day, at, bytes, tags, scores, inner, items, maybe, part"
+LAYOUTS = {
+    "simple": {},
+    "hive-style": {"hoodie.datasource.write.hive_style_partitioning": "true"},
+    "complex": {"hoodie.datasource.write.recordkey.field": "id,name", "hoodie.datasource.write.partitionpath.field": "part,flag"},
+    "plain": {
+        "hoodie.datasource.write.partitionpath.field": "",
+        "hoodie.datasource.write.keygenerator.class": "org.apache.hudi.keygen.NonpartitionedKeyGenerator",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def hudi_spark(tmp_path_factory):
+    session = hudi.Session(tmp_path_factory.mktemp("hudi-session") / "log")
+    yield session
+    session.close()
+
+
+def here(spark, text, path, options, mode="append"):
+    spark.sql(text).write.format("hudi").options(**options).mode(mode).save(str(path))
+
+
+def rows(spark, path, columns="*", **options):
+    frame = spark.read.format("hudi").options(**options).load(str(path))
+    return sorted(row[0] for row in frame.selectExpr(f"to_json(struct({columns}))").collect())
+
+
+def instants(path, version):
+    """Of the writes that are complete: when they began, and when they ended."""
+    folder = path / ".hoodie" / "timeline" if version >= 8 else path / ".hoodie"
+    files = [file.name for action in ("commit", "deltacommit", "replacecommit") for file in folder.glob(f"*.{action}")]
+    stems = sorted(name.split(".")[0].split("_") for name in files)
+    return [(stem[0], stem[-1]) for stem in stems]
+
+
+def check_alike(spark, hudi_spark, path, version):
+    """All states and changes, with Hudi's own columns: what both read of one table."""
+    found = rows(spark, path)
+    assert found == hudi_spark.rows(path)
+    done = instants(path, version)
+    for begun, _ in done:
+        assert rows(spark, path, **{"as.of.instant": begun}) == hudi_spark.rows(path, **{"as.of.instant": begun}), begun
+    for _, ended in (done[0], done[-1]):
+        changes = {"hoodie.datasource.query.type": "incremental", "hoodie.datasource.read.begin.instanttime": ended}
+        assert rows(spark, path, **changes) == hudi_spark.rows(path, **changes), ended
+    return found
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_writes_in_turns(version, layout, spark, hudi_spark, tmp_path):
+    """Insert, upsert with older and newer rows, delete, overwrite: here, then there, then here."""
+    path, twin = tmp_path / "table", tmp_path / "twin"
+    writes = [
+        (query(0, 12, "a", 5), "insert"),
+        (query(4, 16, "b", "CASE WHEN id % 3 = 0 THEN 4 ELSE 6 END") if layout != "complex" else query(4, 16, "a", "6"), "upsert"),
+        (query(2, 5, "a", 9), "delete"),
+        (query(8, 20, "a", "7"), "upsert"),
+        (query(9, 11, "a", 1), "delete"),
+        (query(30, 33, "o", 8, "'p1'"), "insert_overwrite"),
+        (query(30, 36, "o", 9), "upsert"),
+        (query(50, 53, "w", 1), "insert_overwrite_table"),
+        (query(50, 55, "w", 1), "bulk_insert"),
+    ]
+    for step, (text, operation) in enumerate(writes):
+        options = options_of(version, operation, **LAYOUTS[layout])
+        if step in (3, 6):
+            hudi_spark.write(text, path, options | PLAIN)
+        else:
+            here(spark, text, path, options)
+        hudi_spark.write(text, twin, options | PLAIN)
+        assert rows(spark, path, DATA) == hudi_spark.rows(twin, DATA) != [], (step, operation)
+        assert rows(spark, path, "_hoodie_record_key, _hoodie_partition_path, id") == hudi_spark.rows(
+            twin, "_hoodie_record_key, _hoodie_partition_path, id"
+        )
+    assert len(instants(path, version)) == len(writes)
+    check_alike(spark, hudi_spark, path, version)
+    # Hudi's table of the files is made by its own writer, left out by ours, and made anew.
+    for text, is_here in ((query(60, 62, "m", 1), False), (query(60, 63, "m", 2), True), (query(61, 65, "m", 3), False)):
+        options = options_of(version, "upsert", **LAYOUTS[layout])
+        if is_here:
+            assert (path / ".hoodie" / "metadata").exists()
+            here(spark, text, path, options)
+            assert not (path / ".hoodie" / "metadata").exists()
+        else:
+            hudi_spark.write(text, path, options | {"hoodie.metadata.enable": "true"})
+        hudi_spark.write(text, twin, options | PLAIN)
+        assert rows(spark, path, DATA) == hudi_spark.rows(path, DATA) == hudi_spark.rows(twin, DATA)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_which_record_counts(version, spark, hudi_spark, tmp_path):
+    """Rows of one key in one write, rows that are older than those stored, rows that say that they are deleted."""
+    path, twin = tmp_path / "table", tmp_path / "twin"
+    columns = "id, name, ts, CAST({deleted} AS BOOLEAN) AS _hoodie_is_deleted, 'p' AS part"
+    values = lambda text, deleted="false": f"SELECT {columns.format(deleted=deleted)} FROM VALUES {text} AS t(id, name, ts)"  # noqa: E731
+    writes = [
+        (values("(1, 'a', 3), (1, 'b', 5), (1, 'c', 4), (2, 'a', 1), (3, 'a', 9)"), "upsert"),
+        (values("(1, 'old', 4), (2, 'same', 1), (3, 'new', 10), (4, 'x', 1)"), "upsert"),
+        (values("(1, 'gone', 4), (2, 'gone', 2), (9, 'never', 1)", "true"), "upsert"),
+        (values("(2, 'back', 1), (3, 'kept', 3)"), "upsert"),
+        (values("(3, 'd', 0), (7, 'none', 0)"), "delete"),
+        (values("(4, 'twice', 7)"), "insert"),
+    ]
+    by_payload = {"hoodie.datasource.write.payload.class": "org.apache.hudi.common.model.OverwriteWithLatestAvroPayload"}
+    by_mode = {"hoodie.record.merge.mode": "COMMIT_TIME_ORDERING"}
+    for kind, merging in (("event", {}), ("commit", by_mode if version >= 8 else by_payload)):
+        ours, theirs = path / kind, twin / kind
+        for step, (text, operation) in enumerate(writes):
+            options = options_of(version, operation, **merging)
+            here(spark, text, ours, options)
+            hudi_spark.write(text, theirs, options | PLAIN)
+            found = rows(spark, ours, "id, name, ts")
+            assert found == hudi_spark.rows(theirs, "id, name, ts") != [], (kind, step)
+        check_alike(spark, hudi_spark, ours, version)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_tables_of_spark_are_written(version, spark, hudi_spark, tmp_path):
+    """A table that Spark made, with columns that take no NULL; columns in another order, missing ones, new ones."""
+    path = tmp_path / "table"
+    options = options_of(version)
+    first = "SELECT id, concat('a', id) AS name, CAST(1 AS BIGINT) AS ts, CAST(id AS DECIMAL(10, 2)) AS price, CAST(NULL AS INT) AS n, concat('p', id % 2) AS part FROM range(6)"
+    hudi_spark.write(first, path, options | {"hoodie.datasource.write.operation": "insert"})
+    here(spark, "SELECT concat('p', id % 2) AS part, 2L AS ts, id, CAST(9 AS DECIMAL(10, 2)) AS price, concat('b', id) AS name FROM range(4, 8)", path, options)
+    here(spark, "SELECT id, concat('c', id) AS name, 3L AS ts, CAST(id AS TINYINT) AS n, 1.5D AS more, concat('p', id % 2) AS part FROM range(7, 9)", path, options)
+    found = check_alike(spark, hudi_spark, path, version)
+    rows_now = {row["id"]: row for row in map(json.loads, found)}
+    assert [rows_now[id]["name"] for id in range(9)] == ["a0", "a1", "a2", "a3", "b4", "b5", "b6", "c7", "c8"]
+    assert (rows_now[8]["n"], rows_now[8]["more"], rows_now[4]["price"]) == (8, 1.5, 9.0)
+    assert "more" not in rows_now[4] and "price" not in rows_now[8]
+    files = lambda: sorted(file.name for file in path.rglob("*") if file.is_file() and "hoodie_partition_metadata" not in file.name)  # noqa: E731
+    states = (lambda: rows(spark, path), files)
+    before = [state() for state in states]
+    for text, condition in [
+        ("SELECT 1L AS id, 'x' AS name, 1L AS ts, 'no number' AS price, 'p' AS part", "INCOMPATIBLE_DATA_FOR_TABLE.CANNOT_SAFELY_CAST"),
+        ("SELECT 1L AS id, 1L AS ts, 'p' AS part", "INCOMPATIBLE_DATA_FOR_TABLE.CANNOT_FIND_DATA"),
+        ("SELECT CAST(NULL AS BIGINT) AS id, 'x' AS name, 1L AS ts, 'p' AS part", "NOT_NULL_ASSERT_VIOLATION"),
+        ("SELECT 1L AS id, 'x' AS name, 1L AS ts, '../x' AS part", "UNSUPPORTED_FEATURE.FIRESTEEL"),
+        ("SELECT 1L AS id, 'x' AS name, 1L AS ts, 'p' AS part, TIMESTAMP_NTZ'2024-01-01 00:00:00' AS t", "UNSUPPORTED_FEATURE.FIRESTEEL"),
+        ("SELECT id, 'x' AS name, 1L AS ts, CAST(raise_error('stop') AS STRING) AS part FROM range(3)", "USER_RAISED_EXCEPTION"),
+    ]:
+        assert outcome_of(lambda text=text: here(spark, text, path, options)).condition == condition, text
+        assert [state() for state in states] == before, text
+    hudi_spark.write("SELECT id, concat('d', id) AS name, 9L AS ts, CAST(1 AS DECIMAL(10, 2)) AS price, 1 AS n, 2.5D AS more, concat('p', id % 2) AS part FROM range(3, 10)", path, options)
+    check_alike(spark, hudi_spark, path, version)
+
+
+def test_keys_are_made_up(spark, hudi_spark, tmp_path):
+    """A table without a record key takes rows alone."""
+    path = tmp_path / "table"
+    options = {"hoodie.table.name": "t"}
+    here(spark, "SELECT id, 'a' AS name FROM range(3)", path, options)
+    here(spark, "SELECT id, 'b' AS name FROM range(3)", path, options)
+    hudi_spark.write("SELECT id, 'c' AS name FROM range(2)", path, options | PLAIN)
+    here(spark, "SELECT id, 'd' AS name FROM range(1)", path, options)
+    found = check_alike(spark, hudi_spark, path, 8)
+    assert sorted(json.loads(row)["name"] for row in found) == list("aaabbbccd")
+    assert len({json.loads(row)["_hoodie_record_key"] for row in found}) == 9
+    for operation in ("upsert", "delete"):
+        outcome = outcome_of(lambda: here(spark, "SELECT 1L AS id, '' AS name", path, options | {"hoodie.datasource.write.operation": operation}))
+        assert "without record keys" in outcome.text
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_merge_on_read_takes_new_rows(version, spark, hudi_spark, tmp_path):
+    path = tmp_path / "table"
+    options = options_of(version, **{"hoodie.datasource.write.table.type": "MERGE_ON_READ"})
+    insert = options | {"hoodie.datasource.write.operation": "insert"}
+    here(spark, query(0, 4, "a", 1), path, insert)
+    hudi_spark.write(query(2, 6, "b", 2), path, options | PLAIN | {"hoodie.datasource.write.operation": "upsert"})
+    here(spark, query(6, 8, "c", 1), path, insert)
+    found = rows(spark, path)
+    assert found == hudi_spark.rows(path)
+    assert sorted(json.loads(row)["name"] for row in found) == ["a0", "a1", "b2", "b3", "b4", "b5", "c6", "c7"]
+    assert "merge-on-read" in outcome_of(lambda: here(spark, query(0, 1, "x", 9), path, options)).text
+    hudi_spark.write(query(7, 9, "d", 3), path, options | PLAIN | {"hoodie.datasource.write.operation": "upsert"})
+    assert rows(spark, path) == hudi_spark.rows(path)
+
+
+def test_modes_and_options(spark, tmp_path):
+    path = tmp_path / "table"
+    options = options_of(8)
+    assert "hoodie.table.name" in outcome_of(lambda: here(spark, query(0, 2, "a", 1), path, {})).text
+    assert not path.exists()
+    here(spark, query(0, 2, "a", 1), path, options, "error")
+    assert outcome_of(lambda: here(spark, query(0, 2, "a", 1), path, options, "error")).condition == "PATH_ALREADY_EXISTS"
+    here(spark, query(5, 9, "a", 1), path, options, "ignore")
+    assert len(rows(spark, path)) == 2
+    here(spark, "SELECT 7L AS id, 1.5D AS other, 1L AS ts, 'q' AS part", path, options, "overwrite")
+    assert rows(spark, path, "id, other, part") == ['{"id":7,"other":1.5,"part":"q"}']
+    for wrong in (
+        {"hoodie.datasource.write.recordkey.field": "name"},
+        {"hoodie.datasource.write.partitionpath.field": "name"},
+        {"hoodie.index.type": "GLOBAL_SIMPLE"},
+        {"hoodie.datasource.write.operation": "upsert_prepped"},
+        {"hoodie.datasource.write.keygenerator.class": "org.apache.hudi.keygen.TimestampBasedKeyGenerator"},
+    ):
+        outcome = outcome_of(lambda wrong=wrong: here(spark, query(0, 2, "a", 1), path, options | wrong))
+        assert outcome.text, wrong
+    assert len(instants(path, 8)) == 2
+    for index, wrong in enumerate(({"hoodie.datasource.write.recordkey.field": "nowhere"}, {"hoodie.write.table.version": "5"})):
+        assert outcome_of(lambda: here(spark, query(0, 2, "a", 1), tmp_path / f"new{index}", options | wrong)).text
+        assert not list((tmp_path / f"new{index}").rglob("*"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("kept")
+    assert "other files" in outcome_of(lambda: here(spark, query(0, 2, "a", 1), tmp_path / "other", options)).text
+    assert outcome_of(lambda: here(spark, "SELECT 1L AS id, 1L AS ts, 'p' AS part, raise_error('x') AS y", tmp_path / "failed", options)).text
+    assert not [file for file in (tmp_path / "failed").rglob("*") if file.suffix == ".properties"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_killed_writer(version, hudi_spark, tmp_path):
+    """A server that is killed while it writes leaves the table as it was, for readers and writers of both kinds."""
+    path = tmp_path / "table"
+    options = options_of(version)
+    big = "SELECT id, concat('k', id) AS name, 5L AS ts, concat('p', id % 4) AS part, uuid() AS filler FROM range({})"
+    server = servers.start_firesteel()
+    spark = servers.connect(server.remote)
+    here(spark, big.format(1000), path, options)
+    before = rows(spark, path)
+    kills = 0
+    for delay in (0.4, 0.8, 1.6):
+
+        writer = threading.Thread(target=lambda session=spark: outcome_of(lambda: here(session, big.format(400_000), path, options)), daemon=True)
+        writer.start()
+        done = len(instants(path, version))
+        deadline = time.monotonic() + 20
+        while not list((path / ".hoodie" / ".temp").rglob("*.marker.*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(delay)
+        server.process.kill()
+        server.process.wait()
+        server.close()
+        server = servers.start_firesteel()
+        spark = servers.connect(server.remote)
+        if len(instants(path, version)) == done:
+            kills += 1
+            assert rows(spark, path) == before
+            assert hudi_spark.rows(path) == before
+        else:
+            before = rows(spark, path)
+    assert kills, "every write was complete before its server was killed"
+    # What is left goes with the next write, here or there.
+    writers = [
+        lambda: here(spark, "SELECT 1L AS id, 'ours' AS name, 9L AS ts, 'p1' AS part, '' AS filler", path, options),
+        lambda: hudi_spark.write("SELECT 2L AS id, 'theirs' AS name, 9L AS ts, 'p2' AS part, '' AS filler", path, options),
+    ]
+    for write in writers if version == 6 else reversed(writers):
+        write()
+    found = check_alike(spark, hudi_spark, path, version)
+    changed = {row["id"]: row["name"] for row in map(json.loads, found) if row["id"] in (1, 2)}
+    assert changed == {1: "ours", 2: "theirs"} and len(found) == len(before)
+    folder = path / ".hoodie" / "timeline" if version >= 8 else path / ".hoodie"
+    pending = {file.name.split(".")[0] for file in folder.glob("*.inflight")} - {name for name, _ in instants(path, version)}
+    assert not pending
+    known = {name for name, _ in instants(path, version)}
+    assert {file.stem.rsplit("_", 1)[1] for file in path.rglob("*-*_*.parquet") if ".hoodie" not in file.parts} <= known
+    server.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_writers_at_once(version, spark, firesteel, hudi_spark, tmp_path):
+    """Writers in one server wait for each other: no row is lost."""
+
+    path = tmp_path / "table"
+    options = options_of(version)
+    here(spark, "SELECT 0L AS id, -1L AS ts, 'p' AS part, 0 AS writer", path, options)
+
+    def write(writer):
+        session = servers.connect(firesteel)
+        for step in range(4):
+            here(session, f"SELECT id, {writer * 10 + step}L AS ts, 'p' AS part, {writer} AS writer FROM range({writer * 5}, {writer * 5 + 10})", path, options)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    found = [json.loads(row) for row in check_alike(spark, hudi_spark, path, version)]
+    assert sorted(row["id"] for row in found) == list(range(25))
+    assert all(row["ts"] % 10 == 3 and row["writer"] == min(row["id"] // 5, 3) for row in found)
+    assert len(instants(path, version)) == 17
+
+
+def test_another_writer_was_faster(spark, tmp_path):
+    """A write whose files another process has changed since it began fails, and leaves the other's change."""
+    path, options = tmp_path / "table", options_of(8)
+    big = "SELECT id, concat('{}', id) AS name, {}L AS ts, 'p' AS part, uuid() AS filler FROM range({})"
+    here(spark, big.format("a", 1, 300_000), path, options)
+    other = servers.start_firesteel()
+    try:
+        session = servers.connect(other.remote)
+
+        conflicts = 0
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for _ in range(3):
+                slow = pool.submit(lambda: outcome_of(lambda: here(spark, big.format("b", 2, 300_000), path, options)))
+                deadline = time.monotonic() + 20
+                while not list((path / ".hoodie" / ".temp").rglob("*.marker.*")) and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                fast = outcome_of(lambda: here(session, big.format("c", 3, 10), path, options))
+                outcomes = [slow.result(), fast]
+                failed = [outcome for outcome in outcomes if outcome.failed]
+                assert len(failed) < 2 and all("overlapping writes" in outcome.text for outcome in failed), failed
+                conflicts += len(failed)
+        assert conflicts
+        assert len(rows(spark, path, "id")) == 300_000
+        assert rows(spark, path) == rows(session, path)
+        assert not list((path / ".hoodie" / ".temp").iterdir())
+    finally:
+        other.close()
