@@ -135,7 +135,6 @@ fn operation_name(action: &AlterTable) -> &'static str {
         AlterTable::DropPartitions { .. } => "ALTER TABLE ... DROP PARTITION ...",
         AlterTable::RenamePartition { .. } => "ALTER TABLE ... RENAME TO PARTITION",
         AlterTable::RecoverPartitions => "ALTER TABLE ... RECOVER PARTITIONS",
-        AlterTable::PartitionField { .. } => "ALTER TABLE ... PARTITION FIELD",
         AlterTable::SetCollation(_) => "ALTER TABLE ... DEFAULT COLLATION",
         AlterTable::ClusterBy(_) => "ALTER TABLE ... CLUSTER BY",
         AlterTable::AddConstraint(_) => "ALTER TABLE ... ADD CONSTRAINT",
@@ -229,7 +228,6 @@ fn change(mut table: Table, action: AlterTable) -> Result<Table> {
         }
         AlterTable::ChangeColumn { column, definition } => change_column(&mut table, &column, definition)?,
         AlterTable::AddConstraint(_) => return Err(unsupported_operation(&table.id, "ADD CONSTRAINT")),
-        AlterTable::PartitionField { .. } => return Err(unsupported_operation(&table.id, "PARTITION FIELD")),
         AlterTable::DropConstraint { .. } => return Err(unsupported_operation(&table.id, "DROP CONSTRAINT")),
         other => return Err(SparkError::internal(format!("{} is handled elsewhere", operation_name(&other)))),
     }

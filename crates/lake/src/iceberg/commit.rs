@@ -14,7 +14,6 @@ use super::home::{ServedTable, TableHome, TableService};
 use super::manifest::{Content, DataFile, Entry, Manifest, Status, entries_of, list_bytes, manifest_bytes};
 use super::metadata::{MAIN, Snapshot, TableMetadata};
 use super::partition::{FIRST_FIELD_ID, PartitionSpec};
-use super::partitioning::{SpecEdits, set_fields_of_spec, set_spec};
 use super::publish::{put, put_next};
 use super::scan::located;
 use super::table::IcebergTable;
@@ -321,21 +320,17 @@ impl Commit {
     }
 }
 
-/// A change of columns, partitions and properties, without rows. `false`: another writer was faster, and the change is to be
-/// made to what that one left.
+/// A change of columns and properties, without rows. `false`: another writer was faster, and the change is to be made to
+/// what that one left.
 pub async fn alter(
     table: &IcebergTable,
     columns: Option<&ColumnEdits>,
-    partitions: Option<&SpecEdits>,
     properties: BTreeMap<String, String>,
 ) -> Result<bool> {
     check_writable(table)?;
     let mut metadata = table.metadata().clone();
     if let Some(columns) = columns {
         set_fields(&mut metadata, columns.fields(), columns.last_id());
-    }
-    if let Some(partitions) = partitions {
-        set_spec(&mut metadata, partitions);
     }
     metadata.json.insert("properties".into(), json!(properties));
     if metadata == *table.metadata() {
@@ -426,14 +421,25 @@ fn replaced(old: &TableMetadata, new: &NewTable) -> Result<TableMetadata> {
     let fields = columns.get("fields").and_then(Json::as_array).cloned().unwrap_or_default();
     let last_column = new.last_column_id.max(i32::try_from(number("last-column-id")).unwrap_or(0));
     set_fields(&mut metadata, &fields, last_column);
-    let last = number("last-partition-id").max(fresh.number("last-partition-id").unwrap_or(0));
-    set_fields_of_spec(&mut metadata, &new.spec, last);
+    let specs = metadata.json.get("partition-specs").and_then(Json::as_array).cloned().unwrap_or_default();
+    let known = specs.iter().find(|spec| spec.get("fields") == Some(&new.spec.fields_json()));
+    let id = match known.and_then(|spec| spec.get("spec-id")).and_then(Json::as_i64) {
+        Some(id) => id,
+        None => {
+            let id = specs.iter().filter_map(|spec| spec.get("spec-id")?.as_i64()).max().unwrap_or(-1) + 1;
+            push(&mut metadata.json, "partition-specs", PartitionSpec { id, ..new.spec.clone() }.json());
+            id
+        }
+    };
+    metadata.json.insert("default-spec-id".into(), id.into());
     for name in ["properties", "current-snapshot-id", "refs"] {
         if let Some(value) = fresh.json.get(name) {
             metadata.json.insert(name.into(), value.clone());
         }
     }
     metadata.json.insert("snapshot-log".into(), json!([]));
+    let last = number("last-partition-id").max(fresh.number("last-partition-id").unwrap_or(0));
+    metadata.json.insert("last-partition-id".into(), last.into());
     Ok(metadata)
 }
 

@@ -160,12 +160,6 @@ impl TableMetadata {
         self.spec_of(self.spec_id())
     }
 
-    /// The numbers of every partitioning that the table has had.
-    pub(super) fn spec_ids(&self) -> Vec<i64> {
-        let known: Vec<i64> = list(&self.json, "partition-specs").filter_map(|spec| long(spec, "spec-id")).collect();
-        if known.is_empty() { vec![self.spec_id()] } else { known }
-    }
-
     pub(super) fn spec_of(&self, id: i64) -> Result<PartitionSpec> {
         let found = list(&self.json, "partition-specs").find(|spec| long(spec, "spec-id") == Some(id));
         match (found, self.json.get("partition-spec")) {

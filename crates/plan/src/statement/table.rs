@@ -138,12 +138,6 @@ pub enum AlterTable {
         to: PartitionValues,
     },
     RecoverPartitions,
-    /// Iceberg's `ADD | DROP | REPLACE PARTITION FIELD`: transforms; what is dropped may be the name of a field.
-    PartitionField {
-        drop: Option<Expr>,
-        add: Option<Expr>,
-        name: Option<String>,
-    },
     AddConstraint(TableConstraint),
     DropConstraint {
         name: String,

@@ -108,10 +108,6 @@ impl Parser<'_> {
         if self.at_any(&[Kind::CONSTRAINT, Kind::CHECK, Kind::UNIQUE, Kind::PRIMARY, Kind::FOREIGN]) {
             return self.table_constraint().map(AlterTable::AddConstraint);
         }
-        if self.eat_partition_field() {
-            let add = Some(self.partition_transform()?);
-            return Ok(AlterTable::PartitionField { drop: None, add, name: self.partition_field_name()? });
-        }
         self.add_partitions()
     }
 
@@ -141,10 +137,6 @@ impl Parser<'_> {
             let name = self.identifier()?;
             let cascade = self.eat_any(&[Kind::RESTRICT, Kind::CASCADE]) == Some(Kind::CASCADE);
             return Ok(AlterTable::DropConstraint { name, if_exists, cascade });
-        }
-        if self.eat_partition_field() {
-            let drop = Some(self.partition_transform()?);
-            return Ok(AlterTable::PartitionField { drop, add: None, name: None });
         }
         self.drop_partitions()
     }
@@ -203,28 +195,8 @@ impl Parser<'_> {
         Ok(AlterTable::UnsetProperties { keys: self.property_keys()?, if_exists })
     }
 
-    /// `PARTITION FIELD`, in Iceberg's grammar
-    fn eat_partition_field(&mut self) -> bool {
-        let found = self.at(Kind::PARTITION) && self.token_text(self.token_at(1)).eq_ignore_ascii_case("FIELD");
-        if found {
-            self.advance();
-            self.advance();
-        }
-        found
-    }
-
-    fn partition_field_name(&mut self) -> Result<Option<String>> {
-        if self.eat(Kind::AS) { self.identifier().map(Some) } else { Ok(None) }
-    }
-
     fn replace_columns(&mut self) -> Result<AlterTable> {
         self.advance();
-        if self.eat_partition_field() {
-            let drop = Some(self.partition_transform()?);
-            self.expect(Kind::WITH)?;
-            let add = Some(self.partition_transform()?);
-            return Ok(AlterTable::PartitionField { drop, add, name: self.partition_field_name()? });
-        }
         self.expect(Kind::COLUMNS)?;
         let start = self.position();
         let columns = self.parenthesized(Self::new_columns)?;

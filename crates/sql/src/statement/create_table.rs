@@ -276,30 +276,24 @@ impl Parser<'_> {
         Ok(options)
     }
 
-    /// `years(ts)`, `a`
-    pub(super) fn partition_transform(&mut self) -> Result<Expr> {
-        let start = self.position();
-        if self.kind_at(1) != Kind::LeftParen {
-            return self.column_expression();
-        }
-        let name = self.identifier()?;
-        let arguments = self.paren_list(Self::transform_argument)?;
-        let call = FunctionCall::new(vec![name.to_lowercase()], arguments);
-        Ok(self.place(ExprKind::Function(call), start))
-    }
-
     /// `(years(ts), a, b INT)`
     fn partition_fields(&mut self, clauses: &mut Clauses, start: usize) -> Result<()> {
         self.paren_list(|p| {
+            let field_start = p.position();
             let is_column = p.is_identifier_at(0, false)
                 && !matches!(p.kind_at(1), Kind::Comma | Kind::RightParen | Kind::LeftParen | Kind::Dot);
             if is_column {
                 let mut constraints = vec![];
                 let column = p.column_definition(&mut constraints)?;
                 clauses.partition_columns.push(column);
+            } else if p.kind_at(1) == Kind::LeftParen {
+                let name = p.identifier()?;
+                let arguments = p.paren_list(Self::transform_argument)?;
+                let call = FunctionCall::new(vec![name.to_lowercase()], arguments);
+                clauses.partition_by.push(p.place(ExprKind::Function(call), field_start));
             } else {
-                let transform = p.partition_transform()?;
-                clauses.partition_by.push(transform);
+                let column = p.column_expression()?;
+                clauses.partition_by.push(column);
             }
             Ok(())
         })?;

@@ -84,7 +84,6 @@ pub async fn alter(st: &Statement, found: &Found, action: AlterTable) -> Result<
         | AlterTable::DropPartitions { .. }
         | AlterTable::RenamePartition { .. }
         | AlterTable::SetLocation { .. }
-        | AlterTable::PartitionField { .. }
         | AlterTable::RecoverPartitions => {
             return Err(unsupported_operation(&found.id(), "PARTITION"));
         }

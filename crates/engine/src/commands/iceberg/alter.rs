@@ -2,11 +2,10 @@
 //! one left.
 use std::collections::BTreeMap;
 
-use firesteel_lake::iceberg::{ColumnEdits, SpecEdits, alter as write_metadata};
+use firesteel_lake::iceberg::{ColumnEdits, alter as write_metadata};
 use firesteel_plan::statement::{AlterTable, ColumnChange, NewColumn};
 use firesteel_plan::{Result, SparkError};
 
-use super::create::transform_of;
 use super::{Found, Statement, describe};
 use crate::commands::Answer;
 use crate::commands::insert::unsupported_operation;
@@ -38,8 +37,7 @@ pub async fn alter(st: &Statement, mut found: Found, action: AlterTable) -> Resu
     }
     for _ in 0..ATTEMPTS {
         let (columns, properties) = changed(&found, &action)?;
-        let partitions = partitions(&found, &action)?;
-        let done = write_metadata(&found.iceberg, columns.as_ref(), partitions.as_ref(), properties).await?;
+        let done = write_metadata(&found.iceberg, columns.as_ref(), properties).await?;
         found.iceberg = found.iceberg.latest().await?;
         if done {
             record(st, &mut found).await?;
@@ -109,7 +107,6 @@ fn changed(found: &Found, action: &AlterTable) -> Result<Changed> {
         AlterTable::ChangeColumn { column, definition } => {
             edited(&mut |columns| change_column(columns, column, definition))?
         }
-        AlterTable::PartitionField { .. } => None,
         AlterTable::SetLocation { .. } => return Err(unsupported_operation(&found.table.id, "SET LOCATION")),
         AlterTable::ReplaceColumns(_) => return Err(unsupported_operation(&found.table.id, "REPLACE COLUMNS")),
         AlterTable::AddConstraint(_) | AlterTable::DropConstraint { .. } => {
@@ -125,21 +122,6 @@ fn changed(found: &Found, action: &AlterTable) -> Result<Changed> {
         | AlterTable::RecoverPartitions => return Err(unsupported_operation(&found.table.id, "PARTITION")),
     };
     Ok((columns, properties))
-}
-
-/// The partitioning after a change; `None`: it stays.
-fn partitions(found: &Found, action: &AlterTable) -> Result<Option<SpecEdits>> {
-    let AlterTable::PartitionField { drop, add, name } = action else { return Ok(None) };
-    let mut edits = SpecEdits::of(&found.iceberg)?;
-    if let Some(expr) = drop {
-        let (column, transform) = transform_of(expr)?;
-        edits.drop(&column, transform)?;
-    }
-    if let Some(expr) = add {
-        let (column, transform) = transform_of(expr)?;
-        edits.add(&column, transform, name.as_deref())?;
-    }
-    Ok(Some(edits))
 }
 
 fn refuse_reserved<'a>(mut keys: impl Iterator<Item = &'a String>) -> Result<()> {

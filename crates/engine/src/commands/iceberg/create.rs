@@ -271,7 +271,7 @@ pub fn spec_of(partition_by: &[Expr], schema: &StructType) -> Result<PartitionSp
     Ok(PartitionSpec { fields, ..PartitionSpec::unpartitioned() })
 }
 
-pub(super) fn transform_of(expr: &Expr) -> Result<(String, Transform)> {
+fn transform_of(expr: &Expr) -> Result<(String, Transform)> {
     let unsupported = || SparkError::unsupported("partitioning an Iceberg table by this expression");
     let call = match &*expr.kind {
         ExprKind::Attribute { name, .. } if name.len() == 1 => return Ok((name[0].clone(), Transform::Identity)),
