@@ -148,7 +148,7 @@ def test_which_record_counts(version, spark, hudi_spark, tmp_path):
         (values("(4, 'twice', 7)"), "insert"),
     ]
     by_payload = {"hoodie.datasource.write.payload.class": "org.apache.hudi.common.model.OverwriteWithLatestAvroPayload"}
-    by_mode = {"hoodie.record.merge.mode": "COMMIT_TIME_ORDERING"}
+    by_mode = {"hoodie.write.record.merge.mode": "COMMIT_TIME_ORDERING"}
     for kind, merging in (("event", {}), ("commit", by_mode if version >= 8 else by_payload)):
         ours, theirs = path / kind, twin / kind
         for step, (text, operation) in enumerate(writes):
