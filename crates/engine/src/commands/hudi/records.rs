@@ -23,6 +23,8 @@ const PATH: &str = "__path";
 /// True in rows that are written.
 const IS_NEW: &str = "__is_new";
 const RANK: &str = "__rank";
+/// The place of a row among those that are written.
+const ROW: &str = "__row";
 /// Hudi's own columns beside [`COMMIT_TIME`].
 const SEQUENCE: &str = "_hoodie_commit_seqno";
 const RECORD_KEY: &str = "_hoodie_record_key";
@@ -82,6 +84,7 @@ impl Records<'_> {
         let mut columns: Vec<Expr> = self.data().map(|(at, _)| column(at).alias(new(at))).collect();
         let (key, path) = self.key_and_path(column)?;
         columns.extend([key.alias(KEY), path.alias(PATH), Expr::boolean(true).alias(IS_NEW)]);
+        columns.push(call("monotonically_increasing_id", []).alias(ROW));
         Ok(self.st.context.pin(source).project(columns))
     }
 
@@ -142,16 +145,13 @@ impl Records<'_> {
         column.map(|column| self.place_of(column)).transpose()
     }
 
-    /// One row of each key: that with the greatest value in the ordering column.
+    /// One row of each key: that with the greatest value in the ordering column, the last one of these.
     pub fn combined(&self, keyed: Relation) -> Result<Relation> {
-        let order = match &self.definition.ordering {
-            Some(column) => Expr::name(new(self.place_of(column)?)),
-            None => Expr::name(KEY),
-        };
-        let order = SortOrder { child: order, direction: SortDirection::Descending, nulls: NullOrdering::First };
+        let columns = self.ordering()?.map(|at| Expr::name(new(at))).into_iter().chain([Expr::name(ROW)]);
+        let order = |child| SortOrder { child, direction: SortDirection::Descending, nulls: NullOrdering::First };
         let spec = WindowSpec {
             partition_by: vec![Expr::name(KEY), Expr::name(PATH)],
-            order_by: vec![order],
+            order_by: columns.map(order).collect(),
             ..WindowSpec::default()
         };
         let function = Expr::call("row_number", vec![]);

@@ -55,6 +55,7 @@ impl HudiTable {
         definition: &HudiDefinition,
         schema: &str,
     ) -> Result<Self> {
+        let text = text_of(&definition.properties(schema)?);
         let files = storage.file_system(location)?;
         let meta = location.join(META);
         let mut folders = FOLDERS.to_vec();
@@ -64,7 +65,6 @@ impl HudiTable {
         for folder in folders {
             files.create_directory(&meta.join(folder)).await?;
         }
-        let text = text_of(&definition.properties(schema)?);
         match put_new(files.as_ref(), &meta.join(PROPERTIES), text.into_bytes()).await? {
             true => Self::open(location, storage).await,
             false => Err(SparkError::new("PATH_ALREADY_EXISTS", [("outputPath", location.to_string())])),

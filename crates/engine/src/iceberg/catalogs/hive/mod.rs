@@ -93,6 +93,10 @@ impl IcebergCatalog for Hive {
 
     async fn drop_namespace(&self, namespace: &[String]) -> Result<bool> {
         let [name] = namespace else { return Ok(false) };
+        // Some metastores break when they are to drop what is not there.
+        if self.metastore.database(name).await?.is_none() {
+            return Ok(false);
+        }
         match self.metastore.drop_database(name).await {
             Err(failure) if failure.fault() == Some(HiveFault::InvalidOperation) => {
                 Err(firesteel_catalog::errors::schema_not_empty(name))
