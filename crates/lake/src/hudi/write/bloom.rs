@@ -51,7 +51,7 @@ impl Rows {
     fn of(keys: &[String]) -> Self {
         let room = keys.len().max(1);
         let two = std::f64::consts::LN_2;
-        let bits = (-(room as f64) * FALSE_POSITIVES.ln() / (two * two)) as usize;
+        let bits = (room as f64 * (-FALSE_POSITIVES.ln() / (two * two))).ceil() as usize;
         let hashes = (two * bits as f64 / room as f64).ceil() as usize;
         let mut rows = Self { bits, hashes, room, rows: vec![vec![0; bits.div_ceil(8)]], keys: 0 };
         keys.iter().for_each(|key| rows.add(key));
