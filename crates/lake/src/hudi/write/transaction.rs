@@ -44,6 +44,8 @@ pub(super) struct State {
     is_new: bool,
     /// Base files that were begun
     pub begun: Mutex<Vec<Location>>,
+    /// Whether the write may have become part of the table, or may yet
+    is_unknown: AtomicBool,
     _lock: TableLock,
 }
 
@@ -107,6 +109,7 @@ impl HudiTransaction {
                     instant,
                     is_new,
                     begun: Mutex::default(),
+                    is_unknown: AtomicBool::new(false),
                     _lock: lock,
                 };
                 let transaction = Self { state: Arc::new(state), is_done: AtomicBool::new(false) };
@@ -132,8 +135,8 @@ impl HudiTransaction {
     ) -> Result<()> {
         let done = self.state.complete(written, touched, replaced).await;
         match &done {
-            Ok(()) => self.is_done.store(true, Ordering::Release),
-            Err(_) => self.rollback().await,
+            Err(_) if !self.state.is_unknown.load(Ordering::Acquire) => self.rollback().await,
+            _ => self.is_done.store(true, Ordering::Release),
         }
         done
     }
@@ -292,11 +295,27 @@ impl State {
             }
             false => format!("{}.{action}", self.instant),
         };
-        // The instant is this write's own: an entry that is there already is one whose answer was lost.
-        put_new(self.files(), &self.table.timeline_folder().join(&name), bytes).await?;
+        self.publish(&self.table.timeline_folder().join(&name), bytes).await?;
         // Markers of a write that is complete are passed over.
         let _ = self.files().delete(&self.markers()).await;
         Ok(())
+    }
+
+    /// Writes the entry that makes this write count.
+    async fn publish(&self, entry: &Location, bytes: Vec<u8>) -> Result<()> {
+        // The instant is this write's own: an entry that is there already is one whose answer was lost.
+        let Err(error) = put_new(self.files(), entry, bytes).await else { return Ok(()) };
+        match self.files().status(entry).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) if entry.scheme() == "file" => Err(error),
+            // What was asked of a store may still come: the files have to be there then.
+            _ => {
+                self.is_unknown.store(true, Ordering::Release);
+                let why = format!("whether its write {} is complete is not known", self.instant);
+                let text = format!("the Hudi table at {}: {why}", self.table.location());
+                Err(SparkError::java(JavaException::Io, text).with_cause(error))
+            }
+        }
     }
 
     /// Errors where another writer has changed groups since this write has read them.
