@@ -238,6 +238,7 @@ def test_modes_and_options(spark, tmp_path):
         {"hoodie.datasource.write.recordkey.field": "name"},
         {"hoodie.datasource.write.partitionpath.field": "name"},
         {"hoodie.index.type": "GLOBAL_SIMPLE"},
+        {"hoodie.write.concurrency.mode": "optimistic_concurrency_control"},
         {"hoodie.datasource.write.operation": "upsert_prepped"},
         {"hoodie.datasource.write.keygenerator.class": "org.apache.hudi.keygen.TimestampBasedKeyGenerator"},
     ):

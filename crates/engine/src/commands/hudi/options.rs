@@ -37,6 +37,8 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("hoodie.index.type", &["SIMPLE", "BLOOM"]),
     ("hoodie.datasource.write.insert.drop.duplicates", &["false"]),
     ("hoodie.datasource.insert.dup.policy", &["none"]),
+    // Others would trust in a lock that is not taken here.
+    ("hoodie.write.concurrency.mode", &["SINGLE_WRITER"]),
     ("hoodie.combine.before.upsert", &["true"]),
     ("hoodie.combine.before.delete", &["true"]),
     ("hoodie.schema.on.read.enable", &["false"]),

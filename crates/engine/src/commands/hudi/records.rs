@@ -8,14 +8,14 @@ use firesteel_analyze::{AnalyzedPlan, TableSource};
 use firesteel_lake::hudi::write::{FileGroup, HudiDefinition, KeyGenerator};
 use firesteel_lake::hudi::{COMMIT_TIME, HudiTable};
 use firesteel_plan::expression::WindowRef;
-use firesteel_plan::relation::{Join, JoinType};
+use firesteel_plan::relation::JoinType;
 use firesteel_plan::{
     DataType, Expr, ExprKind, NullOrdering, Relation, RelationKind, Result, SortDirection, SortOrder, SparkError,
     StructField, StructType, WindowSpec,
 };
 
 use crate::commands::Statement;
-use crate::commands::row_level::FILE;
+use crate::commands::row_level::{FILE, join};
 
 /// The key of a row that is written, and its partition path.
 const KEY: &str = "__key";
@@ -281,18 +281,6 @@ pub fn call(name: &str, arguments: impl Into<Vec<Expr>>) -> Expr {
 
 pub fn when(branches: impl Into<Vec<Expr>>) -> Expr {
     call("when", branches)
-}
-
-fn join(left: Relation, right: Relation, join_type: JoinType, condition: Expr) -> Relation {
-    Relation::new(RelationKind::Join(Box::new(Join {
-        left,
-        right,
-        join_type,
-        condition: Some(condition),
-        using: vec![],
-        natural: false,
-        lateral: false,
-    })))
 }
 
 /// Texts of keys and partitions as Hudi makes them are known of these types.

@@ -23,7 +23,7 @@ mod touched;
 
 pub use act::{Acted, Change, Counts, act, stays};
 pub use clauses::{Clauses, Fate};
-pub use touched::Merge;
+pub use touched::{Merge, join};
 
 /// Which file a row comes from, by its place among the files in question.
 pub const FILE: &str = "__file";

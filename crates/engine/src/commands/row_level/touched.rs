@@ -146,7 +146,7 @@ fn source_alias(source: &Relation) -> Vec<String> {
     }
 }
 
-fn join(left: Relation, right: Relation, join_type: JoinType, condition: Expr) -> Relation {
+pub fn join(left: Relation, right: Relation, join_type: JoinType, condition: Expr) -> Relation {
     Relation::new(RelationKind::Join(Box::new(Join {
         left,
         right,
