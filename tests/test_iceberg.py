@@ -151,6 +151,32 @@ def both_directions(ours, theirs, table_name, case):
             assert difference(want, got, "ORDER BY" in query) is None, f"made by {direction}, {reader}: {query}"
 
 
+def writers_at_once(ours, theirs, others, table, each=5):
+    """Three of our sessions and one of Spark's append, then the three update the same rows: nothing is lost or done twice."""
+
+    def write(session, start):
+        for i in range(each):
+            session.range(start + i, start + i + 1).writeTo(table).append()
+
+    try:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(write, [*others, theirs], [0, 10, 20, 30]))
+        wanted = [(start + i,) for start in (0, 10, 20, 30) for i in range(each)]
+        assert sorted(tuple(row) for row in ours.table(table).collect()) == wanted
+        barrier = threading.Barrier(3)
+
+        def add(session):
+            barrier.wait()
+            session.sql(f"UPDATE {table} SET id = id + 1000").collect()
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(add, others))
+    finally:
+        for session in others:
+            session.stop()
+    assert sorted(tuple(row) for row in theirs.table(table).collect()) == [(i + 3000,) for (i,) in wanted]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_both_directions(ours, theirs, name, case):
     both_directions(ours, theirs, f"lake.db.{name}", case)

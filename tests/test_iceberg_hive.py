@@ -1,7 +1,6 @@
 """Iceberg's catalog in a Hive metastore: a real metastore, with real Spark and PyPI's `pyiceberg` as its other clients."""
 import concurrent.futures
 import json
-import threading
 import time
 import uuid
 
@@ -11,7 +10,7 @@ from hive_metastore import ttypes
 from pyiceberg.catalog.hive import HiveCatalog
 from support import hive, iceberg, servers
 from support.outcome import difference, outcome_of
-from test_iceberg import ALTERATIONS, CHANGES, both_directions, fails, rows
+from test_iceberg import ALTERATIONS, CHANGES, both_directions, fails, rows, writers_at_once
 
 UNLOCKED = {"hadoop.iceberg.engine.hive.lock-enabled": "false"}
 
@@ -269,28 +268,7 @@ def test_writers_at_once(ours, theirs, firesteel, metastore, name, more):
     for session in [ours, theirs, *others]:
         configured(session, catalog, metastore, **more)
     ours.sql(f"CREATE TABLE {table} (id LONG) USING iceberg TBLPROPERTIES ('commit.retry.num-retries' = '20')")
-
-    def write(session, start):
-        for i in range(4):
-            session.range(start + i, start + i + 1).writeTo(table).append()
-
-    try:
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            list(pool.map(write, [*others, theirs], [0, 10, 20, 30]))
-        wanted = [(start + i,) for start in (0, 10, 20, 30) for i in range(4)]
-        assert sorted(tuple(row) for row in ours.table(table).collect()) == wanted
-        barrier = threading.Barrier(3)
-
-        def add(session):
-            barrier.wait()
-            session.sql(f"UPDATE {table} SET id = id + 1000").collect()
-
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            list(pool.map(add, others))
-    finally:
-        for session in others:
-            session.stop()
-    assert sorted(tuple(row) for row in theirs.table(table).collect()) == [(i + 3000,) for (i,) in wanted]
+    writers_at_once(ours, theirs, others, table, each=4)
     assert metastore.locks() == []
 
 

@@ -1,7 +1,5 @@
 """Iceberg's REST catalog: its own server, with real Spark as the other client."""
-import concurrent.futures
 import json
-import threading
 import urllib.parse
 import uuid
 
@@ -9,7 +7,7 @@ import pytest
 from pyspark.errors import PySparkException
 from support import iceberg, iceberg_rest, servers, stores
 from support.outcome import difference, outcome_of
-from test_iceberg import ALTERATIONS, CASES, CHANGES, both_directions, fails, rows, run
+from test_iceberg import ALTERATIONS, CASES, CHANGES, both_directions, fails, rows, run, writers_at_once
 
 BUCKET = "lake"
 VENDED = {"s3.access-key-id": "vended", "s3.secret-access-key": "by the catalog", "s3.session-token": "for a while"}
@@ -164,28 +162,7 @@ def test_writers_at_once(ours, theirs, firesteel, catalog, name):
     others = [servers.connect(firesteel) for _ in range(3)]
     for session in others:
         configure(session, "rest", catalog.uri)
-
-    def write(session, start):
-        for i in range(5):
-            session.range(start + i, start + i + 1).writeTo(table).append()
-
-    try:
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            list(pool.map(write, [*others, theirs], [0, 10, 20, 30]))
-        wanted = [(start + i,) for start in (0, 10, 20, 30) for i in range(5)]
-        assert sorted(tuple(row) for row in ours.table(table).collect()) == wanted
-        barrier = threading.Barrier(3)
-
-        def add(session):
-            barrier.wait()
-            session.sql(f"UPDATE {table} SET id = id + 1000").collect()
-
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            list(pool.map(add, others))
-    finally:
-        for session in others:
-            session.stop()
-    assert sorted(tuple(row) for row in theirs.table(table).collect()) == [(i + 3000,) for (i,) in wanted]
+    writers_at_once(ours, theirs, others, table)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])

@@ -81,6 +81,13 @@ def folder_catalog(name, warehouse):
     }
 
 
+def settings(kind, name, uri, **more):
+    """Settings of a session for a catalog that is asked at an address, the same for both engines."""
+    prefix = f"spark.sql.catalog.{name}"
+    own = {"type": kind, "uri": uri, "cache-enabled": "false", **more}
+    return {prefix: "org.apache.iceberg.spark.SparkCatalog", **{f"{prefix}.{key}": str(value) for key, value in own.items()}}
+
+
 def start_spark(warehouse, more_jars=()):
     settings = {
         "spark.jars": str(runtime()),

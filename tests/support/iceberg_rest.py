@@ -76,7 +76,4 @@ class Catalog:
 
 
 def settings(name, uri, **more):
-    """Settings of a session, the same for both engines."""
-    prefix = f"spark.sql.catalog.{name}"
-    own = {"type": "rest", "uri": uri, "cache-enabled": "false", **more}
-    return {prefix: "org.apache.iceberg.spark.SparkCatalog", **{f"{prefix}.{key}": str(value) for key, value in own.items()}}
+    return iceberg.settings("rest", name, uri, **more)
