@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use datafusion::execution::runtime_env::RuntimeEnv;
 use firesteel_catalog::{Catalog, SESSION_CATALOG, SqliteCatalog};
+use firesteel_lake::DecodedParts;
 use firesteel_plan::{Result, SparkError};
 
 use crate::jobs::{Jobs, RETAINED_JOBS};
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub cores: usize,
     pub runtime: Arc<RuntimeEnv>,
     pub users: UserRuntimes,
+    pub decoded: Arc<DecodedParts>,
     pub catalog: Arc<dyn Catalog>,
     pub jobs: Arc<Jobs>,
     pub global_views: GlobalViews,
@@ -74,6 +76,7 @@ impl Engine {
         let shared = Shared {
             budget,
             cores: runtime::cores(&conf),
+            decoded: runtime::decoded_parts(&runtime, budget),
             users: UserRuntimes::new(Arc::clone(&runtime), budget.pool_bytes, &conf)?,
             runtime,
             catalog: Arc::new(catalog),

@@ -15,6 +15,8 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 
+use firesteel_lake::reads_decoded_parts;
+
 use crate::exec::GatherExec;
 
 /// The rules of the logical optimizer that have nothing to do in plain plans. One that is not known here always runs.
@@ -94,22 +96,26 @@ fn has_subquery(node: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// The rule, where a plan is not plain; itself, where plain plans need it too.
+/// The rule, for plans that may need it.
 pub fn unless_plain(
     rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
 ) -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
-    match NEEDLESS_PHYSICAL_RULES.contains(&rule.name()) {
-        true => Arc::new(UnlessPlain(rule)),
-        false => rule,
-    }
+    let is_needless = match NEEDLESS_PHYSICAL_RULES.contains(&rule.name()) {
+        true => is_plain_physical,
+        false => is_of_decoded_parts,
+    };
+    Arc::new(UnlessPlain { rule, is_needless })
 }
 
 #[derive(Debug)]
-struct UnlessPlain(Arc<dyn PhysicalOptimizerRule + Send + Sync>);
+struct UnlessPlain {
+    rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
+    is_needless: fn(&Arc<dyn ExecutionPlan>) -> bool,
+}
 
 impl PhysicalOptimizerRule for UnlessPlain {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        if is_plain_physical(&plan) { Ok(plan) } else { self.0.optimize(plan, config) }
+        if (self.is_needless)(&plan) { Ok(plan) } else { self.rule.optimize(plan, config) }
     }
 
     fn optimize_with_context(
@@ -117,15 +123,15 @@ impl PhysicalOptimizerRule for UnlessPlain {
         plan: Arc<dyn ExecutionPlan>,
         context: &dyn PhysicalOptimizerContext,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if is_plain_physical(&plan) { Ok(plan) } else { self.0.optimize_with_context(plan, context) }
+        if (self.is_needless)(&plan) { Ok(plan) } else { self.rule.optimize_with_context(plan, context) }
     }
 
     fn name(&self) -> &str {
-        self.0.name()
+        self.rule.name()
     }
 
     fn schema_check(&self) -> bool {
-        self.0.schema_check()
+        self.rule.schema_check()
     }
 }
 
@@ -139,4 +145,14 @@ fn is_plain_physical(plan: &Arc<dyn ExecutionPlan>) -> bool {
         || plan.is::<GatherExec>()
         || plan.is::<EmptyExec>();
     known && plan.children().into_iter().all(is_plain_physical)
+}
+
+/// Decoded parts are one partition and take no filters: as it was planned, such a plan is as good as it can be.
+fn is_of_decoded_parts(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let is_above = plan.is::<FilterExec>() || plan.is::<ProjectionExec>() || plan.is::<GlobalLimitExec>();
+    match plan.children().as_slice() {
+        [] => reads_decoded_parts(plan.as_ref()),
+        [input] => is_above && is_of_decoded_parts(input),
+        _ => false,
+    }
 }

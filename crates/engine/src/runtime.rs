@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use firesteel_lake::StoreRegistry;
+use firesteel_lake::{DecodedParts, StoreRegistry};
 use firesteel_plan::{Result, SparkError};
 
 use crate::error::from_datafusion;
@@ -22,6 +22,8 @@ const POOL_FRACTION: f64 = 0.6;
 const POOL_MIN_BYTES: u64 = 64 << 20;
 /// One spilled run is merged at once for every so many bytes of the pool; more are merged in more passes.
 const MERGED_RUN_BYTES: u64 = 32 << 20;
+/// The share of the pool that decoded parts of files may take.
+const DECODED_POOL_SHARE: u64 = 16;
 /// Footers of files
 const METADATA_CACHE_BYTES_MAX: u64 = 512 << 20;
 
@@ -107,6 +109,14 @@ pub fn build(conf: &BTreeMap<String, String>, budget: MemoryBudget) -> Result<Ar
         .with_object_list_cache_limit(0)
         .build_arc()
         .map_err(from_datafusion)
+}
+
+/// The decoded parts of files that small queries ask for again and again.
+pub fn decoded_parts(runtime: &RuntimeEnv, budget: MemoryBudget) -> Arc<DecodedParts> {
+    let bytes = usize::try_from(budget.pool_bytes / DECODED_POOL_SHARE).unwrap_or(usize::MAX);
+    let parts = Arc::new(DecodedParts::new(&runtime.memory_pool, bytes));
+    tokio::spawn(DecodedParts::keep_young(Arc::downgrade(&parts)));
+    parts
 }
 
 #[cfg(test)]

@@ -201,6 +201,7 @@ fn config(session: &Session) -> SessionConfig {
         .with_target_partitions(partitions)
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false);
+    config.set_extension(Arc::clone(&session.engine.shared.decoded));
     let options: &mut ConfigOptions = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;
     options.execution.time_zone = conf.get("spark.sql.session.timeZone");

@@ -58,7 +58,8 @@ pub use format::{display_name, is_file_format, short_name};
 pub use parquet::{CodeTest, CodedScan, TextCodes, TextOf, read_as_codes, tests_plainly};
 pub use request::{Bucketing, ScanRequest, TablePartition, WriteRequest, WriteSummary};
 pub use scan::{
-    FILES_PRUNED, FileTable, FiltersAreKnown, KnownScans, STRIPES_PRUNED, Scan, ScanFile, StoreRegistry, TableLog, scan,
+    DecodedParts, FILES_PRUNED, FileTable, FiltersAreKnown, KnownScans, STRIPES_PRUNED, Scan, ScanFile, StoreRegistry,
+    TableLog, reads_decoded_parts, scan,
 };
 pub use text::infer_records;
 pub use write::{StagedFile, TaskOutput, WriteJob, ordered, write};

@@ -1,4 +1,5 @@
 //! Reading: a request → files, schema and a DataFusion table.
+mod decoded;
 mod known;
 mod log;
 mod merged;
@@ -10,6 +11,7 @@ pub(crate) mod source;
 mod split;
 mod stores;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use datafusion::catalog::TableProvider;
@@ -22,6 +24,7 @@ use crate::format::{self, Format, InferInput};
 use crate::hudi::logs::Logs;
 use crate::parquet::RowGroups;
 use crate::request::{Bucketing, ScanRequest};
+pub use decoded::{DecodedParts, reads_decoded_parts};
 pub use known::KnownScans;
 pub use log::TableLog;
 pub use provider::{FILES_PRUNED, FileTable, STRIPES_PRUNED};
@@ -41,6 +44,8 @@ pub struct Scan {
 
 #[derive(Debug)]
 struct Inner {
+    /// Of no other scan of the process
+    id: u64,
     format_name: String,
     format: Arc<dyn Format>,
     schema: StructType,
@@ -156,6 +161,7 @@ impl Inner {
     ) -> Result<Self> {
         let place = roots.first().map_or_else(|| Location::parse("/"), |root| Ok(root.location.clone()))?;
         Ok(Self {
+            id: next_id(),
             format_name: request.format.clone(),
             format: make_format(&request)?,
             schema,
@@ -171,6 +177,11 @@ impl Inner {
             merged: None,
         })
     }
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Resolves a read: lists files, finds partitions, reads the schema from the files if none is given.
@@ -213,6 +224,7 @@ async fn resolve(request: ScanRequest, format: Arc<dyn Format>, listing: Listing
     format::check_types(format.as_ref(), &request.format, &without(&data_schema, &layout.schema, &request))?;
     let files = scan_files(&listing, &layout);
     let inner = Inner {
+        id: next_id(),
         format_name: format::short_name(&request.format).to_string(),
         format,
         schema,

@@ -26,6 +26,7 @@ use firesteel_plan::{StructField, StructType};
 use futures::StreamExt;
 use object_store::ObjectMeta;
 
+use super::decoded::{self, PartOfFile};
 use super::log::TableLog;
 use super::split::Split;
 use super::{FiltersAreKnown, Inner, Scan, ScanFile, may_match, metadata, prune, split};
@@ -84,23 +85,20 @@ impl FileTable {
         &self.scan.inner
     }
 
-    /// `parts`: where the parts to read of a file begin, for files of which not all is to be read.
-    fn file_groups(
-        &self,
-        files: &[PartitionedFile],
-        kept: &[usize],
-        parts: &HashMap<usize, Vec<u64>>,
-        parallelism: usize,
-    ) -> Result<Vec<FileGroup>> {
+    /// What the partitions read. `parts`: where the parts to read of a file begin, for files of which not all is to be
+    /// read.
+    fn splits(&self, kept: &[usize], parts: &HashMap<usize, Vec<u64>>, parallelism: usize) -> Result<Vec<Vec<Split>>> {
         let mut partitions = split::partitions(self.inner(), kept, parallelism).map_err(external)?;
         if !parts.is_empty() {
-            let is_read = |split: &Split| {
-                let within = |start: &u64| (split.start..split.start + split.length).contains(start);
-                parts.get(&split.file).is_none_or(|starts| starts.iter().any(within))
-            };
+            let is_read =
+                |split: &Split| parts.get(&split.file).is_none_or(|starts| starts.iter().any(|at| split.has(*at)));
             partitions.iter_mut().for_each(|splits| splits.retain(is_read));
             partitions.retain(|splits| !splits.is_empty());
         }
+        Ok(partitions)
+    }
+
+    fn file_groups(&self, files: &[PartitionedFile], partitions: &[Vec<Split>]) -> Vec<FileGroup> {
         let piece = |split: &Split| {
             let mut part = files[split.file].clone();
             let status = &self.inner().files[split.file].status;
@@ -111,7 +109,7 @@ impl FileTable {
             }
             part
         };
-        Ok(partitions.iter().map(|splits| FileGroup::new(splits.iter().map(piece).collect())).collect())
+        partitions.iter().map(|splits| FileGroup::new(splits.iter().map(piece).collect())).collect()
     }
 }
 
@@ -214,15 +212,48 @@ impl FileTable {
             kept.iter().for_each(|index| files[*index].statistics = None);
         }
         let parallelism = session.config().target_partitions();
+        let splits = self.splits(&kept, &parts, parallelism)?;
+        if let Some(plan) = self.decoded(&splits, &parts, &wanted, filters, &statistics, session)? {
+            return Ok(plan);
+        }
         // Every filter that reaches this table also stays above it; a limit may only be used where there is none.
         let limit = limit.filter(|_| filters.iter().all(|f| prune::is_partition_filter(f, &inner.partition_schema)));
-        let mut groups = self.file_groups(&files, &kept, &parts, parallelism)?;
+        let mut groups = self.file_groups(&files, &splits);
         if let Some(rows) = limit {
             keep_first(&mut groups, rows);
         }
         let (plan, metrics) = self.data_source(groups, wanted, statistics, limit, session)?;
         MetricBuilder::new(&metrics).global_counter(FILES_PRUNED).add(inner.files.len() - kept.len());
         Ok(plan)
+    }
+
+    /// A plan over few parts that are asked for again and again, decoded, in the order in which the splits have them;
+    /// `None`: it is not such a read.
+    fn decoded(
+        &self,
+        partitions: &[Vec<Split>],
+        parts: &HashMap<usize, Vec<u64>>,
+        wanted: &[usize],
+        filters: &[Expr],
+        statistics: &Statistics,
+        session: &dyn Session,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let inner = self.inner();
+        let is_small = session.config().get_extension::<FiltersAreKnown>().is_some() && !filters.is_empty();
+        if !is_small || inner.log.is_some() || inner.merged.is_some() {
+            return Ok(None);
+        }
+        let mut read = vec![];
+        for split in partitions.iter().flatten() {
+            let Some(Some(groups)) = inner.row_groups[split.file].get() else { return Ok(None) };
+            let is_read = |start: &u64| parts.get(&split.file).is_none_or(|starts| starts.contains(start));
+            let groups = zip(&groups.starts, &groups.bytes).filter(|(start, _)| split.has(**start) && is_read(start));
+            read.extend(groups.map(|(start, bytes)| {
+                let bytes = wanted.iter().filter_map(|column| bytes.get(*column)).sum();
+                PartOfFile { file: split.file, start: *start, bytes }
+            }));
+        }
+        decoded::plan(self, &read, wanted, statistics.clone().to_inexact(), session)
     }
 
     /// A plan that reads groups of files, and its metrics.

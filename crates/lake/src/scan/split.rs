@@ -13,6 +13,13 @@ pub(super) struct Split {
     pub length: u64,
 }
 
+impl Split {
+    /// Whether it reads the part that begins there.
+    pub fn has(&self, start: u64) -> bool {
+        (self.start..self.start + self.length).contains(&start)
+    }
+}
+
 const DEFAULT_MAX_PARTITION_BYTES: u64 = 128 << 20;
 const DEFAULT_OPEN_COST: u64 = 4 << 20;
 
