@@ -7,7 +7,7 @@ use firesteel_analyze::context::SourceColumns;
 use firesteel_analyze::{Analyzer, TableSource};
 use firesteel_catalog::Table;
 use firesteel_functions::cast::{CastMode, cast};
-use firesteel_lake::delta::{Add, ChangeFeed, DeltaScan, DeltaTable, DeltaVersion, is_delta, scan_with_constants};
+use firesteel_lake::delta::{Add, ChangeFeed, DeltaTable, DeltaVersion, is_delta, missing_table, scan_with_constants};
 use firesteel_lake::{Conf, Scan};
 use firesteel_plan::relation::{SetOpType, TimeTravel};
 use firesteel_plan::{DataType, Expr, Relation, RelationKind, Result, SparkError, StructField, StructType};
@@ -80,12 +80,13 @@ impl StatementContext {
     /// `path@v5`, `path@20240131235959999`: the path and the version in its name.
     async fn delta_of_path(&self, path: &str, storage: &Storage) -> Result<(DeltaTable, bool)> {
         let location = Location::parse(path)?;
-        if let Some(table) = DeltaTable::find(&location, storage).await? {
+        let known = &self.session.delta_tables;
+        if let Some(table) = known.find(&location, storage).await? {
             return Ok((table, false));
         }
         if let Some((place, version)) = path.rsplit_once('@')
             && let Some(version) = self.version_of_suffix(version)?
-            && let Some(table) = DeltaTable::find(&Location::parse(place)?, storage).await?
+            && let Some(table) = known.find(&Location::parse(place)?, storage).await?
         {
             return Ok((table.at(&version).await?, true));
         }
@@ -190,7 +191,8 @@ impl StatementContext {
     ) -> Result<TableSource> {
         let location = Location::parse(table.location.as_deref().unwrap_or_default())?;
         let storage = self.storage().with_options(table.options.iter().chain(options));
-        let delta = self.block_on(DeltaTable::open(&location, &storage, &DeltaVersion::Latest))?;
+        let found = self.block_on(self.session.delta_tables.find(&location, &storage))?;
+        let delta = found.ok_or_else(|| missing_table(&location))?;
         let travel = travel.cloned().map_or_else(|| self.travel_of_options(options), |travel| Ok(Some(travel)))?;
         self.delta_read(delta, options, travel.as_ref(), qualifier)
     }
@@ -216,7 +218,7 @@ impl StatementContext {
         if table.schema().fields.is_empty() {
             return Err(SparkError::of("DELTA_SCHEMA_NOT_SET"));
         }
-        let scan = DeltaScan { table: table.clone(), files: None, conf: self.delta_conf() }.scan()?;
+        let scan = self.session.delta_tables.scan(&table, self.delta_conf())?;
         Ok(source_of(&scan, read_schema(&table), qualifier))
     }
 

@@ -8,6 +8,7 @@ use firesteel_analyze::AnalyzedPlan;
 use firesteel_functions::EvalContext;
 use firesteel_functions::context::time_zone_or_utc;
 use firesteel_lake::KnownScans;
+use firesteel_lake::delta::KnownTables;
 use firesteel_plan::command::ExplainMode;
 use firesteel_plan::{Plan, Relation, RelationKind, Result, SparkError, StructType};
 use firesteel_sql::ParseOptions;
@@ -45,6 +46,7 @@ pub struct Session {
     pub(crate) cache: Cache,
     /// What was found out about files, by reads of them.
     pub(crate) scans: KnownScans,
+    pub(crate) delta_tables: KnownTables,
     pub(crate) state: KeptState,
     artifacts: Artifacts,
     /// The only places of storage that the session may reach, where they are limited.
@@ -77,6 +79,7 @@ impl Session {
             functions: TemporaryFunctions::default(),
             cache: Cache::default(),
             scans: KnownScans::default(),
+            delta_tables: KnownTables::default(),
             state: KeptState::default(),
             artifacts: Artifacts::new(ARTIFACT_BYTES_MAX),
             allowed_places: OnceLock::new(),
@@ -97,6 +100,7 @@ impl Session {
             functions: self.functions.fork(),
             cache: Cache::default(),
             scans: KnownScans::default(),
+            delta_tables: KnownTables::default(),
             state: KeptState::default(),
             artifacts: self.artifacts.fork(),
             allowed_places: self.allowed_places.clone(),
@@ -255,6 +259,7 @@ impl Session {
         self.functions.clear();
         self.cache.clear();
         self.scans.clear();
+        self.delta_tables.clear();
         self.artifacts.clear();
     }
 }

@@ -45,7 +45,7 @@ pub use location::Location;
 pub use uploads::{BegunUpload, PendingUpload, UploadWriter, Uploads};
 
 /// Makes file systems from locations. Settings (credentials, endpoints) belong to a session or a request.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Storage {
     settings: Arc<BTreeMap<String, String>>,
     /// The only places there are, with what is below them; `None`: all.

@@ -7,6 +7,8 @@
 //!                                                          └── conflicts with later versions, by Delta's own rules
 //! ```
 //!
+//! [`KnownTables`] keeps what a session has read of logs that are the same still.
+//!
 //! Whatever fails before the log entry is written leaves the table as it was.
 mod checkpoint;
 mod commit;
@@ -17,6 +19,7 @@ mod errors;
 mod features;
 mod feed;
 mod history;
+mod known;
 mod mapping;
 mod metadata;
 mod protocol;
@@ -34,6 +37,7 @@ pub use errors::{delta_error, missing_table};
 pub use features::COLUMN_DEFAULTS;
 pub use feed::ChangeFeed;
 pub use history::{Commit, changes_between, commits};
+pub use known::KnownTables;
 pub use metadata::TableMetadata;
 pub use protocol::{AskedProtocol, TableProtocol};
 pub use scan::{DeltaFiles, DeltaScan, scan_with_constants};

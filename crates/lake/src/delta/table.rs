@@ -5,7 +5,7 @@ use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::{Add, EagerSnapshot};
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use firesteel_plan::{Result, SparkError, StructType};
-use firesteel_storage::{Location, Storage};
+use firesteel_storage::{FileStatus, Location, Storage};
 use object_store::prefix::PrefixStore;
 use url::Url;
 
@@ -75,20 +75,24 @@ impl DeltaTable {
 
     /// Whether a log with something in it is at `location`.
     pub async fn exists(location: &Location, storage: &Storage) -> Result<bool> {
+        Ok(Self::log_files(location, storage).await?.is_some())
+    }
+
+    /// What is in the directory of the log at `location`; `None` where that is no log.
+    pub(super) async fn log_files(location: &Location, storage: &Storage) -> Result<Option<Vec<FileStatus>>> {
         let files = storage.file_system(location)?;
         let log = location.join("_delta_log");
         match files.status(&log).await? {
             Some(status) if status.is_directory => {
                 let entries = files.list(&log).await?;
-                Ok(entries.iter().any(|entry| {
-                    entry.location.name().ends_with(".json") || entry.location.name().contains(".checkpoint")
-                }))
+                let is_entry = |name: &str| name.ends_with(".json") || name.contains(".checkpoint");
+                Ok(entries.iter().any(|entry| is_entry(entry.location.name())).then_some(entries))
             }
-            _ => Ok(false),
+            _ => Ok(None),
         }
     }
 
-    async fn load(location: &Location, storage: &Storage, version: Option<u64>) -> Result<Self> {
+    pub(super) async fn load(location: &Location, storage: &Storage, version: Option<u64>) -> Result<Self> {
         let log_store = log_store(location, storage)?;
         let snapshot = reread(|| {
             let log_store = Arc::clone(&log_store);
@@ -155,6 +159,16 @@ impl DeltaTable {
     }
     pub(super) fn log_store(&self) -> &LogStoreRef {
         &self.inner.log_store
+    }
+
+    /// Whether both are the very same reading of the log.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    pub(super) fn file_count(&self) -> Result<usize> {
+        let log = self.inner.snapshot.try_log_data().map_err(|e| delta_error(self.location(), e))?;
+        Ok(log.num_files())
     }
 
     /// The data files of this version.

@@ -99,7 +99,8 @@ fn is_same_read(a: &ScanRequest, b: &ScanRequest) -> bool {
         && a.bucketing == b.bucketing
 }
 
-fn is_settled(files: &[FileStatus]) -> bool {
+/// Whether these files, listed now, are others when they are listed otherwise.
+pub(crate) fn is_settled(files: &[FileStatus]) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let latest = i64::try_from(now.saturating_sub(SETTLED_AFTER).as_micros()).unwrap_or(i64::MAX);
     files.iter().all(|file| file.modified_us < latest)

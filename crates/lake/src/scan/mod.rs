@@ -26,6 +26,7 @@ use crate::parquet::RowGroups;
 use crate::request::{Bucketing, ScanRequest};
 pub use decoded::{DecodedParts, reads_decoded_parts};
 pub use known::KnownScans;
+pub(crate) use known::is_settled;
 pub use log::TableLog;
 pub use provider::{FILES_PRUNED, FileTable, STRIPES_PRUNED};
 pub(crate) use skip::{may_match, selection};

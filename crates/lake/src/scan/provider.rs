@@ -200,20 +200,21 @@ impl FileTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let inner = self.inner();
         let mut files = self.partitioned_files(&kept)?;
-        let Known { kept, parts, statistics } = match &inner.log {
-            Some(log) => {
-                let statistics = self.known_by_log(log, &mut files, &kept).await?;
-                Known { kept, parts: HashMap::new(), statistics }
-            }
+        let is_small = !filters.is_empty() && session.config().get_extension::<FiltersAreKnown>().is_some();
+        let Known { kept, parts, statistics, is_whole } = match &inner.log {
+            Some(log) => self.known_by_log(log, &mut files, kept, filters, session).await?,
             None => self.known_by_footers(&mut files, kept, filters, session).await?,
         };
-        if !filters.is_empty() && session.config().get_extension::<FiltersAreKnown>().is_some() {
+        if is_small {
             // They have left out what they can; no file is looked at once more when it is opened.
             kept.iter().for_each(|index| files[*index].statistics = None);
         }
         let parallelism = session.config().target_partitions();
         let splits = self.splits(&kept, &parts, parallelism)?;
-        if let Some(plan) = self.decoded(&splits, &parts, &wanted, filters, &statistics, session)? {
+        if is_small
+            && is_whole
+            && let Some(plan) = self.decoded(&splits, &parts, &wanted, &statistics, session)?
+        {
             return Ok(plan);
         }
         // Every filter that reaches this table also stays above it; a limit may only be used where there is none.
@@ -228,21 +229,16 @@ impl FileTable {
     }
 
     /// A plan over few parts that are asked for again and again, decoded, in the order in which the splits have them;
-    /// `None`: it is not such a read.
+    /// `None`: they are to be read as always.
     fn decoded(
         &self,
         partitions: &[Vec<Split>],
         parts: &HashMap<usize, Vec<u64>>,
         wanted: &[usize],
-        filters: &[Expr],
         statistics: &Statistics,
         session: &dyn Session,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let inner = self.inner();
-        let is_small = session.config().get_extension::<FiltersAreKnown>().is_some() && !filters.is_empty();
-        if !is_small || inner.log.is_some() || inner.merged.is_some() {
-            return Ok(None);
-        }
         let mut read = vec![];
         for split in partitions.iter().flatten() {
             let Some(Some(groups)) = inner.row_groups[split.file].get() else { return Ok(None) };
@@ -322,7 +318,7 @@ impl FileTable {
         let known: Option<Vec<_>> = readable.iter().map(|index| files[*index].statistics.clone()).collect();
         let Some(known) = known.filter(|known| !known.is_empty()) else {
             let statistics = statistics_by_size(files, &readable, &self.table_schema);
-            return Ok(Known { kept: readable, parts: HashMap::new(), statistics });
+            return Ok(Known { kept: readable, parts: HashMap::new(), statistics, is_whole: true });
         };
         let schema = self.table_schema.table_schema();
         let mut parts = HashMap::new();
@@ -330,21 +326,35 @@ impl FileTable {
         if let Some(predicate) = may_match(filters, schema, session)? {
             let statistics = kept.iter().map(|(_, statistics)| Arc::clone(statistics)).collect();
             keep_where(&mut kept, &predicate.prune(&PrunableStatistics::new(statistics, Arc::clone(schema)))?);
-            if kept.len() <= FILES_LOOKED_INTO {
-                for (index, _) in &kept {
-                    if let Some(starts) = self.parts(&files[*index], *index, &predicate, session).await? {
-                        parts.insert(*index, starts);
-                    }
-                }
-                kept.retain(|(index, _)| parts.get(index).is_none_or(|starts| !starts.is_empty()));
-            }
+            let indices: Vec<_> = kept.iter().map(|(index, _)| *index).collect();
+            parts = self.parts_of(files, &indices, &predicate, session).await?;
+            kept.retain(|(index, _)| parts.get(index).is_none_or(|starts| !starts.is_empty()));
         }
         let (kept, known): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
         let statistics = match known.is_empty() {
             true => statistics_by_size(files, &[], &self.table_schema),
             false => Statistics::try_merge_iter(known.iter().map(Arc::as_ref), schema)?,
         };
-        Ok(Known { kept, parts, statistics })
+        Ok(Known { kept, parts, statistics, is_whole: true })
+    }
+
+    /// Of few files: where their parts begin that may have rows for a filter.
+    async fn parts_of(
+        &self,
+        files: &[PartitionedFile],
+        kept: &[usize],
+        predicate: &PruningPredicate,
+        session: &dyn Session,
+    ) -> Result<HashMap<usize, Vec<u64>>> {
+        let mut parts = HashMap::new();
+        if kept.len() <= FILES_LOOKED_INTO {
+            for index in kept {
+                if let Some(starts) = self.parts(&files[*index], *index, predicate, session).await? {
+                    parts.insert(*index, starts);
+                }
+            }
+        }
+        Ok(parts)
     }
 
     /// Where the parts of a file begin that may have rows for a filter; `None`: nothing is known of its parts.
@@ -368,18 +378,39 @@ impl FileTable {
         Ok(Some(starts))
     }
 
-    /// The log knows the rows of each file, and which of them are deleted: no footer is read before its file is.
-    async fn known_by_log(&self, log: &TableLog, files: &mut [PartitionedFile], kept: &[usize]) -> Result<Statistics> {
-        let mut statistics = statistics_by_size(files, kept, &self.table_schema);
-        statistics.num_rows = log.rows(kept);
+    /// The log knows the rows of each file, and which of them are deleted. Footers are read of few files, for a small query
+    /// that names their columns as they do.
+    async fn known_by_log(
+        &self,
+        log: &TableLog,
+        files: &mut [PartitionedFile],
+        mut kept: Vec<usize>,
+        filters: &[Expr],
+        session: &dyn Session,
+    ) -> Result<Known> {
+        let mut statistics = statistics_by_size(files, &kept, &self.table_schema);
+        statistics.num_rows = log.rows(&kept);
+        let mut is_whole = true;
         let reads: Vec<_> = kept.iter().map(|file| async { (*file, log.selection(*file).await) }).collect();
         let mut selections = futures::stream::iter(reads).buffered(DELETIONS_CONCURRENCY);
         while let Some((file, selection)) = selections.next().await {
             if let Some(selection) = selection.map_err(external)? {
                 files[file] = files[file].clone().with_extension(ParquetRowSelection::new(selection));
+                is_whole = false;
             }
         }
-        Ok(statistics)
+        drop(selections);
+        let is_small = session.config().get_extension::<FiltersAreKnown>().is_some();
+        let mut parts = HashMap::new();
+        if is_small
+            && is_whole
+            && self.stored_columns().is_none()
+            && let Some(predicate) = may_match(filters, self.table_schema.table_schema(), session)?
+        {
+            parts = self.parts_of(files, &kept, &predicate, session).await?;
+            kept.retain(|index| parts.get(index).is_none_or(|starts| !starts.is_empty()));
+        }
+        Ok(Known { kept, parts, statistics, is_whole })
     }
 
     /// The columns of the files as these call them, where that is not as the table does.
@@ -402,6 +433,8 @@ struct Known {
     /// Of files of which not all is read: where the parts that are begin
     parts: HashMap<usize, Vec<u64>>,
     statistics: Statistics,
+    /// No rows of these files are deleted.
+    is_whole: bool,
 }
 
 fn keep_where<T>(items: &mut Vec<T>, is_kept: &[bool]) {
