@@ -3,6 +3,9 @@
 Each case is made by the one engine, changed by the other, and read by both, in both directions: what the two read must be
 the same, and the same whichever made it. `docs/delta.md` shows the cases as a matrix.
 """
+import os
+import time
+
 import pytest
 from support import servers
 from support.outcome import difference, outcome_of
@@ -214,3 +217,21 @@ def test_both_directions(spark, delta_spark, tmp_path, name):
         for reader in ("spark reads", "firesteel reads"):
             for query, want, got in zip(queries, answers["spark", "spark reads"], answers[direction, reader]):
                 assert difference(want, got, "ORDER BY" in query) is None, f"made by {direction}, {reader}: {query}"
+
+
+def test_deleted_rows_stay_deleted(spark, delta_spark, tmp_path):
+    """However often a small part of a file is asked for whose deleted rows only the log knows."""
+    path = tmp_path / "t"
+    table = f"delta.`{path}`"
+    delta_spark.sql(f"CREATE TABLE {table} (id LONG, name STRING) USING delta TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
+    delta_spark.sql(f"INSERT INTO {table} SELECT id, CAST(id AS STRING) FROM range(0, 1000, 1, 1)")
+    wanted = [8, 9, 10, 11, 12]
+    for delete in (None, "id % 7 = 3", "id = 9"):
+        if delete:
+            delta_spark.sql(f"DELETE FROM {table} WHERE {delete}")
+            wanted = [row.id for row in delta_spark.sql(f"SELECT id FROM {table} WHERE id BETWEEN 8 AND 12 ORDER BY id").collect()]
+        for file in (path / "_delta_log").iterdir():
+            os.utime(file, (time.time() - 60,) * 2)
+        for _ in range(4):
+            assert [row.id for row in spark.sql(f"SELECT id FROM {table} WHERE id BETWEEN 8 AND 12").collect()] == wanted
+    assert wanted == [8, 11, 12]

@@ -3,8 +3,10 @@ order, and with others as soon as the files are others."""
 import concurrent.futures
 import os
 import pathlib
+import shutil
 import time
 
+import deltalake
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -155,3 +157,72 @@ def test_parts_that_are_too_large(api, tmp_path):
         for answer in found:
             assert answer["data"] == [{name: row[name] for name in columns} for row in wanted]
     assert found[-1]["stats"]["bytes_scanned"] > 0
+
+
+def delta_rows(first, rows=20_000):
+    ids = list(range(first, first + rows))
+    return pa.table({"id": ids, "name": [f"name {i}" for i in ids]})
+
+
+def settle_log(path):
+    before = time.time() - 60
+    for file in (path / "_delta_log").iterdir():
+        os.utime(file, (before, before))
+
+
+def test_delta_tables_of_other_writers(api, tmp_path):
+    """Each commit of somebody else is seen at once, however often the table was read before."""
+    path = tmp_path / "t"
+    wanted = {}
+
+    def check(*ids):
+        settle_log(path)
+        for _ in range(3):
+            for number in ids:
+                answer = ask(api, path, {"id": number}, format="delta")
+                assert [row["name"] for row in answer["data"]] == wanted.get(number, []), number
+                assert answer["stats"]["version"] == deltalake.DeltaTable(str(path)).version()
+        return answer
+
+    deltalake.write_deltalake(str(path), delta_rows(0))
+    wanted[4711] = ["name 4711"]
+    assert check(4711)["stats"]["bytes_scanned"] == 0
+    assert ask(api, path, {"id": {"<": 3}}, format="delta", columns=["id"])["stats"]["files_pruned"] == 0
+    deltalake.write_deltalake(str(path), delta_rows(20_000), mode="append")
+    wanted[20_001] = ["name 20001"]
+    assert check(4711, 20_001)["stats"]["files_pruned"] == 1
+    deltalake.DeltaTable(str(path)).update({"name": "'changed'"}, predicate="id = 4711")
+    wanted[4711] = ["changed"]
+    check(4711, 20_001)
+    deltalake.DeltaTable(str(path)).delete("id = 20001")
+    wanted[20_001] = []
+    check(4711, 20_001)
+    deltalake.DeltaTable(str(path)).create_checkpoint()
+    check(4711, 20_001)
+    deltalake.write_deltalake(str(path), delta_rows(4711, 1), mode="overwrite")
+    wanted[4711] = ["name 4711"]
+    check(4711, 20_001)
+    old = ask(api, path, {"id": 20_001}, format="delta", version=1)
+    assert [row["name"] for row in old["data"]] == ["name 20001"]
+    # Another table in the same place
+    shutil.rmtree(path)
+    deltalake.write_deltalake(str(path), delta_rows(4711, 2))
+    wanted[4712] = ["name 4712"]
+    check(4711, 4712)
+
+
+def test_delta_tables_of_other_shapes(spark, tmp_path):
+    """Deleted rows that files still hold, columns that files call otherwise, partitions: read each time as the first time."""
+    path = str(tmp_path / "t")
+    spark.sql(
+        f"""CREATE TABLE delta.`{path}` (id LONG, a STRING, b STRING, p INT) USING delta PARTITIONED BY (p)
+            TBLPROPERTIES ('delta.columnMapping.mode' = 'name')"""
+    )
+    spark.sql(f"INSERT INTO delta.`{path}` SELECT id, concat('a', id), concat('b', id), id % 2 FROM range(1000)")
+    for old, new in (("a", "c"), ("b", "a"), ("c", "b")):
+        spark.sql(f"ALTER TABLE delta.`{path}` RENAME COLUMN {old} TO {new}")
+    settle_log(tmp_path / "t")
+    for _ in range(4):
+        found = spark.sql(f"SELECT id, a, b FROM delta.`{path}` WHERE a = 'b7' AND p = 1").collect()
+        assert [tuple(row) for row in found] == [(7, "b7", "a7")]
+        assert spark.sql(f"SELECT id FROM delta.`{path}` WHERE b = 'b7'").collect() == []

@@ -166,6 +166,7 @@ def test_one_key_is_one_job(store):
         with ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(ask, range(40)))
         assert len({answer["id"] for answer in answers}) == 5
+        assert [answer for answer in answers if "data" not in answer] == []
         assert len({answer["data"][0]["r"] for answer in answers}) == 5
     finally:
         server.close()

@@ -167,19 +167,42 @@ impl Jobs {
             let detail = "Too many jobs of this user wait already.";
             return Err(Problem::new(429, "QUEUE_FULL", detail));
         }
-        if let Some(existing) = self.store.add_job(&record).await? {
-            if existing.fingerprint != record.fingerprint {
-                let detail = "The key was used with another request.";
-                return Err(Problem::new(422, "IDEMPOTENCY_KEY_REUSED", detail).at("Idempotency-Key"));
-            }
-            let entry = self.live(&existing.id).unwrap_or_else(|| Entry::new(existing, timeout));
-            return Ok((entry, true));
-        }
+        // A client that leaves in between leaves no job behind that is kept but never run.
+        let jobs = Arc::clone(self);
+        self.workers.spawn(async move { jobs.enqueue(record, timeout, work).await }).await.map_err(Problem::internal)?
+    }
+
+    async fn enqueue(
+        self: &Arc<Self>,
+        record: JobRecord,
+        timeout: Duration,
+        work: Work,
+    ) -> Result<(Arc<Entry>, bool), Problem> {
         let entry = Entry::new(record, timeout);
+        // Before it is kept: who finds it there finds it here too, until it has ended.
         self.live.lock().insert(entry.id.clone(), Arc::clone(&entry));
-        self.queue.lock().push(&entry.user, (Arc::clone(&entry), work));
-        self.dispatch();
-        Ok((entry, false))
+        let existing = match self.store.add_job(&entry.record()).await {
+            Ok(None) => {
+                self.queue.lock().push(&entry.user, (Arc::clone(&entry), work));
+                self.dispatch();
+                return Ok((entry, false));
+            }
+            Ok(Some(existing)) => existing,
+            Err(error) => {
+                self.live.lock().remove(&entry.id);
+                return Err(error.into());
+            }
+        };
+        self.live.lock().remove(&entry.id);
+        if existing.fingerprint != entry.record().fingerprint {
+            let detail = "The key was used with another request.";
+            return Err(Problem::new(422, "IDEMPOTENCY_KEY_REUSED", detail).at("Idempotency-Key"));
+        }
+        if let Some(live) = self.live(&existing.id) {
+            return Ok((live, true));
+        }
+        let ended = self.store.job(&existing.id).await?;
+        Ok((Entry::new(ended.unwrap_or(existing), timeout), true))
     }
 
     fn dispatch(self: &Arc<Self>) {
