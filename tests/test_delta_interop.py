@@ -235,3 +235,31 @@ def test_deleted_rows_stay_deleted(spark, delta_spark, tmp_path):
         for _ in range(4):
             assert [row.id for row in spark.sql(f"SELECT id FROM {table} WHERE id BETWEEN 8 AND 12").collect()] == wanted
     assert wanted == [8, 11, 12]
+
+
+# Tables that need something of their writers which is not kept here: what makes one, and how Delta calls it
+NEEDS = {
+    "identityColumns": "(id LONG GENERATED ALWAYS AS IDENTITY, v INT) USING delta LOCATION '{path}'",
+    "clustering": "(id LONG, v INT) USING delta LOCATION '{path}' CLUSTER BY (v)",
+    "rowTracking": "(id LONG, v INT) USING delta LOCATION '{path}' TBLPROPERTIES ('delta.enableRowTracking' = 'true')",
+    "typeWidening": "(id LONG, v INT) USING delta LOCATION '{path}' TBLPROPERTIES ('delta.enableTypeWidening' = 'true')",
+    "inCommitTimestamp": "(id LONG, v INT) USING delta LOCATION '{path}' TBLPROPERTIES ('delta.enableInCommitTimestamps' = 'true')",
+}
+
+
+@pytest.mark.parametrize("feature", NEEDS)
+def test_tables_that_are_only_read(feature, spark, delta_spark, tmp_path):
+    path, table = tmp_path / "t", f"needs_{feature}"
+    delta_spark.sql(f"CREATE TABLE {table} {NEEDS[feature].format(path=path)}")
+    delta_spark.sql(f"INSERT INTO {table} (v) VALUES (1), (2)")
+    delta_spark.sql(f"INSERT INTO {table} (v) VALUES (3)")
+    query = f"SELECT * FROM delta.`{path}` ORDER BY v"
+    theirs = outcome_of(lambda: delta_spark.sql(query))
+    assert difference(theirs, outcome_of(lambda: spark.sql(query)), ordered=True) is None
+    before = sorted(path.rglob("*"))
+    changes = ["INSERT INTO {} VALUES (7, 7)", "UPDATE {} SET v = 5", "DELETE FROM {} WHERE v = 1", "OPTIMIZE {}"]
+    for change in changes:
+        refused = outcome_of(lambda: spark.sql(change.format(f"delta.`{path}`")))
+        assert feature.lower() in refused.text.lower(), refused.text
+    assert sorted(path.rglob("*")) == before
+    delta_spark.sql(f"DROP TABLE {table}")
