@@ -70,7 +70,8 @@ impl IcebergSqlDatabase {
         for (key, value) in &all {
             options = match key.as_str() {
                 "currentSchema" => options.options([("search_path", value)]),
-                "ssl" | "useSSL" => options.ssl_mode(flag(key, value, PgSslMode::Require)?),
+                "ssl" | "useSSL" => options.ssl_mode(flag(key, value, PgSslMode::VerifyFull)?),
+                "sslrootcert" => options.ssl_root_cert(authorities(value)?),
                 "sslmode" => options.ssl_mode(value.parse().map_err(|_| illegal(format!("{value} is no sslmode")))?),
                 key if WITHOUT_EFFECT.contains(&key) => options,
                 key => return Err(SparkError::unsupported(format!("the setting {key} of PostgreSQL's JDBC driver"))),
@@ -91,6 +92,14 @@ impl IcebergSqlDatabase {
                 Err(_) => Err(SparkError::internal("the database of the Iceberg catalog does not answer")),
             },
         }
+    }
+}
+
+/// The file with the certificates of those who may have signed the server's.
+fn authorities(file: &str) -> Result<&str> {
+    match std::fs::metadata(file) {
+        Ok(_) => Ok(file),
+        Err(error) => Err(illegal(format!("the root certificate {file} cannot be read")).with_cause(error)),
     }
 }
 
