@@ -188,6 +188,10 @@ mod tests {
         let found = options("jdbc:postgresql://[::1]/", &[("user", "me"), ("schema-version", "V1")]).unwrap();
         assert_eq!((found.get_host(), found.get_port(), found.get_database()), ("::1", 5432, Some("me")));
         assert_eq!(options("jdbc:postgresql:books", &[("user", "me")]).unwrap().get_host(), "localhost");
+        let mode = |query: &str| options(&format!("jdbc:postgresql://h/x?user=a&{query}"), &[]).unwrap().get_ssl_mode();
+        assert!(matches!(mode("ssl=true"), PgSslMode::VerifyFull) && matches!(mode("ssl=false"), PgSslMode::Prefer));
+        assert!(matches!(mode("ssl=true&sslmode=require"), PgSslMode::Require));
+        assert!(options("jdbc:postgresql://h/x?user=a&sslrootcert=/no/such/file", &[]).is_err());
         assert!(options("jdbc:postgresql://host:port/x", &[]).is_err());
         assert!(options("jdbc:postgresql://h/x", &[]).is_err());
         assert!(options("jdbc:postgresql://h/x?user=a&targetServerType=primary", &[]).is_err());
