@@ -8,7 +8,7 @@ BINARY := $(CARGO_TARGET_DIR)/debug/firesteel
 PYTEST := cd tests && FIRESTEEL_BINARY=$(BINARY) $(PYTHON) -m pytest
 PROTOC_PATH := $(CACHE)/bin
 
-.PHONY: help build run test lint unit end-to-end ratchet bench bench-functions bench-delta bench-rest conformance dist clean
+.PHONY: help build run test lint unit end-to-end ratchet bench bench-functions bench-delta bench-rest bench-clients conformance dist clean
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -46,6 +46,9 @@ bench-delta: build java $(VENV)/.complete ## Delta tables beside delta-spark and
 bench-rest: build $(VENV)/.complete ## The REST API beside FastAPI and DuckDB, and its streams; writes bench/rest.md
 	$(PYTHON) -m pip install --quiet -r bench/requirements.txt
 	$(PYTHON) bench/rest.py --binary $(BINARY)
+
+bench-clients: build $(VENV)/.complete ## 200 clients of the REST API for ten minutes, whose server is killed twice
+	$(PYTHON) bench/clients.py --binary $(BINARY)
 
 conformance: ## Write docs/conformance.md from tests/ratchet
 	python3 tests/conformance.py

@@ -7,17 +7,14 @@ from pyspark.errors import PySparkException
 from pyspark.sql.connect import functions as F
 from support import hdfs, servers, stores
 from support.outcome import outcome_of
-from test_delta_interop import DELTA
-
-USER = "engineer"
-ROOT = f"hdfs://{hdfs.SERVICE}/work"
+from test_delta_interop import DELTA, both_directions
 
 
 @pytest.fixture(scope="module")
 def cluster():
     cluster = hdfs.Cluster()
-    cluster.shell("-mkdir", "/work", "/closed")
-    cluster.shell("-chmod", "777", "/work")
+    cluster.open_folder()
+    cluster.shell("-mkdir", "/closed")
     cluster.shell("-chmod", "700", "/closed")
     yield cluster
     cluster.close()
@@ -25,17 +22,14 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def firesteel(cluster, tmp_path_factory):
-    """A server that knows the cluster by `HADOOP_CONF_DIR`."""
-    folder = cluster.write_configuration(tmp_path_factory.mktemp("hadoop") / "conf")
-    server = servers.start_firesteel(environment={"HADOOP_CONF_DIR": str(folder), "HADOOP_USER_NAME": USER})
+    server = cluster.start_firesteel(tmp_path_factory.mktemp("hadoop") / "conf")
     yield server.remote
     server.close()
 
 
 @pytest.fixture(scope="module")
 def theirs(cluster):
-    settings = {f"spark.hadoop.{key}": value for key, value in cluster.settings.items()}
-    server = servers.start_spark({**DELTA, **settings})
+    server = servers.start_spark({**DELTA, **cluster.hadoop_settings})
     session = servers.connect(server.remote)
     yield session
     session.stop()
@@ -44,7 +38,7 @@ def theirs(cluster):
 
 @pytest.fixture
 def path():
-    return f"{ROOT}/t-{uuid.uuid4().hex[:12]}/table"
+    return f"{hdfs.ROOT}/t-{uuid.uuid4().hex[:12]}/table"
 
 
 def rows(frame):
@@ -55,12 +49,6 @@ def fails(action):
     with pytest.raises(PySparkException) as caught:
         action()
     return str(caught.value)
-
-
-def names(cluster, path):
-    """Every file and directory below a path, as Hadoop's shell lists them."""
-    listed = cluster.shell("-ls", "-R", path.removeprefix(f"hdfs://{hdfs.SERVICE}"))
-    return [line.split(maxsplit=7)[7] for line in listed.splitlines() if line.startswith(("-", "d"))]
 
 
 # Files
@@ -116,7 +104,7 @@ def test_modes(spark, cluster, path):
     assert rows(spark.read.parquet(path).select("id")) == [(1,), (3,), (4,)]
     frame(5, 6).write.partitionBy("p").mode("overwrite").parquet(path)
     assert rows(spark.read.parquet(path).select("id")) == [(5,), (6,)]
-    left = names(cluster, path)
+    left = cluster.names(path)
     assert not any("_temporary" in name or "._" in name for name in left)
     assert len([name for name in left if name.endswith(".parquet")]) == 2
 
@@ -125,7 +113,7 @@ def test_a_failed_write_leaves_nothing(spark, cluster, path):
     frame = spark.range(1000).selectExpr("1 / (id - 999) AS x")
     assert outcome_of(lambda: frame.write.parquet(path)).condition == "DIVIDE_BY_ZERO"
     folder = path.rsplit("/", 2)[1]
-    assert not any(folder in name or "_temporary" in name for name in names(cluster, ROOT))
+    assert not any(folder in name or "_temporary" in name for name in cluster.names(hdfs.ROOT))
 
 
 def test_large_files_and_ranges(spark, theirs, path):
@@ -173,8 +161,18 @@ def test_delta_both_ways(spark, theirs, path):
         assert rows(session.sql(f"SELECT id FROM delta.`{path}` VERSION AS OF 2 WHERE name = 'C'")) == [(3,)]
     spark.sql(f"RESTORE TABLE delta.`{path}` TO VERSION AS OF 1")
     assert theirs.read.format("delta").load(path).count() == 3
-    versions = [row.version for row in spark.sql(f"DESCRIBE HISTORY delta.`{path}`").collect()]
+    history = spark.sql(f"DESCRIBE HISTORY delta.`{path}`").selectExpr("version", "CAST(timestamp AS STRING) AS at").collect()
+    versions = [row.version for row in history]
     assert versions == sorted(versions, reverse=True) and versions[-1] == 0
+    then = next(row.at for row in history if row.version == 1)
+    for session in (spark, theirs):
+        assert rows(session.read.format("delta").option("timestampAsOf", then).load(path)) == [(1, "a"), (2, "b"), (3, "c")]
+        assert session.sql(f"SELECT * FROM delta.`{path}` TIMESTAMP AS OF '{then}' WHERE id = 3").count() == 1
+
+
+@pytest.mark.parametrize("case", ["deletion vectors", "time travel and restore", "change data feed", "optimize and vacuum"])
+def test_delta_cases(spark, theirs, path, case):
+    both_directions(spark, theirs, path, case)
 
 
 def test_delta_writers_at_once(firesteel, theirs, cluster, path):
@@ -199,7 +197,7 @@ def test_delta_writers_at_once(firesteel, theirs, cluster, path):
     expected = sorted((100 * n + i,) for n in range(4) for i in range(5))
     assert rows(theirs.read.format("delta").load(path)) == expected
     # Twenty appends: twenty versions after the first, and nothing staged is left.
-    log = names(cluster, path + "/_delta_log")
+    log = cluster.names(path + "/_delta_log")
     assert len([name for name in log if name.endswith(".json")]) == 21
     assert not any("/._" in name for name in log)
     for session in sessions:
@@ -247,7 +245,7 @@ def test_failover(spark, cluster, path):
 @pytest.fixture(scope="module")
 def unconfigured(cluster):
     """A server that was told nothing about HDFS."""
-    server = servers.start_firesteel(environment={"HADOOP_USER_NAME": USER})
+    server = servers.start_firesteel(environment={"HADOOP_USER_NAME": hdfs.USER})
     yield server.remote
     server.close()
 
@@ -272,9 +270,9 @@ def test_settings_of_a_session(unconfigured, spark, cluster, path):
 
 def test_view_file_system(spark, cluster, path):
     spark.range(4).write.parquet(path)
-    spark.conf.set("spark.hadoop.fs.viewfs.mounttable.all.link./data", ROOT)
+    spark.conf.set("spark.hadoop.fs.viewfs.mounttable.all.link./data", hdfs.ROOT)
     spark.conf.set("spark.hadoop.fs.viewfs.mounttable.all.linkFallback", f"hdfs://{hdfs.SERVICE}/")
-    place = path.replace(ROOT, "viewfs://all/data")
+    place = path.replace(hdfs.ROOT, "viewfs://all/data")
     assert spark.read.parquet(place).count() == 4
     spark.range(5).write.mode("overwrite").parquet(place)
     assert spark.read.parquet(path).count() == 5
@@ -282,9 +280,9 @@ def test_view_file_system(spark, cluster, path):
 
 def test_permissions(spark):
     text = fails(lambda: spark.range(1).write.parquet(f"hdfs://{hdfs.SERVICE}/closed/x"))
-    assert "AccessDenied" in text and "AccessControlException" in text and USER in text
+    assert "AccessDenied" in text and "AccessControlException" in text and hdfs.USER in text
     assert "\tat " not in text
-    assert "PATH_NOT_FOUND" in fails(lambda: spark.read.parquet(ROOT + "/nothing").count())
+    assert "PATH_NOT_FOUND" in fails(lambda: spark.read.parquet(hdfs.ROOT + "/nothing").count())
 
 
 def test_nobody_answers(spark):
@@ -304,4 +302,4 @@ def test_silence(spark):
 
 def test_settings_that_make_no_sense(spark):
     spark.conf.set("spark.hadoop.dfs.client.socket-timeout", "soon")
-    assert "must be a duration" in fails(lambda: spark.read.parquet(ROOT).count())
+    assert "must be a duration" in fails(lambda: spark.read.parquet(hdfs.ROOT).count())

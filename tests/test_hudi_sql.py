@@ -34,20 +34,26 @@ def rows(frame):
     return sorted(row[0] for row in frame.selectExpr(f"to_json(struct({COLUMNS}))").collect())
 
 
+def same_statements(spark, hudi_spark, kind, path, twin, clause):
+    """Makes the tables `ours_KIND` here and `theirs_KIND` in Spark, and runs the same statements on both."""
+    ours, theirs = f"ours_{kind}", f"theirs_{kind}"
+    spark.sql(DEFINITION.format(name=ours, clause=clause, path=path, more=""))
+    hudi_spark.sql(DEFINITION.format(name=theirs, clause=clause, path=twin, more=""))
+    assert spark.read.table(ours).count() == 0
+    for statement in STATEMENTS:
+        spark.sql(statement.format(name=ours))
+        hudi_spark.sql(statement.format(name=theirs))
+        assert rows(spark.read.table(ours)) == hudi_spark.sql(f"SELECT {COLUMNS} FROM {theirs}") != [], statement
+
+
 @pytest.mark.parametrize("kind", ["partitioned", "plain"])
 def test_statements(kind, spark, hudi_spark, tmp_path):
     """The same statements make the same rows; a table made here is then changed by Hudi's own statements."""
     clause = "PARTITIONED BY (part)" if kind == "partitioned" else ""
     ours, theirs = f"ours_{kind}", f"theirs_{kind}"
     path = tmp_path / "ours"
-    spark.sql(DEFINITION.format(name=ours, clause=clause, path=path, more=""))
-    hudi_spark.sql(DEFINITION.format(name=theirs, clause=clause, path=tmp_path / "theirs", more=""))
-    assert spark.read.table(ours).count() == 0
+    same_statements(spark, hudi_spark, kind, path, tmp_path / "theirs", clause)
     read = lambda: hudi_spark.sql(f"SELECT {COLUMNS} FROM {theirs}")  # noqa: E731
-    for statement in STATEMENTS:
-        spark.sql(statement.format(name=ours))
-        hudi_spark.sql(statement.format(name=theirs))
-        assert rows(spark.read.table(ours)) == read() != [], statement
     assert rows(spark.read.table(ours)) == hudi_spark.rows(path, COLUMNS)
     own = "_hoodie_record_key, _hoodie_partition_path, id"
     assert hudi_spark.rows(path, own) == hudi_spark.rows(tmp_path / "theirs", own)

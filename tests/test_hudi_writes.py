@@ -9,40 +9,9 @@ import time
 
 import pytest
 from support import hudi, servers
+from support.hudi import DATA, PLAIN, VERSIONS, check_alike, here, instants, options_of, query, rows
 from support.outcome import outcome_of
 
-VERSIONS = [6, 8]
-# All types that Hudi takes, NULLs among them. (It writes no NULL in arrays, by default.)
-TYPES = """
-    CAST(id AS INT) AS i, CAST(id * 1.5 AS FLOAT) AS f, id / 8 AS d, id % 3 = 0 AS flag,
-    CAST(id / 4 AS DECIMAL(9, 2)) AS price, CAST(id * 1000000007 AS DECIMAL(18, 0)) AS wide,
-    CAST(id AS DECIMAL(38, 10)) - 0.5BD AS wider, DATE'2024-02-28' + CAST(id AS INT) AS day,
-    TIMESTAMP'2024-02-28 23:59:59.123456' + make_dt_interval(CAST(id AS INT)) AS at, CAST(concat('b', id) AS BINARY) AS bytes,
-    array(concat('t', id), 'z') AS tags, map('k', CASE WHEN id % 2 = 0 THEN id END) AS scores,
-    named_struct('a', id, 'b', named_struct('c', CAST(id AS DECIMAL(10, 3)), 'd', array(id))) AS inner,
-    array(named_struct('x', id, 'y', concat('y', id))) AS items,
-    CASE WHEN id % 2 = 0 THEN concat('ü', id) END AS maybe
-"""
-
-
-def query(first, end, name, ts, part="concat('p', id % 2)"):
-    return f"SELECT id, concat('{name}', id) AS name, CAST({ts} AS BIGINT) AS ts, {TYPES}, {part} AS part FROM range({first}, {end})"
-
-
-def options_of(version, operation=None, **more):
-    options = {
-        "hoodie.table.name": "t",
-        "hoodie.write.table.version": str(version),
-        "hoodie.datasource.write.recordkey.field": "id",
-        "hoodie.datasource.write.precombine.field": "ts",
-        "hoodie.datasource.write.partitionpath.field": "part",
-        **more,
-    }
-    return options | ({"hoodie.datasource.write.operation": operation} if operation else {})
-
-
-PLAIN = {"hoodie.metadata.enable": "false"}
-DATA = "id, name, ts, i, f, d, flag, price, wide, wider, day, at, bytes, tags, scores, inner, items, maybe, part"
 LAYOUTS = {
     "simple": {},
     "hive-style": {"hoodie.datasource.write.hive_style_partitioning": "true"},
@@ -59,36 +28,6 @@ def hudi_spark(tmp_path_factory):
     session = hudi.Session(tmp_path_factory.mktemp("hudi-session") / "log")
     yield session
     session.close()
-
-
-def here(spark, text, path, options, mode="append"):
-    spark.sql(text).write.format("hudi").options(**options).mode(mode).save(str(path))
-
-
-def rows(spark, path, columns="*", **options):
-    frame = spark.read.format("hudi").options(**options).load(str(path))
-    return sorted(row[0] for row in frame.selectExpr(f"to_json(struct({columns}))").collect())
-
-
-def instants(path, version):
-    """Of the writes that are complete: when they began, and when they ended."""
-    folder = path / ".hoodie" / "timeline" if version >= 8 else path / ".hoodie"
-    files = [file.name for action in ("commit", "deltacommit", "replacecommit") for file in folder.glob(f"*.{action}")]
-    stems = sorted(name.split(".")[0].split("_") for name in files)
-    return [(stem[0], stem[-1]) for stem in stems]
-
-
-def check_alike(spark, hudi_spark, path, version):
-    """All states and changes, with Hudi's own columns: what both read of one table."""
-    found = rows(spark, path)
-    assert found == hudi_spark.rows(path)
-    done = instants(path, version)
-    for begun, _ in done:
-        assert rows(spark, path, **{"as.of.instant": begun}) == hudi_spark.rows(path, **{"as.of.instant": begun}), begun
-    for _, ended in (done[0], done[-1]):
-        changes = {"hoodie.datasource.query.type": "incremental", "hoodie.datasource.read.begin.instanttime": ended}
-        assert rows(spark, path, **changes) == hudi_spark.rows(path, **changes), ended
-    return found
 
 
 # The layouts do not depend on the version.

@@ -244,6 +244,13 @@ def test_delta(s3, store, folder, path):
     assert len(store.keys(BUCKET, folder)) < before
     assert read() == [(2, "B"), (3, "C"), (4, "d")] == others(store, path)
     s3.sql(f"RESTORE TABLE delta.`{path}` TO VERSION AS OF 4")
+    s3.sql(f"DELETE FROM delta.`{path}`")
+    s3.sql(f"RESTORE TABLE delta.`{path}` TO VERSION AS OF 4")
+    assert read() == [(2, "B"), (3, "C"), (4, "d")] == others(store, path)
+    history = s3.sql(f"DESCRIBE HISTORY delta.`{path}`").selectExpr("version", "CAST(timestamp AS STRING) AS at").collect()
+    emptied = next(row.at for row in history if row.version == max(row.version for row in history) - 1)
+    assert read(timestampAsOf=emptied) == []
+    assert s3.sql(f"SELECT * FROM delta.`{path}` TIMESTAMP AS OF '{emptied}'").count() == 0
 
 
 def test_delta_partitions_and_tables(s3, store, folder, path):
@@ -282,7 +289,21 @@ def test_iceberg(s3, store, folder, path, firesteel):
     s3.sql(f"DELETE FROM iceberg.`{path}` WHERE id = 1")
     s3.sql(f"ALTER TABLE iceberg.`{path}` RENAME COLUMN name TO label")
     assert rows(s3.read.format("iceberg").load(path)) == [(2, "B"), (3, "c")]
-    assert s3.read.format("iceberg").load(f"{path}#snapshots").count() == 4
+    s3.createDataFrame([(3, "C"), (4, "d")], "id INT, label STRING").createOrReplaceTempView("changes")
+    s3.sql(
+        f"MERGE INTO iceberg.`{path}` t USING changes s ON t.id = s.id "
+        "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    )
+    s3.sql(f"DELETE FROM iceberg.`{path}` WHERE id = 4")
+    snapshots = s3.read.format("iceberg").load(f"{path}#snapshots").orderBy("committed_at")
+    snapshots = snapshots.selectExpr("snapshot_id", "CAST(committed_at AS STRING) AS at").collect()
+    assert len(snapshots) == 6
+    read = lambda **options: rows(s3.read.format("iceberg").options(**options).load(path))  # noqa: E731
+    assert read() == [(2, "B"), (3, "C")]
+    for place, wanted in ((0, [(1, "a"), (2, "b")]), (1, [(1, "a"), (2, "b"), (3, "c")]), (4, [(2, "B"), (3, "C"), (4, "d")])):
+        assert read(versionAsOf=snapshots[place].snapshot_id) == read(timestampAsOf=snapshots[place].at) == wanted
+        assert rows(s3.sql(f"SELECT * FROM iceberg.`{path}` VERSION AS OF {snapshots[place].snapshot_id}")) == wanted
+    assert s3.read.format("iceberg").load(f"{path}#files").count() >= 1
     # Two writers put the same version: the store lets one in, and the other goes on behind it.
     other = servers.connect(firesteel)
     configure(other, settings(store.endpoint))

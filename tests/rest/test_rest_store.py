@@ -11,7 +11,7 @@ import pytest
 import requests
 from support import servers
 from support.postgres import Postgres
-from support.rest import SLOW, Api, check_problem, ids, new_table
+from support.rest import SLOW, Api, check_problem, ids, new_table, rows_of
 
 
 class Sqlite:
@@ -151,6 +151,32 @@ def test_a_change_that_was_committed_before_the_kill_is_known(store, tmp_path):
         job = api.get(f"/v1/jobs/{done['id']}").json()
         assert job["state"] == "succeeded" and job["metrics"]["version"] == 1 and job["metrics"]["recovered"]
         assert job["metrics"]["rows_deleted"] == 4
+    finally:
+        server.close()
+
+
+def test_rows_that_were_appended_before_the_kill_are_known(store, tmp_path):
+    """The same of a job whose output is a Delta table: it is not done again, and one that was not done is interrupted."""
+    server = store.start()
+    api = Api(server.rest)
+    path = new_table(api, tmp_path)
+    append = {"path": str(tmp_path / "source.parquet"), "sql": "SELECT * FROM data_table WHERE id < 3", "output_path": path, "output_format": "delta", "mode": "append"}
+    done = api.job("/v1/datasets/modify", append, Idempotency_Key="k")
+    files = api.job("/v1/datasets/modify", append | {"output_path": str(tmp_path / "files"), "output_format": "parquet"})
+    server.close()
+    for id in (done["id"], files["id"]):
+        job = json.loads(store.document(id))
+        job.update(state="running", ended_at=None, metrics={})
+        store.rewrite(id, json.dumps(job))
+    server = store.start()
+    try:
+        api = Api(server.rest)
+        again = api.ok("/v1/datasets/modify", append, Idempotency_Key="k")
+        assert again["id"] == done["id"] and again["state"] == "succeeded"
+        assert again["metrics"] == {"version": 1, "recovered": True, "output_path": path, "rows_written": 3}
+        assert len(rows_of(api, path)) == 13
+        # Of files nobody can tell.
+        assert api.get(f"/v1/jobs/{files['id']}").json()["state"] == "interrupted"
     finally:
         server.close()
 

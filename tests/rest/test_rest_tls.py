@@ -1,7 +1,5 @@
 """TLS on both ports: with a certificate of an authority of our own, seen by clients that check it."""
 import contextlib
-import datetime
-import ipaddress
 import json
 import os
 import socket
@@ -13,50 +11,8 @@ import textwrap
 import grpc
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from support import servers
-
-DAY = datetime.timedelta(days=1)
-
-
-class Authority:
-    """Signs certificates, and writes them down as PEM files."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.key, self.name = ec.generate_private_key(ec.SECP256R1()), self.named("test authority")
-        self.file = self.write("authority.pem", self.sign(self.name, self.key.public_key(), is_authority=True))
-
-    def named(self, name):
-        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-
-    def sign(self, subject, public_key, is_authority=False):
-        now = datetime.datetime.now(datetime.timezone.utc)
-        places = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(public_key)
-        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - DAY).not_valid_after(now + DAY)
-        builder = builder.add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-        ours = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
-        own = x509.SubjectKeyIdentifier.from_public_key(public_key)
-        for extension in [ours, own, *([] if is_authority else [x509.SubjectAlternativeName(places)])]:
-            builder = builder.add_extension(extension, critical=False)
-        return builder.sign(self.key, hashes.SHA256())
-
-    def write(self, name, certificate):
-        file = self.folder / name
-        file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        return file
-
-    def issue(self, name):
-        """The files of a server's certificate and of its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self.write(f"{name}.pem", self.sign(self.named(name), key.public_key()))
-        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        (self.folder / f"{name}.key").write_bytes(key.private_bytes(*form))
-        return certificate, self.folder / f"{name}.key"
-
+from support.tls import Authority
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):

@@ -9,12 +9,15 @@ import threading
 
 import pyspark
 
+from . import servers
 from .jars import fetched
 
 VERSION = "3.5.0"
 SOURCE = pathlib.Path(__file__).parent / "java" / "MiniHdfs.java"
 START_SECONDS = 120
 SERVICE = "lake"
+USER = "engineer"
+ROOT = f"hdfs://{SERVICE}/work"
 
 
 def cluster_jar():
@@ -68,6 +71,17 @@ class Cluster:
             f"dfs.client.failover.proxy.provider.{SERVICE}": provider,
         }
 
+    @property
+    def hadoop_settings(self):
+        """The same as a Spark is started with them. Others may write to what it makes."""
+        settings = {**self.settings, "fs.permissions.umask-mode": "000"}
+        return {f"spark.hadoop.{key}": value for key, value in settings.items()}
+
+    def start_firesteel(self, folder):
+        """A server that knows the cluster by `HADOOP_CONF_DIR`; `folder` is made for it."""
+        environment = {"HADOOP_CONF_DIR": str(self.write_configuration(folder)), "HADOOP_USER_NAME": USER}
+        return servers.start_firesteel(environment=environment)
+
     def write_configuration(self, folder):
         """`core-site.xml` and `hdfs-site.xml`, as an administrator has them."""
         folder.mkdir()
@@ -83,6 +97,21 @@ class Cluster:
             self.write_configuration(folder)
         command = ["java", "-cp", f"{folder}:{self.class_path}", "org.apache.hadoop.fs.FsShell", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def names(self, path):
+        """Every file and directory below a path, as Hadoop's shell lists them; none where there is nothing."""
+        try:
+            listed = self.shell("-ls", "-R", path.removeprefix(f"hdfs://{SERVICE}"))
+        except subprocess.CalledProcessError as error:
+            if "No such file or directory" not in error.stderr:
+                raise
+            return []
+        return [line.split(maxsplit=7)[7] for line in listed.splitlines() if line.startswith(("-", "d"))]
+
+    def open_folder(self):
+        """A folder that everybody may write to: `ROOT`."""
+        self.shell("-mkdir", "-p", "/work")
+        self.shell("-chmod", "777", "/work")
 
     def close(self):
         self.process.stdin.close()

@@ -88,12 +88,13 @@ def settings(kind, name, uri, **more):
     return {prefix: "org.apache.iceberg.spark.SparkCatalog", **{f"{prefix}.{key}": str(value) for key, value in own.items()}}
 
 
-def start_spark(warehouse, more_jars=()):
+def start_spark(warehouse, more_jars=(), more_settings=None):
     settings = {
         "spark.jars": str(runtime()),
         "spark.driver.extraClassPath": ":".join(map(str, (sqlite(), *more_jars))),
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         **catalog(warehouse),
+        **(more_settings or {}),
     }
     return servers.start_spark(settings, home=spark_home())
 

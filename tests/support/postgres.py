@@ -57,8 +57,9 @@ class Postgres:
 
     user, password = "firesteel", "not a secret"
 
-    def __init__(self):
-        self.programs = installed()
+    def __init__(self, certificate=None, key=None):
+        """With a certificate and its key it takes TLS, and nothing else."""
+        self.programs, self.is_secure = installed(), bool(certificate)
         self.port = servers.free_port()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="firesteel-postgres-"))
         self.data = self.folder / "data"
@@ -77,12 +78,23 @@ class Postgres:
         if done.returncode != 0:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise RuntimeError(f"initdb failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        if self.is_secure:
+            self.secure(certificate, key)
         self.process = None
         self.start()
 
+    def secure(self, certificate, key):
+        """TLS for all who come by the network."""
+        for file, name in ((certificate, "server.crt"), (key, "server.key")):
+            shutil.copy(file, self.data / name)
+            (self.data / name).chmod(0o600)
+            if self.account:
+                shutil.chown(self.data / name, account())
+        (self.data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+
     def start(self):
         """Starts it, at the same port as before."""
-        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
+        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", f"ssl={'on' if self.is_secure else 'off'}"]
         command = [self.programs / "postgres", "-D", self.data, "-p", str(self.port)]
         command += [part for setting in settings for part in ("-c", setting)]
         with open(self.log, "ab") as log:

@@ -5,9 +5,11 @@
 //!  firesteel sql      a shell, embedded or against a server
 //!  firesteel token    who may use the REST API
 //! ```
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio_rustls::rustls::crypto::ring;
 
 mod allocator;
 mod cpu;
@@ -35,6 +37,8 @@ enum Command {
 
 fn main() -> ExitCode {
     allocator::configure();
+    // Libraries that are not told which cryptography to use take this one; without it they panic, as there are two.
+    let _ = ring::default_provider().install_default();
     let command = Cli::parse().command;
     let result = cpu::check().and_then(|()| match command {
         Command::Server(arguments) => server::run(arguments),
@@ -44,7 +48,11 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            tracing::error!("{message}");
+            // Only a server has a log.
+            match tracing::dispatcher::has_been_set() {
+                true => tracing::error!("{message}"),
+                false => drop(writeln!(std::io::stderr(), "{message}")),
+            }
             ExitCode::FAILURE
         }
     }

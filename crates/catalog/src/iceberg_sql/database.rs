@@ -70,7 +70,8 @@ impl IcebergSqlDatabase {
         for (key, value) in &all {
             options = match key.as_str() {
                 "currentSchema" => options.options([("search_path", value)]),
-                "ssl" | "useSSL" => options.ssl_mode(flag(key, value, PgSslMode::Require)?),
+                "ssl" | "useSSL" => options.ssl_mode(flag(key, value, PgSslMode::VerifyFull)?),
+                "sslrootcert" => options.ssl_root_cert(authorities(value)?),
                 "sslmode" => options.ssl_mode(value.parse().map_err(|_| illegal(format!("{value} is no sslmode")))?),
                 key if WITHOUT_EFFECT.contains(&key) => options,
                 key => return Err(SparkError::unsupported(format!("the setting {key} of PostgreSQL's JDBC driver"))),
@@ -91,6 +92,14 @@ impl IcebergSqlDatabase {
                 Err(_) => Err(SparkError::internal("the database of the Iceberg catalog does not answer")),
             },
         }
+    }
+}
+
+/// The file with the certificates of those who may have signed the server's.
+fn authorities(file: &str) -> Result<&str> {
+    match std::fs::metadata(file) {
+        Ok(_) => Ok(file),
+        Err(error) => Err(illegal(format!("the root certificate {file} cannot be read")).with_cause(error)),
     }
 }
 
@@ -179,6 +188,10 @@ mod tests {
         let found = options("jdbc:postgresql://[::1]/", &[("user", "me"), ("schema-version", "V1")]).unwrap();
         assert_eq!((found.get_host(), found.get_port(), found.get_database()), ("::1", 5432, Some("me")));
         assert_eq!(options("jdbc:postgresql:books", &[("user", "me")]).unwrap().get_host(), "localhost");
+        let mode = |query: &str| options(&format!("jdbc:postgresql://h/x?user=a&{query}"), &[]).unwrap().get_ssl_mode();
+        assert!(matches!(mode("ssl=true"), PgSslMode::VerifyFull) && matches!(mode("ssl=false"), PgSslMode::Prefer));
+        assert!(matches!(mode("ssl=true&sslmode=require"), PgSslMode::Require));
+        assert!(options("jdbc:postgresql://h/x?user=a&sslrootcert=/no/such/file", &[]).is_err());
         assert!(options("jdbc:postgresql://host:port/x", &[]).is_err());
         assert!(options("jdbc:postgresql://h/x", &[]).is_err());
         assert!(options("jdbc:postgresql://h/x?user=a&targetServerType=primary", &[]).is_err());

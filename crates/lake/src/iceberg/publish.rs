@@ -150,7 +150,7 @@ pub(crate) async fn put(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>
 }
 
 /// As [`put_new`], where the answer of the store may be lost: what is there then tells whether it was ours.
-async fn put_once(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<bool> {
+pub(crate) async fn put_once(files: &dyn FileSystem, place: &Location, bytes: Vec<u8>) -> Result<bool> {
     let put = put_new(files, place, bytes.clone()).await;
     if let Ok(true) = put {
         return Ok(true);

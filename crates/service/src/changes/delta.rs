@@ -25,7 +25,7 @@ use crate::jobs::handlers::{Request, RunFields};
 use crate::jobs::{Entry, Work};
 use crate::problem::{Problem, origin_of_field};
 
-const USER_METADATA: &str = "spark.databricks.delta.commitInfo.userMetadata";
+pub(super) const USER_METADATA: &str = "spark.databricks.delta.commitInfo.userMetadata";
 
 document! {
     /// A Delta table

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use firesteel_engine::{Execution, Session};
 use firesteel_plan::command::{SaveMode, Write, WriteTarget};
+use firesteel_plan::statement::DeltaTarget;
 use firesteel_plan::{Command, Expr, Literal, Plan, Relation, RelationKind, SparkError};
 use firesteel_storage::{Location, Storage, is_hidden};
 
+use super::delta::USER_METADATA;
 use crate::app::run_options;
 use crate::credentials::refuse_settings;
 use crate::datasets::source::check_path;
@@ -63,7 +65,15 @@ impl OutputFields {
             let storage = Storage::new(session.conf().all()).only_below(places);
             return self.write_file(session, &storage, input, entry).await;
         }
+        // A Delta table's log says by this which job has written to it.
+        session.conf().set(USER_METADATA, entry.id.as_str());
         execute(session, self.plan(&self.output_path, input), entry).await.map(Some)
+    }
+
+    /// The Delta table that is written to.
+    pub fn delta_target(&self) -> Option<DeltaTarget> {
+        let is_delta = self.output_format.as_deref().is_some_and(|format| format.eq_ignore_ascii_case("delta"));
+        is_delta.then(|| DeltaTarget::Path(self.output_path.clone()))
     }
 
     /// One file: written beside its place, in a folder that no reader looks into, and moved there when it is whole.

@@ -7,6 +7,7 @@ use firesteel_plan::statement::{DeltaStatement, DeltaTarget};
 use serde_json::{Map, Value, json};
 
 use super::delta::{TargetFields, quiet_rows};
+use super::output::OutputFields;
 use crate::access::{Scope, User};
 use crate::app::App;
 use crate::body::Fields;
@@ -45,25 +46,41 @@ pub async fn committed(app: &Arc<App>, record: &JobRecord) -> Option<JobRecord> 
 
 /// The same, with a session that has the credentials.
 pub async fn committed_in(session: &Arc<Session>, record: &JobRecord) -> Option<JobRecord> {
-    if !record.kind.starts_with("delta_") {
-        return None;
-    }
-    let Value::Object(request) = record.request.clone() else { return None };
-    let target: TargetFields = Fields::of(request).take().ok()?;
-    let commit = commit_of(session, &target.target().ok()?, &record.id).await?;
+    let commit = commit_of(session, &target_of(record)?, &record.id).await?;
     let mut record = record.clone();
     record.state = JobState::Succeeded;
     record.error = None;
     record.ended_at = Some(now_ms());
     record.metrics = Map::from_iter([("version".to_string(), json!(commit.get("version")))]);
     record.metrics.insert("recovered".into(), json!(true));
-    for (ours, theirs) in NUMBERS {
+    let is_output = is_output(&record.kind);
+    if is_output {
+        let place = record.request.get("output_path").cloned().unwrap_or_default();
+        record.metrics.insert("output_path".into(), place);
+    }
+    for (ours, theirs) in if is_output { WRITTEN } else { NUMBERS } {
         let number = commit.get("operationMetrics").and_then(|metrics| metrics.get(*theirs));
         if let Some(number) = number.and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok()) {
             record.metrics.insert((*ours).to_string(), json!(number));
         }
     }
     Some(record)
+}
+
+/// Whether a job writes what it has read to a place of its own.
+fn is_output(kind: &str) -> bool {
+    ["modify", "merge_files"].contains(&kind)
+}
+
+/// The Delta table that a job has changed.
+fn target_of(record: &JobRecord) -> Option<DeltaTarget> {
+    let Value::Object(request) = record.request.clone() else { return None };
+    let mut fields = Fields::of(request);
+    match record.kind.as_str() {
+        kind if is_output(kind) => fields.take::<OutputFields>().ok()?.delta_target(),
+        kind if kind.starts_with("delta_") => fields.take::<TargetFields>().ok()?.target().ok(),
+        _ => None,
+    }
 }
 
 /// Names of metrics here and in Delta's log.
@@ -76,3 +93,4 @@ const NUMBERS: &[(&str, &str)] = &[
     ("files_added", "numAddedFiles"),
     ("files_removed", "numRemovedFiles"),
 ];
+const WRITTEN: &[(&str, &str)] = &[("rows_written", "numOutputRows")];

@@ -9,7 +9,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, Postgres, Row as _, Sqlite};
 
-use super::Result;
+use super::{Result, StoreError};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 const SQLITE_CONNECTIONS_MAX: u32 = 4;
@@ -92,6 +92,17 @@ getters! {
     bytes -> Vec<u8>;
 }
 
+/// The driver says of a file that it cannot read no more than that there is one.
+fn check_root_certificate(url: &str) -> Result<()> {
+    let Ok(url) = url::Url::parse(url) else { return Ok(()) };
+    for (_, file) in url.query_pairs().filter(|(key, _)| ["sslrootcert", "ssl-root-cert", "ssl-ca"].contains(&&**key)) {
+        if let Err(error) = std::fs::metadata(&*file) {
+            return Err(StoreError::Address(format!("the root certificate {file} cannot be read: {error}")));
+        }
+    }
+    Ok(())
+}
+
 /// A statement of one of the databases with its values.
 macro_rules! bound {
     ($database:ty, $sql:expr, $values:expr) => {{
@@ -129,6 +140,7 @@ impl Database {
 
     /// A database of PostgreSQL, in which the tables get a schema of their own.
     pub async fn of_url(url: &str) -> Result<Self> {
+        check_root_certificate(url)?;
         let options = PgConnectOptions::from_str(url)?.application_name("firesteel");
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS_MAX)

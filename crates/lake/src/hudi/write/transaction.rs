@@ -16,7 +16,7 @@ use super::{FileGroup, Operation, TableLock, leftovers};
 use crate::hudi::table::{HudiTable, META, read};
 use crate::hudi::{metadata, timeline::Timeline};
 use crate::iceberg::avro::{Value, read_file};
-use crate::iceberg::publish::{put, put_new};
+use crate::iceberg::publish::{put, put_new, put_once};
 
 const PROPERTIES: &str = "hoodie.properties";
 const INSTANT: &str = "%Y%m%d%H%M%S%3f";
@@ -94,31 +94,34 @@ impl HudiTransaction {
         let definition = table.definition()?;
         check_pending(&table).await?;
         leftovers::remove(&table, removes_all).await?;
-        let action = action(&definition, operation);
         let request = if operation.replaces() { replace_request(operation.name())? } else { vec![] };
-        let mut last = table.timeline().last.clone();
+        let instant = next_instant(&table, table.timeline().last.as_deref())?;
+        let location = table.location().clone();
+        let state = State {
+            table,
+            definition,
+            operation,
+            schema,
+            instant,
+            is_new,
+            begun: Mutex::default(),
+            is_unknown: AtomicBool::new(false),
+            _lock: lock,
+        };
+        // From here on nothing is left where the caller goes away.
+        let mut transaction = Self { state: Arc::new(state), is_done: AtomicBool::new(false) };
         for _ in 0..ATTEMPTS {
-            let instant = next_instant(&table, last.as_deref())?;
-            let place = table.timeline_folder().join(&format!("{instant}.{action}.requested"));
-            if put_new(table.files().as_ref(), &place, request.clone()).await? {
-                let state = State {
-                    table,
-                    definition,
-                    operation,
-                    schema,
-                    instant,
-                    is_new,
-                    begun: Mutex::default(),
-                    is_unknown: AtomicBool::new(false),
-                    _lock: lock,
-                };
-                let transaction = Self { state: Arc::new(state), is_done: AtomicBool::new(false) };
-                transaction.state.mark_inflight().await?;
+            if transaction.state.take_instant(request.clone()).await? {
                 return Ok(transaction);
             }
-            last = Some(instant);
+            let next = next_instant(&transaction.state.table, Some(&transaction.state.instant))?;
+            match Arc::get_mut(&mut transaction.state) {
+                Some(state) => state.instant = next,
+                None => break,
+            }
         }
-        Err(overtaken(table.location(), "other writers have taken every instant"))
+        *transaction.is_done.get_mut() = true;
+        Err(overtaken(&location, "other writers have taken every instant"))
     }
 
     pub fn definition(&self) -> &HudiDefinition {
@@ -236,10 +239,15 @@ impl State {
         [folder.join(&format!("{}.{action}.requested", self.instant)), inflight]
     }
 
-    async fn mark_inflight(&self) -> Result<()> {
+    /// Writes the first entries. `false`: another writer has the instant.
+    async fn take_instant(&self, request: Vec<u8>) -> Result<bool> {
+        let [requested, inflight] = self.entries();
+        // Where it is there already, the answer to an earlier attempt may have been lost: whoever marks an instant as under
+        // way has it.
+        put_new(self.files(), &requested, request).await?;
         let writer = Some(leftovers::this_writer());
         let metadata = CommitMetadata { operation: self.operation.name(), writer, ..CommitMetadata::default() };
-        put(self.files(), &self.entries()[1], metadata.bytes(self.definition.version)?).await
+        put_once(self.files(), &inflight, metadata.bytes(self.definition.version)?).await
     }
 
     /// Where markers of this write's files lie.
