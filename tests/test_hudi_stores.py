@@ -286,7 +286,7 @@ def test_lost_answers(spark, store, proxy, tmp_path):
 
 
 def test_a_request_that_was_taken_twice(spark, store, proxy, tmp_path):
-    """Where the answer to the first entry of a write is lost, the write goes on under another instant."""
+    """Where the answer to the first entry of a write is lost, the write goes on, and nothing of it stands in the way of the next."""
     place = OnS3(store, tmp_path)
     path, options = place.path(), options_of(8)
     configure(spark, settings(proxy.endpoint))
