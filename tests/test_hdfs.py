@@ -6,6 +6,7 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql.connect import functions as F
 from support import hdfs, servers, stores
+from support.hdfs import firesteel  # noqa: F401 - fixtures
 from support.outcome import outcome_of
 from test_delta_interop import DELTA, both_directions
 
@@ -18,13 +19,6 @@ def cluster():
     cluster.shell("-chmod", "700", "/closed")
     yield cluster
     cluster.close()
-
-
-@pytest.fixture(scope="module")
-def firesteel(cluster, tmp_path_factory):
-    server = cluster.start_firesteel(tmp_path_factory.mktemp("hadoop") / "conf")
-    yield server.remote
-    server.close()
 
 
 @pytest.fixture(scope="module")

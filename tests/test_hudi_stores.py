@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support import hdfs, hudi, servers, stores
+from support.hdfs import cluster, firesteel  # noqa: F401 - fixtures
 from support.hudi import DATA, PLAIN, VERSIONS, check_alike, here, instants_of, options_of, query, rows, timeline
 from support.outcome import outcome_of
 from test_hudi_sql import STATEMENTS, same_statements
@@ -80,26 +81,11 @@ class OnS3:
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    cluster = hdfs.Cluster()
-    cluster.open_folder()
-    yield cluster
-    cluster.close()
-
-
-@pytest.fixture(scope="module")
 def store():
     store = stores.Store()
     store.client.create_bucket(Bucket=BUCKET)
     yield store
     store.close()
-
-
-@pytest.fixture(scope="module")
-def firesteel(cluster, tmp_path_factory):
-    server = cluster.start_firesteel(tmp_path_factory.mktemp("hadoop") / "conf")
-    yield server.remote
-    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 import pytest
 from pyspark.errors import PySparkException
 from support import hdfs, iceberg, servers
+from support.hdfs import cluster, firesteel  # noqa: F401 - fixtures
 
 # The same tests, whose `warehouse` is another.
 from test_iceberg import (  # noqa: F401
@@ -20,23 +21,8 @@ from test_iceberg import (  # noqa: F401
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    cluster = hdfs.Cluster()
-    cluster.open_folder()
-    yield cluster
-    cluster.close()
-
-
-@pytest.fixture(scope="module")
 def warehouse():
     return f"{hdfs.ROOT}/iceberg"
-
-
-@pytest.fixture(scope="module")
-def firesteel(cluster, tmp_path_factory):
-    server = cluster.start_firesteel(tmp_path_factory.mktemp("hadoop") / "conf")
-    yield server.remote
-    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import tempfile
 import threading
 
 import pyspark
+import pytest
 
 from . import servers
 from .jars import fetched
@@ -122,3 +123,20 @@ class Cluster:
             self.process.wait()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster with a folder that everybody may write to."""
+    cluster = Cluster()
+    cluster.open_folder()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="module")
+def firesteel(cluster, tmp_path_factory):
+    """Address of a server that knows the cluster."""
+    server = cluster.start_firesteel(tmp_path_factory.mktemp("hadoop") / "conf")
+    yield server.remote
+    server.close()
