@@ -59,6 +59,10 @@ pub struct Analyzer<'a> {
     pub(crate) routines: RefCell<Vec<String>>,
     /// Whether a table or view was read, here or in a body below.
     pub(crate) reads_data: Rc<Cell<bool>>,
+    /// Work tables of the recursive queries whose recursive term is under analysis.
+    pub(crate) recursions: RefCell<Vec<String>>,
+    /// Whether `LIMIT ALL` stands above what is under analysis.
+    pub(crate) limit_all: Cell<bool>,
     /// Set while the function of `f(…) OVER (…)` is looked up.
     pub(crate) has_over: Cell<bool>,
 }
@@ -111,6 +115,8 @@ impl<'a> Analyzer<'a> {
             depth: Cell::new(0),
             routines: RefCell::default(),
             reads_data: Rc::default(),
+            recursions: RefCell::default(),
+            limit_all: Cell::new(false),
             has_over: Cell::new(false),
         }
     }

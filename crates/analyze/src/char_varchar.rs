@@ -35,6 +35,11 @@ pub(crate) fn replaced(data_type: &DataType) -> DataType {
     }
 }
 
+/// Whether CHAR or VARCHAR is a part of the type.
+pub fn has_char(data_type: &DataType) -> bool {
+    replaced(data_type) != *data_type
+}
+
 /// A query's schema with the declared types of its columns, for tables and views made from it.
 pub fn declared_schema(schema: &StructType) -> StructType {
     let declared = |field: &StructField| {

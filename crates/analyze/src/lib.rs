@@ -30,9 +30,9 @@ mod scope;
 mod unnest;
 
 pub use analyzer::{AnalyzedPlan, Analyzer};
-pub use char_varchar::declared_schema;
+pub use char_varchar::{declared_schema, has_char};
 pub use context::{AnalyzerContext, FileScanRequest, RowsWithSchema, SqlFunction, TableSource};
-pub use relation::max_recursion;
+pub use relation::{is_below_limit_all, max_recursion};
 pub use scope::{Attribute, Resolved, fresh_id};
 
 pub(crate) use firesteel_functions::scalar::from_datafusion;

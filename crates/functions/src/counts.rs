@@ -47,6 +47,11 @@ const EXPECTED: &[(&str, &str)] = &[
 /// Functions that speak as another one.
 const SPEAK_AS: &[(&str, &str)] = &[("try_parse_url", "parse_url")];
 
+/// Whether the function can be called with named arguments.
+pub fn takes_names(function: &Function) -> bool {
+    BY_NAME.contains(&function.name)
+}
+
 /// The error as Spark shows it, where it is about the number of arguments.
 pub fn as_shown(error: SparkError, function: &Function, context: &BuildContext<'_>, given: usize) -> SparkError {
     if !error.is("WRONG_NUM_ARGS") {

@@ -15,8 +15,15 @@ use crate::cast::can_up_cast;
 use crate::scalar::as_spark_scalar;
 
 /// Functions that answer some rows with an error, and that queries guard with a condition.
-const FAILING: &[&str] = &["/", "div", "%", "pmod", "raise_error", "assert_true", "element_at", "elt"];
-const MODES_WITHOUT_ERRORS: &[&str] = &["legacy", "try", "Legacy", "Try"];
+#[rustfmt::skip]
+const FAILING: &[&str] = &[
+    "/", "div", "%", "pmod", "raise_error", "assert_true",
+    "element_at", "elt", "get_array_item", "sequence",
+    "to_date", "to_timestamp", "to_timestamp_ntz", "to_timestamp_ltz", "to_time", "unix_timestamp", "to_unix_timestamp",
+    "make_date", "make_timestamp", "make_timestamp_ntz", "make_timestamp_ltz", "make_time", "next_day",
+    "to_number", "to_binary", "conv", "parse_url", "url_decode", "parse_json", "variant_get", "aes_decrypt", "validate_utf8",
+];
+const MODES_WITHOUT_ERRORS: &[&str] = &["legacy", "try", "Legacy", "Try", "null"];
 
 /// Guards the conditions of a whole optimized plan, subqueries included.
 pub fn guard_conditions(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -89,7 +96,7 @@ fn may_fail(expr: &Expr) -> bool {
     let found = expr.exists(|node| {
         let Expr::ScalarFunction(call) = node else { return Ok(false) };
         let Some(function) = as_spark_scalar(&call.func) else { return Ok(false) };
-        let silent = function.options.first().is_some_and(|mode| MODES_WITHOUT_ERRORS.contains(&mode.as_str()));
+        let silent = function.options.iter().any(|mode| MODES_WITHOUT_ERRORS.contains(&mode.as_str()));
         let fails = match function.name {
             crate::cast::CAST => {
                 function.arg_types.first().is_none_or(|from| !can_up_cast(from, &function.return_type))

@@ -124,6 +124,10 @@ pub enum RelationKind {
         input: Box<Relation>,
         limit: Expr,
     },
+    /// LIMIT ALL: no limit, and none on the rows of a recursive query either
+    LimitAll {
+        input: Box<Relation>,
+    },
     Offset {
         input: Box<Relation>,
         offset: Expr,

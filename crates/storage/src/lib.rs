@@ -60,7 +60,7 @@ impl fmt::Debug for Storage {
 }
 
 /// Schemes that belong to stores which this version does not speak.
-const KNOWN_SCHEMES: &[&str] = &["webhdfs", "swebhdfs", "har", "http", "https", "ftp"];
+const KNOWN_SCHEMES: &[&str] = &["webhdfs", "swebhdfs", "har", "ftp"];
 
 /// How the options of a read or write begin that are settings of a store.
 const OPTION_PREFIXES: &[&str] = &["fs.", "dfs.", "google.cloud.", "spark.hadoop."];
@@ -108,6 +108,14 @@ impl Storage {
         }
         match location.scheme() {
             "file" => Ok(LocalFiles::shared()),
+            scheme @ ("http" | "https") => Err(SparkError::new(
+                "FAILED_READ_FILE.UNSUPPORTED_FILE_SYSTEM",
+                [
+                    ("path", location.to_string()),
+                    ("fileSystemClass", scheme.to_string()),
+                    ("method", "listStatus".to_string()),
+                ],
+            )),
             scheme if KNOWN_SCHEMES.contains(&scheme) => {
                 Err(SparkError::unsupported(format!("the file system scheme \"{scheme}\" ({location})")))
             }

@@ -15,3 +15,6 @@ SELECT a + count(*) FROM VALUES (1) AS t(a) GROUP BY ALL;
 SELECT a, grouping(a), grouping_id(), count(*) FROM VALUES (1), (2) AS t(a) GROUP BY CUBE (a) ORDER BY 2, 1;
 SELECT a, count(*) FROM VALUES (1) AS t(a) WHERE a > 1 GROUP BY GROUPING SETS ((a), ());
 SELECT CAST(A AS BIGINT), A::string, (t.a, 2), s['x'], S.X FROM VALUES (1, named_struct('x', 3)) AS t(a, s);
+SELECT a IN (SELECT 1) FROM VALUES (1), (2) AS t(a) GROUP BY a IN (SELECT 1), a ORDER BY a IN (SELECT 1);
+SELECT a FROM VALUES (1), (2) AS t(a) GROUP BY a ORDER BY EXISTS (SELECT 1), a;
+SELECT a IN (SELECT 1) AS b FROM VALUES (1), (2) AS t(a) ORDER BY a IN (SELECT 1);

@@ -411,7 +411,7 @@ fn rearrange<'e>(function: &Function, arguments: &'e [Expr]) -> Result<Vec<&'e E
         return Ok(arguments.iter().collect());
     }
     let routine = format!("`{}`", function.name);
-    if function.parameters.is_empty() {
+    if !firesteel_functions::counts::takes_names(function) {
         return Err(SparkError::new("NAMED_PARAMETERS_NOT_SUPPORTED", [("functionName", routine)]));
     }
     let mut slots: Vec<Option<&Expr>> = vec![];

@@ -24,7 +24,9 @@ impl Analyzer<'_> {
         let around = Rc::new(scope.clone());
         self.outer.borrow_mut().push(Rc::clone(&around));
         let hints = self.hints.take();
+        let limit_all = self.limit_all.replace(false);
         let resolved = self.relation(query).and_then(Resolved::sealed);
+        self.limit_all.set(limit_all);
         self.hints.replace(hints);
         self.outer.borrow_mut().pop();
         scope.used_below.borrow_mut().clone_from(&around.used_below.borrow());

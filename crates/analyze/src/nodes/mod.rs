@@ -11,6 +11,7 @@ pub mod slices;
 pub mod sort_partitions;
 pub mod tail;
 pub mod unary;
+pub mod work_table;
 
 use std::sync::Arc;
 

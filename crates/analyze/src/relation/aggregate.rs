@@ -105,6 +105,11 @@ impl AggregateParts {
         let mut failure: Option<SparkError> = None;
         let sql = typed.sql.clone();
         let reads_arguments = typed.any(is_routine);
+        if typed.any(is_random_aggregate) {
+            let parameters = [("sqlExpr", format!("\"{sql}\""))];
+            return Err(SparkError::new("AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION", parameters)
+                .with_origin(typed.origin.as_ref()));
+        }
         let expr = typed.expr.clone().transform_down(|node| {
             if let Some(group) = self.group_of(&node) {
                 let column = DfExpr::Column(Column::from_name(&group.id));
@@ -552,6 +557,7 @@ impl Analyzer<'_> {
         items: Vec<SelectItem>,
     ) -> Result<Resolved> {
         let with_sets = sets.is_some();
+        self.refuse_recursion(&input.plan)?;
         refuse_outer_references(&groups)?;
         refuse_outer_references(items.iter().filter_map(|item| match item {
             SelectItem::Value(value) => Some(&value.typed),
@@ -629,6 +635,12 @@ fn missing_aggregation(id: &str, input: &Resolved, global: bool) -> SparkError {
         "MISSING_AGGREGATION",
         [("expression", format!("\"{name}\"")), ("expressionAnyValue", format!("\"any_value({name})\""))],
     )
+}
+
+/// An aggregate function whose arguments have another value each time.
+fn is_random_aggregate(node: &DfExpr) -> bool {
+    let DfExpr::AggregateFunction(call) = node else { return false };
+    call.params.args.iter().any(super::partition::is_random)
 }
 
 fn is_aggregated(expr: &DfExpr) -> bool {

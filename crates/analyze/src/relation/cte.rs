@@ -7,11 +7,12 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, RecursiveQuery};
 use firesteel_functions::cast::{CastMode, cast};
 use firesteel_functions::coerce::wider_type;
 use firesteel_plan::relation::Cte;
-use firesteel_plan::{Expr, Plan, Relation, RelationKind, Result, SetOpType, SparkError};
+use firesteel_plan::{Expr, JoinType, Plan, Relation, RelationKind, Result, SetOpType, SparkError};
 
 use crate::analyzer::{Analyzer, CteBinding, CteEntry};
 use crate::from_datafusion;
 use crate::nodes::partition_columns;
+use crate::nodes::work_table::WorkTable;
 use crate::scope::{Attribute, Resolved, fresh_id, project};
 
 impl Analyzer<'_> {
@@ -86,6 +87,7 @@ impl Analyzer<'_> {
         };
         let Some((index, entry)) = found else { return Ok(None) };
         entry.used.set(true);
+        let has_row_limit = !self.limit_all.replace(false);
         let resolved = match &entry.binding {
             CteBinding::Plan { plan, output } => Resolved::new(plan.clone(), output.clone()).renewed()?,
             CteBinding::Query(cte) => {
@@ -96,13 +98,13 @@ impl Analyzer<'_> {
                 let windows = std::mem::take(&mut *self.windows.borrow_mut());
                 let own = self.bind(index, CteBinding::Open);
                 // Its own name is itself only where it sees itself.
-                let resolved = self.cte_query(cte, entry.visible_ctes > index);
+                let resolved = self.cte_query(cte, entry.visible_ctes > index, has_row_limit);
                 self.rebind(index, own);
                 *self.windows.borrow_mut() = windows;
                 self.outer.borrow_mut().extend(inner_scopes);
                 self.ctes.borrow_mut().extend(hidden);
                 let resolved = resolved?;
-                if is_random(&resolved.plan)? {
+                if plan_is_random(&resolved.plan)? {
                     let resolved = resolved.sealed()?;
                     self.bind(index, CteBinding::Plan { plan: resolved.plan.clone(), output: resolved.output.clone() });
                     resolved
@@ -124,11 +126,13 @@ impl Analyzer<'_> {
         }))
     }
 
-    fn cte_query(&self, cte: &Cte, recursive: bool) -> Result<Resolved> {
-        if let (true, Some(union)) = (recursive, recursive_parts(&cte.query)) {
+    fn cte_query(&self, cte: &Cte, recursive: bool, has_row_limit: bool) -> Result<Resolved> {
+        if let (true, Some(union)) = (recursive, self.recursive_parts(&cte.query, &cte.name)) {
             let found = match union.scope {
-                Some((ctes, recursive)) => self.with_scope(ctes, recursive, || self.recursive_cte(cte, &union)),
-                None => self.recursive_cte(cte, &union),
+                Some((ctes, recursive)) => {
+                    self.with_scope(ctes, recursive, || self.recursive_cte(cte, &union, has_row_limit))
+                }
+                None => self.recursive_cte(cte, &union, has_row_limit),
             }?;
             if let Some(resolved) = found {
                 return Ok(resolved);
@@ -138,10 +142,25 @@ impl Analyzer<'_> {
         rename(resolved, &cte.columns)
     }
 
+    /// The two parts of a recursive query. A WITH before them that has the same name again is meant by both.
+    fn recursive_parts<'q>(&self, query: &'q Relation, name: &str) -> Option<RecursiveUnion<'q>> {
+        match query.kind.as_ref() {
+            RelationKind::SetOperation { left, right, op: SetOpType::Union, all, .. } => {
+                Some(RecursiveUnion { scope: None, anchor: left, recursion: right, all: *all })
+            }
+            RelationKind::SubqueryAlias { input, .. } => self.recursive_parts(input, name),
+            RelationKind::With { input, ctes, recursive } if !ctes.iter().any(|c| self.same_name(&c.name, name)) => {
+                let union = self.recursive_parts(input, name)?;
+                union.scope.is_none().then_some(RecursiveUnion { scope: Some((ctes, *recursive)), ..union })
+            }
+            _ => None,
+        }
+    }
+
     /// The recursive query; nothing where its second part does not read its own name.
-    fn recursive_cte(&self, cte: &Cte, union: &RecursiveUnion) -> Result<Option<Resolved>> {
+    fn recursive_cte(&self, cte: &Cte, union: &RecursiveUnion, has_row_limit: bool) -> Result<Option<Resolved>> {
         let anchor = rename(self.relation(union.anchor)?.sealed()?, &cte.columns)?;
-        let id = work_table_id(cte);
+        let id = work_table_id(cte, has_row_limit);
         // The work table has the anchor's columns; every use of the name reads it.
         let output: Vec<Attribute> =
             anchor.output.iter().map(|a| Attribute { nullable: true, ..a.renewed() }).collect();
@@ -155,7 +174,9 @@ impl Analyzer<'_> {
             used: Default::default(),
         };
         self.ctes.borrow_mut().push(entry);
+        self.recursions.borrow_mut().push(id.clone());
         let recursive = self.relation(union.recursion).and_then(Resolved::sealed);
+        self.recursions.borrow_mut().pop();
         self.ctes.borrow_mut().pop();
         let recursive = recursive?;
         if !reads(&recursive.plan, &id).map_err(from_datafusion)? {
@@ -177,13 +198,34 @@ impl Analyzer<'_> {
         }
         let columns = recursive.output.iter().zip(&output).map(|(from, to)| self.recursive_column(from, to));
         let columns = columns.collect::<Result<_>>()?;
-        check_places(&recursive.plan, &id)?;
         let recursive_term = project(recursive.plan.clone(), columns)?;
         let query = RecursiveQuery::try_new(id, Arc::new(static_plan), Arc::new(recursive_term), false)
             .map_err(from_datafusion)?;
         let nullable = anchor.output.iter().zip(&recursive.output).map(|(a, r)| a.nullable || r.nullable);
         let output = output.into_iter().zip(nullable).map(|(a, nullable)| Attribute { nullable, ..a }).collect();
         Resolved::new(LogicalPlan::RecursiveQuery(query), output).renewed().map(Some)
+    }
+
+    /// A recursive reference cannot stand below an aggregate, a window or a sort.
+    pub(super) fn refuse_recursion(&self, input: &LogicalPlan) -> Result<()> {
+        for id in self.recursions.borrow().iter() {
+            if reads(input, id).map_err(from_datafusion)? {
+                return Err(SparkError::of("INVALID_RECURSIVE_REFERENCE.PLACE"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nor on the side of a join that only decides, or that is filled with nulls.
+    pub(super) fn refuse_recursion_in_join(&self, left: &Resolved, right: &Resolved, kind: JoinType) -> Result<()> {
+        use JoinType::{Cross, FullOuter, Inner, LeftAnti, LeftOuter, LeftSemi, RightOuter};
+        if matches!(kind, RightOuter | FullOuter) {
+            self.refuse_recursion(&left.plan)?;
+        }
+        match kind {
+            LeftOuter | LeftSemi | LeftAnti | FullOuter => self.refuse_recursion(&right.plan),
+            Inner | Cross | RightOuter => Ok(()),
+        }
     }
 
     /// The recursion's column in the anchor's type, which has to be the wider one.
@@ -211,20 +253,25 @@ impl Analyzer<'_> {
     }
 }
 
-/// Stands before the query's own level limit in its work table's id, the one thing that reaches the physical plan.
+/// What the query says of its own limits stands at the end of its work table's id, the one thing that reaches the
+/// physical plan.
 const LEVEL_MARK: &str = "|max recursion level ";
+const NO_ROW_LIMIT_MARK: &str = "|limit all";
 
-fn work_table_id(cte: &Cte) -> String {
-    let id = fresh_id(&cte.name);
-    match cte.max_recursion {
-        Some(levels) => format!("{id}{LEVEL_MARK}{levels}"),
-        None => id,
-    }
+fn work_table_id(cte: &Cte, has_row_limit: bool) -> String {
+    let rows = if has_row_limit { "" } else { NO_ROW_LIMIT_MARK };
+    let levels = cte.max_recursion.map(|levels| format!("{LEVEL_MARK}{levels}")).unwrap_or_default();
+    format!("{}{rows}{levels}", fresh_id(&cte.name))
 }
 
 /// The `MAX RECURSION LEVEL` of the recursive query with that work table.
 pub fn max_recursion(work_table_id: &str) -> Option<i64> {
     work_table_id.rsplit_once(LEVEL_MARK)?.1.parse().ok()
+}
+
+/// Whether the recursive query with that work table is read below a `LIMIT ALL`.
+pub fn is_below_limit_all(work_table_id: &str) -> bool {
+    work_table_id.split_once(LEVEL_MARK).map_or(work_table_id, |(id, _)| id).ends_with(NO_ROW_LIMIT_MARK)
 }
 
 fn nullable_schema(schema: &arrow::datatypes::Schema) -> arrow::datatypes::Schema {
@@ -256,27 +303,12 @@ struct RecursiveUnion<'a> {
     all: bool,
 }
 
-fn recursive_parts(query: &Relation) -> Option<RecursiveUnion<'_>> {
-    match query.kind.as_ref() {
-        RelationKind::SetOperation { left, right, op: SetOpType::Union, all, .. } => {
-            Some(RecursiveUnion { scope: None, anchor: left, recursion: right, all: *all })
-        }
-        RelationKind::SubqueryAlias { input, .. } => recursive_parts(input),
-        RelationKind::With { input, ctes, recursive } => {
-            let union = recursive_parts(input)?;
-            union.scope.is_none().then_some(RecursiveUnion { scope: Some((ctes, *recursive)), ..union })
-        }
-        _ => None,
-    }
-}
-
 /// A scan of the rows that the level before made.
 fn work_table(id: &str, anchor: &LogicalPlan, output: &[Attribute]) -> Result<LogicalPlan> {
     use datafusion::common::Column;
     use datafusion::logical_expr::Expr;
     let schema = Arc::new(nullable_schema(anchor.schema().as_arrow()));
-    let table = datafusion::datasource::cte_worktable::CteWorkTable::new(id, schema);
-    let source = datafusion::datasource::provider_as_source(Arc::new(table));
+    let source = datafusion::datasource::provider_as_source(Arc::new(WorkTable::new(id, schema)));
     let columns = output.iter().map(|a| Expr::Column(Column::new(Some(id), &a.id)).alias(&a.id));
     LogicalPlanBuilder::scan(TableReference::bare(id), source, None)
         .and_then(|builder| builder.project(columns))
@@ -284,47 +316,8 @@ fn work_table(id: &str, anchor: &LogicalPlan, output: &[Attribute]) -> Result<Lo
         .map_err(from_datafusion)
 }
 
-/// The recursive reference may stand only where each of its rows is used on its own: not below an aggregate, a window or
-/// a sort, not on the side of a join that only decides or is filled with nulls, and not in a subquery.
-fn check_places(plan: &LogicalPlan, id: &str) -> Result<()> {
-    use datafusion::logical_expr::JoinType;
-    let misplaced = || SparkError::of("INVALID_RECURSIVE_REFERENCE.PLACE");
-    let mut in_subquery = false;
-    plan.apply_subqueries(|subquery| {
-        in_subquery |= reads(subquery, id)?;
-        Ok(TreeNodeRecursion::Continue)
-    })
-    .map_err(from_datafusion)?;
-    if in_subquery {
-        return Err(misplaced());
-    }
-    let inputs = plan.inputs();
-    for (index, input) in inputs.iter().enumerate() {
-        if !reads(input, id).map_err(from_datafusion)? {
-            continue;
-        }
-        let allowed = match plan {
-            LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) | LogicalPlan::Sort(_) | LogicalPlan::Distinct(_) => {
-                false
-            }
-            LogicalPlan::Join(join) => match join.join_type {
-                JoinType::Inner => true,
-                JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => index == 0,
-                JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => index == 1,
-                JoinType::Full => false,
-            },
-            _ => true,
-        };
-        if !allowed {
-            return Err(misplaced());
-        }
-        check_places(input, id)?;
-    }
-    Ok(())
-}
-
 /// Whether another run of the plan could give other rows.
-fn is_random(plan: &LogicalPlan) -> Result<bool> {
+pub(crate) fn plan_is_random(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     let visited = plan.apply_with_subqueries(|node| {
         found |= partition_columns::is_random(node) || node.expressions().iter().any(|e| e.is_volatile());

@@ -140,18 +140,22 @@ impl Analyzer<'_> {
             ExprKind::Alias { child, .. } => return self.group_expression(child, items, scope),
             _ => {}
         }
-        match self.expression(expr, scope) {
-            Ok(typed) => Ok(vec![typed]),
-            Err(error) if error.is("UNRESOLVED_COLUMN") && self.eval.flag("spark.sql.groupByAliases", true) => {
-                let alias_scope = scope.clone();
-                for item in items {
-                    if let SelectItem::Value(value) = item {
-                        let name = value.attribute.name.clone();
-                        alias_scope.lateral.borrow_mut().push((name, value.typed.clone()));
-                    }
+        let by_aliases = || {
+            let alias_scope = scope.clone();
+            for item in items {
+                if let SelectItem::Value(value) = item {
+                    let name = value.attribute.name.clone();
+                    alias_scope.lateral.borrow_mut().push((name, value.typed.clone()));
                 }
-                self.expression(expr, &alias_scope).map(|typed| vec![typed]).map_err(|_| error)
             }
+            self.expression(expr, &alias_scope).map(|typed| vec![typed])
+        };
+        let has_aliases = self.eval.flag("spark.sql.groupByAliases", true);
+        match self.expression(expr, scope) {
+            // What reads no column may be a variable, which an alias goes before.
+            Ok(typed) if has_aliases && typed.expr.column_refs().is_empty() => by_aliases().or(Ok(vec![typed])),
+            Ok(typed) => Ok(vec![typed]),
+            Err(error) if error.is("UNRESOLVED_COLUMN") && has_aliases => by_aliases().map_err(|_| error),
             Err(error) => Err(error),
         }
     }

@@ -8,6 +8,8 @@ use firesteel_functions::registry::{Built, FunctionKind};
 use firesteel_plan::relation::Join;
 use firesteel_plan::{Expr, ExprKind, FunctionCall, JoinType, Relation, RelationKind, Result, SparkError};
 
+use super::cte::plan_is_random;
+use super::partition::is_random;
 use crate::analyzer::Analyzer;
 use crate::expr::Scope;
 use crate::expr::SelectValue;
@@ -22,6 +24,7 @@ impl Analyzer<'_> {
             return self.lateral_join(left, join);
         }
         let right = self.relation(&join.right)?;
+        self.refuse_recursion_in_join(&left, &right, join.join_type)?;
         self.join_resolved(left, right, join)
     }
 
@@ -39,6 +42,11 @@ impl Analyzer<'_> {
                 "UNSUPPORTED_EXPR_FOR_OPERATOR",
                 [("invalidExprSqls", crate::expr::quoted_sql(condition))],
             ));
+        }
+        if let Some(condition) = condition.as_ref().filter(|condition| is_random(&condition.expr)) {
+            let parameters = [("sqlExprs", crate::expr::quoted_sql(condition))];
+            return Err(SparkError::new("INVALID_NON_DETERMINISTIC_EXPRESSIONS", parameters)
+                .with_origin(condition.origin.as_ref()));
         }
         let plan = join_plan(left.plan.clone(), right.plan.clone(), join.join_type, condition.map(|c| c.expr))?;
         Ok(joined(plan, left, right, join.join_type))
@@ -165,6 +173,14 @@ impl Analyzer<'_> {
             return self.lateral_generate(left, call, alias, columns, join.join_type == JoinType::LeftOuter);
         }
         let right = self.subquery(&join.right, &Scope::of(&left))?;
+        if plan_is_random(&right.plan)? && left.plan.max_rows().is_none_or(|rows| rows > 1) {
+            let parameters = [("treeNode", "LateralJoin")];
+            return Err(SparkError::new(
+                "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.NON_DETERMINISTIC_LATERAL_SUBQUERIES",
+                parameters,
+            )
+            .with_origin(join.right.origin.as_ref()));
+        }
         let subquery = as_subquery(right.plan.clone());
         if subquery.outer_ref_columns.is_empty() {
             return self.join_resolved(left, right, join);

@@ -2,7 +2,7 @@
 pub mod aggregate;
 mod asof;
 mod cte;
-pub use cte::max_recursion;
+pub use cte::{is_below_limit_all, max_recursion};
 mod generate;
 mod grouping;
 mod hint;
@@ -38,7 +38,11 @@ impl Analyzer<'_> {
     /// Resolves an operator and everything below it.
     pub(crate) fn relation(&self, relation: &Relation) -> Result<Resolved> {
         self.deep(|| {
-            let mut resolved = self.relation_kind(relation).map_err(|e| e.with_origin(relation.origin.as_ref()))?;
+            let limit_all = self.limit_all.get();
+            self.limit_all.set(limit_all && passes_limit_all(&relation.kind));
+            let resolved = self.relation_kind(relation).map_err(|e| e.with_origin(relation.origin.as_ref()));
+            self.limit_all.set(limit_all);
+            let mut resolved = resolved?;
             if let Some(plan_id) = relation.plan_id {
                 let visible = resolved.output.clone();
                 resolved.plan_outputs.entry(plan_id).or_default().push(visible);
@@ -80,6 +84,10 @@ impl Analyzer<'_> {
             K::Sort { input, order, is_global } => self.sort(input, order, *is_global),
             K::SortAll { input, order } => self.sort_all(input, order),
             K::Limit { input, limit } => self.limit(input, limit),
+            K::LimitAll { input } => {
+                self.limit_all.set(true);
+                self.relation(input)
+            }
             K::Offset { input, offset } => self.offset(input, offset),
             K::Tail { input, limit } => self.tail(input, limit),
             K::Distinct { input } => self.distinct(input),
@@ -130,5 +138,24 @@ impl Analyzer<'_> {
             }
             K::Zip { left, right } => self.zip(left, right),
         }
+    }
+}
+
+/// Whether `LIMIT ALL` above the operator is said of what it reads too.
+fn passes_limit_all(kind: &RelationKind) -> bool {
+    use RelationKind as K;
+    match kind {
+        K::SetOperation { op, all, .. } => *op == firesteel_plan::SetOpType::Union && *all,
+        K::NamedTable { .. }
+        | K::Project { .. }
+        | K::Filter { .. }
+        | K::Having { .. }
+        | K::Aggregate { .. }
+        | K::Join(_)
+        | K::SubqueryAlias { .. }
+        | K::Offset { .. }
+        | K::With { .. }
+        | K::WithWindows { .. } => true,
+        _ => false,
     }
 }

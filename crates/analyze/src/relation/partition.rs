@@ -20,6 +20,12 @@ pub(crate) fn is_partition_dependent(node: &DfExpr) -> bool {
     matches!(node, DfExpr::ScalarFunction(call) if partition_dependent::marker(&call.func).is_some())
 }
 
+/// Whether the expression has another value each time.
+pub(crate) fn is_random(expr: &DfExpr) -> bool {
+    // The visitor itself cannot fail.
+    expr.exists(|node| Ok(is_partition_dependent(node))).unwrap_or(false) || expr.is_volatile()
+}
+
 /// Replaces the markers in `expressions` by columns of a node that makes them.
 pub(crate) fn partition_below(plan: LogicalPlan, expressions: Vec<DfExpr>) -> Result<(LogicalPlan, Vec<DfExpr>)> {
     let mut columns: Vec<(Function, String)> = vec![];

@@ -14,6 +14,7 @@ use crate::scope::{Attribute, Resolved};
 impl Analyzer<'_> {
     pub(super) fn sort(&self, input: &Relation, order: &[SortOrder], is_global: bool) -> Result<Resolved> {
         let input = self.relation(input)?.above_windows();
+        self.refuse_recursion(&input.plan)?;
         let scope = Scope {
             precedence: Precedence::UniqueInput,
             refuses_routines: Some("Sort"),
@@ -30,8 +31,8 @@ impl Analyzer<'_> {
         }
         let typed: Vec<_> = orders.iter().map(|o| o.typed.clone()).collect();
         refuse_outer_references(&typed)?;
-        refuse_subqueries(&typed)?;
         let (input, rewritten) = self.over_aggregate(input, typed, &scope)?;
+        refuse_subqueries(&rewritten)?;
         let (plan, expressions) =
             self.windows_below(input.plan.clone(), rewritten.iter().map(|t| t.expr.clone()).collect())?;
         for ((order, typed), expr) in orders.iter_mut().zip(rewritten).zip(expressions) {
@@ -78,6 +79,7 @@ impl Analyzer<'_> {
 
     pub(super) fn sort_all(&self, input: &Relation, order: &SortAllOrder) -> Result<Resolved> {
         let input = self.relation(input)?;
+        self.refuse_recursion(&input.plan)?;
         let mut orders = vec![];
         for attribute in &input.output {
             let element = SortOrder {

@@ -212,6 +212,9 @@ impl Analyzer<'_> {
             let typed = self.constant(argument)?;
             numbers.push(self.long(typed, "range", names.get(index).copied().unwrap_or_default())?);
         }
+        if let [_, _, Some(0), ..] = numbers.as_slice() {
+            return Err(SparkError::new("FAILED_FUNCTION_CALL", [("funcName", "`range`")]));
+        }
         match numbers.as_slice() {
             [Some(end)] => self.range(0, *end, 1, None),
             [Some(start), Some(end)] => self.range(*start, *end, 1, None),
@@ -238,7 +241,8 @@ impl Analyzer<'_> {
     fn long(&self, typed: TypedExpr, function: &str, parameter: &str) -> Result<Option<i64>> {
         use datafusion::common::ScalarValue;
         let sql = crate::expr::quoted_sql(&typed);
-        if !(typed.data_type.is_integral() || typed.data_type == DataType::Null) {
+        let is_read = typed.data_type.is_numeric() || typed.data_type.is_string() || typed.data_type == DataType::Null;
+        if !is_read {
             return Err(SparkError::new(
                 "UNEXPECTED_INPUT_TYPE",
                 [

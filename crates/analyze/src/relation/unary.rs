@@ -41,7 +41,8 @@ impl Analyzer<'_> {
     /// The constant of a LIMIT or OFFSET clause: an INT of at least 0.
     fn row_count(&self, expr: &Expr, name: &str) -> Result<i64> {
         let condition = |kind: &str| format!("INVALID_LIMIT_LIKE_EXPRESSION.{kind}");
-        let typed = self.expression(expr, &Scope::empty()).map_err(|e| {
+        let scope = Scope { refuses_routines: Some("GlobalLimit"), ..Scope::empty() };
+        let typed = self.expression(expr, &scope).map_err(|e| {
             if e.is("UNRESOLVED_COLUMN") {
                 let text = expr.origin.as_ref().map_or_else(String::new, |o| o.fragment());
                 return SparkError::new(

@@ -27,6 +27,9 @@ impl Analyzer<'_> {
         expressions: Vec<DfExpr>,
     ) -> Result<(LogicalPlan, Vec<DfExpr>)> {
         let (mut plan, mut expressions) = super::partition::partition_below(plan, expressions)?;
+        if expressions.iter().any(has_window) {
+            self.refuse_recursion(&plan)?;
+        }
         // Windows over windows need a pass for each level.
         while expressions.iter().any(has_window) {
             let mut found: Vec<(DfExpr, String)> = vec![];

@@ -18,6 +18,7 @@ use super::free::{Domain, Free, columns_and, defaulted, flagged, names_of};
 use super::join::mark;
 use crate::expr::row_values;
 use crate::from_datafusion;
+use crate::nodes::work_table::reads_level_around;
 use crate::relation::{null_aware_anti_join, plain_join};
 use crate::scope::{fresh_id, project};
 
@@ -57,7 +58,7 @@ impl Surroundings {
 
     fn scalar(&mut self, subquery: Subquery) -> Result<Expr> {
         let plan = subquery.subquery.as_ref();
-        if !plan_any(plan, &is_outer_reference) {
+        if is_constant(plan) {
             // DataFusion computes it once, and checks that it has one row.
             return Ok(Expr::ScalarSubquery(Subquery { outer_ref_columns: vec![], ..subquery }));
         }
@@ -120,7 +121,7 @@ impl Surroundings {
 
     fn exists_value(&mut self, subquery: &Subquery) -> Result<Expr> {
         let plan = existence(subquery.subquery.as_ref().clone());
-        if !plan_any(&plan, &is_outer_reference) {
+        if is_constant(&plan) {
             return any_row(plan);
         }
         let domain = Domain::new(self.plan.clone());
@@ -186,7 +187,7 @@ impl Surroundings {
 
     fn test_exists(&mut self, subquery: &Subquery, negated: bool) -> Result<bool> {
         let plan = existence(subquery.subquery.as_ref().clone());
-        if !plan_any(&plan, &is_outer_reference) {
+        if is_constant(&plan) {
             return Ok(false);
         }
         let domain = Domain::new(self.plan.clone());
@@ -303,6 +304,11 @@ fn has_one_row(count: Expr) -> Expr {
         .volatile()
         .build()
         .expr
+}
+
+/// Whether the subquery has the same rows whatever is around it.
+fn is_constant(plan: &LogicalPlan) -> bool {
+    !plan_any(plan, &is_outer_reference) && !reads_level_around(plan)
 }
 
 /// Whether the plan has a row, as a scalar subquery that is computed once.

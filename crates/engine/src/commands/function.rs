@@ -181,6 +181,13 @@ fn check_definition(parts: &[String], definition: &SqlFunctionDefinition) -> Res
             [("routineName", name), ("columns", quote_identifier(&returned[index].name.to_lowercase()))],
         ));
     }
+    let returned_type = match &definition.returns {
+        FunctionReturns::Type(data_type) => Some(data_type),
+        _ => None,
+    };
+    if parameters.iter().chain(returned).map(|p| &p.data_type).chain(returned_type).any(firesteel_analyze::has_char) {
+        return Err(SparkError::of("UNSUPPORTED_CHAR_OR_VARCHAR_AS_STRING"));
+    }
     let is_table = matches!(definition.returns, FunctionReturns::Table(_) | FunctionReturns::InferredTable);
     if is_table && matches!(definition.body, FunctionReturnBody::Expression(_)) {
         return Err(SparkError::new("USER_DEFINED_FUNCTIONS.SQL_TABLE_UDF_BODY_MUST_BE_A_QUERY", [("name", name)]));

@@ -18,6 +18,7 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
 use firesteel_analyze::nodes::unary::PartitionExec;
+use firesteel_analyze::nodes::work_table::{LevelRows, WorkTableExec};
 use firesteel_functions::external;
 use firesteel_plan::SparkError;
 use futures::TryStreamExt;
@@ -39,11 +40,16 @@ enum Term {
     Recursive,
 }
 
-/// What both terms of one query have counted.
+/// What both terms of one query have made and counted.
 #[derive(Debug, Default)]
 struct Progress {
     levels: Arc<AtomicU64>,
     rows: AtomicU64,
+    /// The rows of the level that runs.
+    made: LevelRows,
+    /// Those of the level before, which the recursive term reads. DataFusion's own work table, which can be read once
+    /// only, holds the same arrays and accounts for their memory.
+    last: LevelRows,
 }
 
 /// Passes a term's rows through and fails once the query is past a limit.
@@ -100,8 +106,10 @@ impl ExecutionPlan for RecursionGuardExec {
             Term::Anchor => {
                 self.progress.levels.store(0, Ordering::Relaxed);
                 self.progress.rows.store(0, Ordering::Relaxed);
+                self.progress.made.lock().clear();
             }
             Term::Recursive => {
+                *self.progress.last.lock() = std::mem::take(&mut *self.progress.made.lock());
                 let level = self.progress.levels.fetch_add(1, Ordering::Relaxed) + 1;
                 if let Some(limit) = self.limits.levels.filter(|limit| level > *limit) {
                     let parameters = [("levelLimit", limit.to_string())];
@@ -113,7 +121,8 @@ impl ExecutionPlan for RecursionGuardExec {
         let counted = self.input.execute(partition, context)?.and_then(move |batch| {
             let added = batch.num_rows() as u64;
             let rows = progress.rows.fetch_add(added, Ordering::Relaxed) + added;
-            futures::future::ready(match limit.filter(|limit| rows > *limit) {
+            progress.made.lock().push(batch.clone());
+            futures::future::ready(match limit.filter(|limit| rows >= *limit) {
                 Some(limit) => {
                     Err(external(SparkError::new("RECURSION_ROW_LIMIT_EXCEEDED", [("rowLimit", limit.to_string())])))
                 }
@@ -152,27 +161,27 @@ impl LimitRecursion {
         let progress = Arc::new(Progress::default());
         let own = firesteel_analyze::max_recursion(name);
         let levels = own.map_or(self.0.levels, |levels| u64::try_from(levels).ok());
-        let rows = self.0.rows.filter(|_| !is_limited);
+        let rows = self.0.rows.filter(|_| !is_limited && !firesteel_analyze::is_below_limit_all(name));
         let limits = RecursionLimits { levels, rows };
         let guard = |(input, term)| {
             let progress = Arc::clone(&progress);
-            let input = if term == Term::Recursive { with_levels(input, &progress.levels)? } else { input };
+            let input = if term == Term::Recursive { of_run(input, name, &progress)? } else { input };
             Ok(Arc::new(RecursionGuardExec { input, term, limits, progress }) as Arc<dyn ExecutionPlan>)
         };
         terms.into_iter().zip([Term::Anchor, Term::Recursive]).map(guard).collect()
     }
 }
 
-/// Random numbers know the level that they are drawn in.
-fn with_levels(plan: Arc<dyn ExecutionPlan>, level: &Arc<AtomicU64>) -> Result<Arc<dyn ExecutionPlan>> {
-    let at_level = |node: Arc<dyn ExecutionPlan>| match node.downcast_ref::<PartitionExec>() {
-        Some(exec) => Ok(match exec.in_recursion(level) {
-            Some(exec) => Transformed::yes(Arc::new(exec) as Arc<dyn ExecutionPlan>),
-            None => Transformed::no(node),
-        }),
-        None => Ok(Transformed::no(node)),
+/// References read the rows of the last level, and random numbers know the level that they are drawn in.
+fn of_run(plan: Arc<dyn ExecutionPlan>, name: &str, progress: &Progress) -> Result<Arc<dyn ExecutionPlan>> {
+    let of_run = |node: Arc<dyn ExecutionPlan>| {
+        let table = node.downcast_ref::<WorkTableExec>().filter(|table| table.id() == name);
+        let table = table.map(|table| Arc::new(table.of_run(&progress.last)) as Arc<dyn ExecutionPlan>);
+        let random = || node.downcast_ref::<PartitionExec>()?.in_recursion(&progress.levels);
+        let replaced = table.or_else(|| random().map(|exec| Arc::new(exec) as Arc<dyn ExecutionPlan>));
+        Ok(replaced.map_or_else(|| Transformed::no(Arc::clone(&node)), Transformed::yes))
     };
-    plan.transform_up(at_level).data()
+    plan.transform_up(of_run).data()
 }
 
 /// Whether the operator stops its input once it has enough rows.

@@ -87,7 +87,8 @@ pub(crate) fn array_and_element(
     value: TypedExpr,
 ) -> Result<(ArrayArgument, TypedExpr)> {
     let array = array_argument(sql, 0, array)?;
-    let Some(common) = coerce::tightest_common_type(&array.element, &value.data_type, context.eval) else {
+    let find = if name == "array_contains" { coerce::wider_type_without_strings } else { coerce::tightest_common_type };
+    let Some(common) = find(&array.element, &value.data_type, context.eval) else {
         let (left, right) = (&array.expr.data_type, &value.data_type);
         return Err(mismatch::two_types(
             "ARRAY_FUNCTION_DIFF_TYPES",

@@ -117,7 +117,9 @@ pub fn force_nullable(from: &DataType, to: &DataType) -> bool {
         (f, T::Decimal(p, s)) => match decimal_for(f) {
             Some(given) if !matches!(f, T::Float | T::Double) => {
                 let integral = |(p, s): (u8, i8)| i32::from(p) - i32::from(s);
-                integral((*p, *s)) < integral(given) || *s < given.1
+                let is_wider = integral((*p, *s)) >= integral(given) && *s >= given.1;
+                let truncates = f.is_decimal() && integral((*p, *s)) > integral(given);
+                !is_wider && !truncates
             }
             _ => *f != T::Boolean || *p <= *s as u8,
         },

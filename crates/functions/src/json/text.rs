@@ -88,7 +88,7 @@ fn build_json_tuple(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Res
     arguments.expect(context.called_as, 2, usize::MAX)?;
     let values = arguments.values;
     let sql = format!("json_tuple({})", values.iter().map(|v| v.sql.as_str()).collect::<Vec<_>>().join(", "));
-    if values.iter().any(|v| !v.data_type.is_string() && v.data_type != DataType::Null) {
+    if values.iter().any(|v| !v.data_type.is_string()) {
         return Err(SparkError::new(
             "DATATYPE_MISMATCH.NON_STRING_TYPE",
             [("sqlExpr", format!("\"{sql}\"")), ("funcName", "`json_tuple`".to_string())],

@@ -77,7 +77,7 @@ fn build_contains_key(context: &BuildContext<'_>, arguments: Arguments<'_>) -> R
         return Err(mismatch::null_type(name, &sql));
     }
     let (key, value, contains_null) = map_argument(&sql, 0, &map)?;
-    let Some(common) = coerce::tightest_common_type(&key, &wanted.data_type, context.eval) else {
+    let Some(common) = coerce::wider_type_without_strings(&key, &wanted.data_type, context.eval) else {
         let holder = Some(("dataType", "MAP"));
         let (left, right) = (&map.data_type, &wanted.data_type);
         return Err(mismatch::two_types("MAP_FUNCTION_DIFF_TYPES", name, &sql, holder, left, right));

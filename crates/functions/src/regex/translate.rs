@@ -104,7 +104,8 @@ impl Translator<'_> {
         }
         let flags: String = std::iter::from_fn(|| ahead.next_if(|c| c.is_ascii_alphabetic() || *c == '-')).collect();
         let end = ahead.next();
-        if flags.is_empty() || !matches!(end, Some(')' | ':')) {
+        // Flags that Java does not know are left as they are: no engine here knows them.
+        if flags.is_empty() || !matches!(end, Some(')' | ':')) || flags.chars().any(|c| !"idmsuxU-".contains(c)) {
             return;
         }
         let (on, off) = flags.split_once('-').unwrap_or((&flags, ""));

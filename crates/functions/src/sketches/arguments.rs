@@ -85,9 +85,14 @@ pub fn scalar_arguments(
     sql: &str,
 ) -> Result<Vec<TypedExpr>> {
     for (index, value) in values.iter().enumerate() {
-        let binary = accepts.get(index) == Some(&Accept::Binary);
-        if binary && !matches!(value.data_type, DataType::Binary | DataType::Null) {
-            let required = "\"BINARY\"".to_string();
+        let (fits, required) = match accepts.get(index) {
+            Some(Accept::Binary) => (value.data_type == DataType::Binary, "BINARY"),
+            Some(Accept::Boolean) => (value.data_type == DataType::Boolean, "BOOLEAN"),
+            Some(Accept::Integer) => (value.data_type.is_integral(), "INT"),
+            _ => continue,
+        };
+        if !fits && value.data_type != DataType::Null {
+            let required = format!("\"{required}\"");
             let error = quote::unexpected_input_type(sql, index, required, &value.sql, &value.data_type);
             return Err(error.with_origin(context.origin.as_ref()));
         }

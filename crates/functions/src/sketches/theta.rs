@@ -50,12 +50,17 @@ fn failed(error: datasketches::error::Error) -> SparkError {
     SparkError::internal(error.to_string())
 }
 
+/// The library has no sketches of 2^4 entries: one of 2^5 knows more.
+fn lg_k(lg_entries: i32) -> u8 {
+    lg_entries.max(5) as u8
+}
+
 fn sketch_of(lg_entries: i32) -> Result<ThetaSketch> {
-    ThetaSketchBuilder::default().lg_k(lg_entries as u8).build().map_err(failed)
+    ThetaSketchBuilder::default().lg_k(lg_k(lg_entries)).build().map_err(failed)
 }
 
 fn union_of(lg_entries: i32) -> Result<ThetaUnion> {
-    ThetaUnionBuilder::default().lg_k(lg_entries as u8).build().map_err(failed)
+    ThetaUnionBuilder::default().lg_k(lg_k(lg_entries)).build().map_err(failed)
 }
 
 /// What an aggregate gathers.

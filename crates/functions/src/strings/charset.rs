@@ -271,13 +271,16 @@ fn base64_text(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 /// `None` where the last unit has one character only.
 pub fn decode_base64(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let (mut bits, mut count) = (0u32, 0u32);
-    for byte in text.bytes() {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
         let value = match byte {
             b'A'..=b'Z' => byte - b'A',
             b'a'..=b'z' => byte - b'a' + 26,
             b'0'..=b'9' => byte - b'0' + 52,
             b'+' => 62,
             b'/' => 63,
+            // Two characters need a padding of two, which nothing may part.
+            b'=' if count == 1 || count == 0 || count == 2 && bytes.next() != Some(b'=') => return None,
             b'=' => break,
             _ => continue,
         };

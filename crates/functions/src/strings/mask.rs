@@ -29,7 +29,7 @@ fn mask(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 const NAMES: &[&str] = &["upperChar", "lowerChar", "digitChar", "otherChar"];
 
 fn build(context: &BuildContext<'_>, arguments: Arguments<'_>) -> Result<Built> {
-    const MASK: Accept = Accept::String;
+    const MASK: Accept = Accept::ExactString;
     let signature = Signature::new(&[Accept::ExactString], Returns::Argument(0), mask)
         .optional(&[MASK, MASK, MASK, MASK])
         .defaults(&[

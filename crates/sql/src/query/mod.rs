@@ -268,8 +268,10 @@ impl Parser<'_> {
             query = wrap(self, RelationKind::WithWindows { input: query.into(), windows });
         }
         let mut limit = None;
-        if self.eat(Kind::LIMIT) && !(self.at(Kind::ALL) && self.eat(Kind::ALL)) {
-            limit = Some(self.expression()?);
+        let mut limit_all = false;
+        if self.eat(Kind::LIMIT) {
+            limit_all = self.at(Kind::ALL) && self.eat(Kind::ALL);
+            limit = if limit_all { None } else { Some(self.expression()?) };
         }
         if self.eat(Kind::OFFSET) {
             let offset = self.expression()?;
@@ -277,6 +279,9 @@ impl Parser<'_> {
         }
         if let Some(limit) = limit {
             query = wrap(self, RelationKind::Limit { input: query.into(), limit });
+        }
+        if limit_all {
+            query = wrap(self, RelationKind::LimitAll { input: query.into() });
         }
         Ok(query)
     }

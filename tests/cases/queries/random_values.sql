@@ -1,0 +1,25 @@
+-- Where a value that is another each time can stand, and where not.
+SELECT sum(id + rand(0) * 0) FROM range(3);
+SELECT count(DISTINCT rand(0)) FROM range(3);
+SELECT count(*) FILTER (WHERE rand(0) >= 0) FROM range(3);
+SELECT first(uuid()) FROM range(3);
+SELECT max(monotonically_increasing_id()) FROM range(3);
+SELECT max(spark_partition_id()) FROM range(3);
+SELECT max(shuffle(array(id))) FROM range(3);
+SELECT max(current_timestamp()) IS NULL FROM range(3);
+SELECT count(*) FROM range(3) HAVING sum(rand(0)) > 0;
+SELECT sum(rand(0) * 0) OVER () FROM range(3);
+SELECT sum(id) OVER (ORDER BY rand(0) * 0) FROM range(3);
+SELECT rand(0) * 0, count(*) FROM range(3) GROUP BY 1;
+SELECT count(*) FROM range(3) GROUP BY rand(0) * 0;
+SELECT * FROM range(4) PIVOT (sum(id * rand(0)) FOR id IN (1, 2));
+SELECT id FROM range(3) ORDER BY rand(0) * 0, id;
+SELECT * FROM range(3) a JOIN range(3) b ON a.id = b.id AND rand(0) >= 0;
+SELECT * FROM range(3) a LEFT JOIN range(3) b ON a.id = b.id + rand() * 0;
+SELECT * FROM range(3) a JOIN range(3) b WHERE a.id = b.id AND rand(0) >= 0;
+SELECT * FROM (SELECT 1 AS id), LATERAL (SELECT id + rand(0) >= 1);
+SELECT * FROM (SELECT id FROM range(3) LIMIT 1), LATERAL (SELECT id + rand(0) >= 0);
+SELECT * FROM range(3), LATERAL (SELECT rand(0) >= 0);
+SELECT * FROM range(3), LATERAL (SELECT id + rand(0) >= 0);
+SELECT * FROM range(3) LEFT JOIN LATERAL (SELECT id FROM range(4) WHERE rand() > 2);
+SELECT explode(array(rand(0) * 0)) FROM range(2);
