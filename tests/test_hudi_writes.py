@@ -29,6 +29,12 @@ COMPACTED = LOGS | {"hoodie.compact.inline": "true", "hoodie.compact.inline.max.
 PLANNED = LOGS | {"hoodie.compact.schedule.inline": "true", "hoodie.compact.inline.max.delta.commits": "1"}
 
 
+def ours_of(logs):
+    """Those that are ours have the time of day in their names: these times."""
+    times = (name.rsplit("-", 2)[1] for name in logs)
+    return {time for time in times if len(time) == 9}
+
+
 @pytest.fixture(scope="module")
 def hudi_spark(tmp_path_factory):
     session = hudi.Session(tmp_path_factory.mktemp("hudi-session") / "log")
@@ -189,8 +195,7 @@ def test_merge_on_read_in_turns(version, spark, hudi_spark, tmp_path):
     own = "_hoodie_record_key, _hoodie_partition_path, id"
     assert rows(spark, path, own) == hudi_spark.rows(twin, own)
     logs = [file.name for file in path.rglob(".*.log.*") if not file.name.endswith(".crc")]
-    # Names of ours have the time of day.
-    assert len(logs) > len([name for name in logs if len(name.rsplit("-", 2)[1]) == 9]) > 6
+    assert len(logs) > len(ours_of(logs)) > 4
 
 
 def test_modes_and_options(spark, tmp_path):
@@ -237,7 +242,8 @@ def test_killed_writer(version, kind, hudi_spark, tmp_path):
     before = rows(spark, path)
     kills = 0
     for delay in (0.4, 0.8, 1.6):
-
+        if kills and (version, kind) != (8, {}):
+            break
         writer = threading.Thread(target=lambda session=spark: outcome_of(lambda: here(session, big.format(400_000), path, options)), daemon=True)
         writer.start()
         done = len(instants(path, version))
@@ -262,7 +268,7 @@ def test_killed_writer(version, kind, hudi_spark, tmp_path):
         lambda: here(spark, "SELECT 1L AS id, 'ours' AS name, 9L AS ts, 'p1' AS part, '' AS filler", path, options),
         lambda: hudi_spark.write("SELECT 2L AS id, 'theirs' AS name, 9L AS ts, 'p2' AS part, '' AS filler", path, options),
     ]
-    for write in writers if version == 6 else reversed(writers):
+    for write in writers if (version == 6) != bool(kind) else reversed(writers):
         write()
     found = check_alike(spark, hudi_spark, path, version)
     changed = {row["id"]: row["name"] for row in map(json.loads, found) if row["id"] in (1, 2)}
@@ -272,7 +278,9 @@ def test_killed_writer(version, kind, hudi_spark, tmp_path):
     assert not pending
     known = {name for name, _ in instants(path, version)}
     assert {file.stem.rsplit("_", 1)[1] for file in path.rglob("*-*_*.parquet") if ".hoodie" not in file.parts} <= known
-    assert all(file.name.split(".log.")[0].rsplit("_", 1)[1] in known for file in path.rglob(".*-*.log.*"))
+    logs = [file.name for file in path.rglob(".*-*.log.*") if ".hoodie" not in file.parts]
+    assert {name.split(".log.")[0].rsplit("_", 1)[1] for name in logs} <= known and bool(logs) == bool(kind)
+    assert ours_of(logs) <= {instant[8:] for instant in known}
     server.close()
 
 

@@ -214,7 +214,7 @@ impl Records<'_> {
     /// Deletes for the logs of the groups that have these keys.
     pub fn deletes(&self, combined: Relation, groups: &[FileGroup]) -> Result<Relation> {
         let keys = combined.project(vec![Expr::name(KEY), Expr::name(PATH)]);
-        let stored = self.stored_rows(groups, self.compares_deletes()?)?;
+        let stored = self.stored_rows(groups, self.ordering()?.is_some())?;
         let rows = join(keys, stored, JoinType::Inner, Self::same_key());
         let fate = self.fate_of_deleted(|at| Expr::name(old(at)))?;
         Ok(rows.project(self.change_columns(fate, old)))
@@ -227,18 +227,10 @@ impl Records<'_> {
         named(columns)
     }
 
-    /// Whether logs say of rows that are deleted, whatever their order, the order that they had. Hudi 1.0 cannot read
-    /// records of such keys after a delete without an order, but where the column is an INT.
-    fn compares_deletes(&self) -> Result<bool> {
-        let Some(ordering) = self.ordering()? else { return Ok(false) };
-        let data_type = self.data().find(|(at, _)| *at == ordering).map(|(_, field)| &field.data_type);
-        Ok(matches!(data_type, Some(DataType::Long | DataType::Float | DataType::Double)))
-    }
-
-    /// What a log says of a stored row with these columns that is deleted, whatever its order.
+    /// What a log says of a stored row with these columns that is deleted, whatever its order: the order that it had. A key
+    /// that comes again after a delete without an order Hudi 1.0 neither reads nor compacts.
     pub fn fate_of_deleted(&self, column: impl Fn(usize) -> Expr) -> Result<Expr> {
-        let ordering = self.ordering()?.filter(|_| matches!(self.compares_deletes(), Ok(true)));
-        Ok(match ordering {
+        Ok(match self.ordering()? {
             Some(at) => when([call("isnull", [column(at)]), Expr::string(DELETED), Expr::string(DELETED_BY_ORDER)]),
             None => Expr::string(DELETED),
         })

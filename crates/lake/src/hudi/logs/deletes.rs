@@ -2,6 +2,7 @@
 //!
 //! Version 3 has an Avro list of records: key, partition path, and an ordering value that is one of several kinds. Those
 //! before hold serialized Java objects.
+use arrow::datatypes::DataType;
 use bytes::{Buf, Bytes};
 use datafusion::common::ScalarValue;
 use firesteel_plan::{Result, SparkError};
@@ -51,8 +52,13 @@ impl Deletes {
         }
         match order {
             None => [2, 0].into_iter().for_each(|value| put_long(avro, value)),
-            Some(ScalarValue::Int32(Some(value))) => [2, i64::from(*value)].into_iter().for_each(|v| put_long(avro, v)),
-            Some(ScalarValue::Int64(Some(value))) => [3, *value].into_iter().for_each(|value| put_long(avro, value)),
+            // Hudi compares dates and times as the numbers that they are stored as.
+            Some(ScalarValue::Int32(Some(value)) | ScalarValue::Date32(Some(value))) => {
+                [2, i64::from(*value)].into_iter().for_each(|value| put_long(avro, value));
+            }
+            Some(ScalarValue::Int64(Some(value)) | ScalarValue::TimestampMicrosecond(Some(value), _)) => {
+                [3, *value].into_iter().for_each(|value| put_long(avro, value));
+            }
             Some(ScalarValue::Float32(Some(value))) => {
                 put_long(avro, 4);
                 avro.extend(value.to_le_bytes());
@@ -61,14 +67,14 @@ impl Deletes {
                 put_long(avro, 5);
                 avro.extend(value.to_le_bytes());
             }
-            // Readers of Hudi's take others for deletes that always count, or fail.
-            Some(other) => {
-                return Err(SparkError::unsupported(format!(
-                    "rows with _hoodie_is_deleted in a merge-on-read Hudi table whose precombine field is {}: delete them by \
-                     the operation delete",
-                    other.data_type()
-                )));
-            }
+            Some(other) => match other.try_as_str() {
+                Some(Some(text)) => {
+                    put_long(avro, 7);
+                    put_bytes(avro, text.as_bytes());
+                }
+                // Readers of Hudi's fail on others.
+                _ => return Err(not_compared(&other.data_type())),
+            },
         }
         Ok(())
     }
@@ -86,6 +92,12 @@ impl Deletes {
         let length = length.map_err(|_| SparkError::unsupported("so many deletes of one file of a Hudi table"))?;
         Ok(Some([&VERSION.to_be_bytes()[..], &length.to_be_bytes(), &list].concat()))
     }
+}
+
+fn not_compared(data_type: &DataType) -> SparkError {
+    SparkError::unsupported(format!(
+        "deleting rows of a merge-on-read Hudi table whose precombine field is of the type {data_type}"
+    ))
 }
 
 /// What is left of Avro's bytes; `None` where they end too early or say what they cannot.
@@ -221,6 +233,7 @@ mod tests {
             Some(ScalarValue::Int64(Some(1 << 40))),
             Some(ScalarValue::Float32(Some(1.5))),
             Some(ScalarValue::Float64(Some(-0.25))),
+            Some(ScalarValue::Utf8(Some("t1".into()))),
         ];
         for order in &orders {
             deletes.add("ü", "p", order.as_ref()).unwrap();
@@ -229,7 +242,8 @@ mod tests {
         let found = read(&Block { content, ..block(3, b"") }).unwrap();
         assert!(found.iter().all(|deleted| deleted.key == "ü"));
         assert_eq!(found.into_iter().map(|deleted| deleted.order).collect::<Vec<_>>(), orders);
-        assert!(deletes.add("a", "", Some(&ScalarValue::Utf8(Some("b".into())))).is_err());
+        let decimal = ScalarValue::Decimal128(Some(1), 10, 2);
+        assert!(deletes.add("a", "", Some(&decimal)).unwrap_err().to_string().contains("Decimal128(10, 2)"));
     }
 
     #[test]
