@@ -37,8 +37,9 @@ def rows(frame):
 def same_statements(spark, hudi_spark, kind, path, twin, clause):
     """Makes the tables `ours_KIND` here and `theirs_KIND` in Spark, and runs the same statements on both."""
     ours, theirs = f"ours_{kind}", f"theirs_{kind}"
-    spark.sql(DEFINITION.format(name=ours, clause=clause, path=path, more=""))
-    hudi_spark.sql(DEFINITION.format(name=theirs, clause=clause, path=twin, more=""))
+    more = ", type = 'mor'" if kind.startswith("merged") else ""
+    spark.sql(DEFINITION.format(name=ours, clause=clause, path=path, more=more))
+    hudi_spark.sql(DEFINITION.format(name=theirs, clause=clause, path=twin, more=more))
     assert spark.read.table(ours).count() == 0
     for statement in STATEMENTS:
         spark.sql(statement.format(name=ours))
@@ -46,10 +47,10 @@ def same_statements(spark, hudi_spark, kind, path, twin, clause):
         assert rows(spark.read.table(ours)) == hudi_spark.sql(f"SELECT {COLUMNS} FROM {theirs}") != [], statement
 
 
-@pytest.mark.parametrize("kind", ["partitioned", "plain"])
+@pytest.mark.parametrize("kind", ["partitioned", "plain", "merged"])
 def test_statements(kind, spark, hudi_spark, tmp_path):
     """The same statements make the same rows; a table made here is then changed by Hudi's own statements."""
-    clause = "PARTITIONED BY (part)" if kind == "partitioned" else ""
+    clause = "" if kind == "plain" else "PARTITIONED BY (part)"
     ours, theirs = f"ours_{kind}", f"theirs_{kind}"
     path = tmp_path / "ours"
     same_statements(spark, hudi_spark, kind, path, tmp_path / "theirs", clause)

@@ -149,15 +149,15 @@ def instants_of(names):
     return [(stem[0], stem[-1]) for stem in stems]
 
 
-def check_alike(spark, hudi_spark, path, version, there=None, done=None):
+def check_alike(spark, hudi_spark, path, version, there=None, done=None, since=(0, -1)):
     """All states and changes, with Hudi's own columns: what both read of one table. `there`: where Spark with Hudi has it;
-    `done`: the instants, where it is not local."""
+    `done`: the instants, where it is not local; `since`: those of them from which on changes are read."""
     found, there = rows(spark, path), there or path
     assert found == hudi_spark.rows(there)
     done = done or instants(path, version)
     for begun, _ in done:
         assert rows(spark, path, **{"as.of.instant": begun}) == hudi_spark.rows(there, **{"as.of.instant": begun}), begun
-    for _, ended in (done[0], done[-1]):
+    for _, ended in (done[place] for place in since):
         changes = {"hoodie.datasource.query.type": "incremental", "hoodie.datasource.read.begin.instanttime": ended}
         assert rows(spark, path, **changes) == hudi_spark.rows(there, **changes), ended
     return found

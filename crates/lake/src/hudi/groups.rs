@@ -1,15 +1,18 @@
 //! What writers see of a table: its definition, the schema of its records, its file groups.
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use firesteel_plan::{Result, SparkError, StructField, StructType};
 use firesteel_storage::{FileStatus, FileSystem, Location, Storage};
 
-use super::slices::Wanted;
-use super::table::{HudiTable, META, read};
+use super::logs::SliceLogs;
+use super::slices::{Group, Slice, Wanted};
+use super::table::{HudiTable, META, damaged, read};
 use super::timeline::Timeline;
 use super::write::{CREATE_SCHEMA, FileGroup, HudiDefinition};
 use crate::conf::Conf;
+use crate::iceberg::avro::{Value, read_file};
 use crate::options::SourceOptions;
 use crate::request::ScanRequest;
 use crate::scan::{Scan, ScanFile};
@@ -87,22 +90,50 @@ impl HudiTable {
         if !slices.is_empty() && slices.iter().all(|slice| is_bucket(&slice.group.1)) {
             return Err(SparkError::unsupported("writing a Hudi table whose rows are placed by a bucket index"));
         }
-        let group = |slice: super::slices::Slice| {
+        let planned = self.planned_slices().await?;
+        let group = |slice: Slice| {
+            let instant = planned.get(&slice.group).unwrap_or(&slice.instant);
+            let number = slice.log_numbers.get(instant).map_or(1, |last| last + 1);
+            let next_log = (instant.clone(), number);
             let (partition, id) = slice.group;
-            // A group may have logs alone: then it can be replaced, but not be written anew.
-            let base = slice.base.or_else(|| slice.logs.into_iter().next())?;
-            Some(FileGroup { partition, id, instant: slice.instant, base })
+            let has_base = slice.base.is_some();
+            let base = slice.base.or_else(|| slice.logs.first().cloned())?;
+            Some(FileGroup { partition, id, instant: slice.instant, base, has_base, logs: slice.logs, next_log })
         };
         Ok(slices.into_iter().filter_map(group).collect())
     }
 
-    /// The base files of groups as a scan of `columns`, then `place`: an INT with the place of the group.
+    /// The slices that compactions which are planned or under way will begin, where logs have the names of their slices: what
+    /// is written from now on belongs to these.
+    async fn planned_slices(&self) -> Result<HashMap<Group, String>> {
+        let mut planned = HashMap::new();
+        if self.properties.has_completions {
+            return Ok(planned);
+        }
+        for instant in &self.timeline.pending_compactions {
+            let file = self.timeline.requested.get(instant);
+            let file = file.ok_or_else(|| damaged(format!("the compaction {instant} has no plan")))?;
+            let (_, plans) = read_file(&read(self.files.as_ref(), file).await?)?;
+            for plan in &plans {
+                let Value::Array(operations) = plan.get("operations") else { continue };
+                for operation in operations {
+                    let text = |name: &str| operation.get(name).as_text().unwrap_or_default().to_string();
+                    planned.insert((text("partitionPath"), text("fileId")), instant.clone());
+                }
+            }
+        }
+        Ok(planned)
+    }
+
+    /// The rows of groups as a scan of `columns`, then `place`: an INT with the place of the group. `merged`: with what their
+    /// logs say, otherwise those of base files alone.
     pub fn scan_groups(
         &self,
         groups: &[FileGroup],
         columns: &StructType,
         place: &StructField,
         conf: Conf,
+        merged: bool,
     ) -> Result<Scan> {
         let fields = columns.fields.iter().chain([place]).cloned().collect();
         let schema = StructType::new(fields).as_nullable();
@@ -119,9 +150,16 @@ impl HudiTable {
             status: group.base.clone(),
             partition_values: vec![ScalarValue::Int32(i32::try_from(place).ok())],
         };
-        let files = groups.iter().enumerate().map(file).collect();
+        let wanted = || groups.iter().enumerate().filter(|(_, group)| merged || group.has_base);
+        let files: Vec<ScanFile> = wanted().map(file).collect();
+        let logs = |(file, (_, group)): (usize, (usize, &FileGroup))| {
+            let logs = SliceLogs { has_base: group.has_base, logs: group.logs.clone() };
+            (merged && !logs.logs.is_empty()).then_some((file, logs))
+        };
+        let by_file: HashMap<usize, SliceLogs> = wanted().enumerate().filter_map(logs).collect();
+        let logs = if by_file.is_empty() { None } else { Some(self.logs_of(by_file, None)?) };
         let root = FileStatus { location: self.location.clone(), is_directory: true, size: 0, modified_us: 0 };
         let places = StructType::new(vec![place.clone()]).as_nullable();
-        Scan::of_files(request, schema, places, vec![root], files, None)
+        Scan::of_slices(request, schema, places, root, files, logs)
     }
 }

@@ -1,6 +1,7 @@
 //! The columns of a table as its writes tell them: an Avro schema.
 use std::io::Cursor;
 
+use arrow::datatypes::SchemaRef;
 use arrow_avro::reader::ReaderBuilder;
 use firesteel_functions::types::from_arrow_fields;
 use firesteel_plan::{DataType, Result, StructField, StructType};
@@ -13,10 +14,15 @@ use super::table::damaged;
 pub(super) const OWN: [&str; 5] =
     [COMMIT_TIME, "_hoodie_commit_seqno", "_hoodie_record_key", "_hoodie_partition_path", "_hoodie_file_name"];
 
+/// The Arrow schema of records with this Avro schema.
+pub(super) fn arrow(schema: &str) -> Result<SchemaRef> {
+    let reader = ReaderBuilder::new().build(Cursor::new(avro_header(schema))).map_err(damaged)?;
+    Ok(reader.schema())
+}
+
 /// The columns of records with this Avro schema, after Hudi's own.
 pub(super) fn columns(schema: &str) -> Result<StructType> {
-    let reader = ReaderBuilder::new().build(Cursor::new(avro_header(schema))).map_err(damaged)?;
-    let columns = from_arrow_fields(reader.schema().fields())?;
+    let columns = from_arrow_fields(arrow(schema)?.fields())?;
     let is_own = |field: &&StructField| OWN.contains(&field.name.as_str());
     let rest = columns.fields.iter().filter(|field| !is_own(field)).cloned();
     let own = OWN.into_iter().map(|name| StructField::new(name, DataType::STRING, true));

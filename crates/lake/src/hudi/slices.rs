@@ -23,6 +23,8 @@ pub(super) struct Slice {
     pub base: Option<FileStatus>,
     /// In the order in which they are merged
     pub logs: Vec<FileStatus>,
+    /// The greatest number of a log of the group, by the instant in its name, whether it counts or not
+    pub log_numbers: BTreeMap<String, u64>,
 }
 
 /// Which files count.
@@ -82,6 +84,7 @@ fn slice(files: Files, timeline: &Timeline, until: Option<&str>) -> Option<Slice
     let mut slices: BTreeMap<String, Slice> = files.bases.into_iter().map(begin).collect();
     let mut logs = files.logs;
     logs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let log_numbers = logs.iter().map(|(name, _)| (name.instant.clone(), name.number)).collect();
     for (name, file) in logs {
         let is_known = timeline.is_committed(&name.instant);
         // A compaction that is not complete begins no slice yet.
@@ -103,7 +106,8 @@ fn slice(files: Files, timeline: &Timeline, until: Option<&str>) -> Option<Slice
             }
         }
     }
-    slices.into_values().rfind(|slice| until.is_none_or(|end| slice.instant.as_str() <= end))
+    let newest = slices.into_values().rfind(|slice| until.is_none_or(|end| slice.instant.as_str() <= end))?;
+    Some(Slice { log_numbers, ..newest })
 }
 
 enum Name {
@@ -190,6 +194,15 @@ mod tests {
         let after = self::timeline(&["2.deltacommit", "3.deltacommit", "4.commit", "5.deltacommit"], false);
         let files = [&files[..], &["a-0_0-9-9_4.parquet"]].concat();
         assert_eq!(names(&after, &files, &[], None), ["a-0_0-9-9_4.parquet .a-0_4.log.1_0-2-2"]);
+        // Numbers of logs are taken even where their write never ended.
+        let taken = |files: &[&str]| {
+            let files = files.iter().map(|name| file(name)).collect();
+            let root = Location::parse("/t").unwrap();
+            let slices = newest(files, &root, &timeline, &HashSet::new(), Wanted::default());
+            slices[0].log_numbers.clone().into_iter().collect::<Vec<_>>()
+        };
+        let numbers = taken(&[&[base][..], &logs, &[".a-0_9.log.3_0-2-2"]].concat());
+        assert_eq!(numbers, [("2".to_string(), 10), ("4".into(), 1), ("9".into(), 3)]);
         // Logs alone, and those of a write that is not complete.
         assert_eq!(names(&after, &[".b-0_3.log.1_0-2-2", ".c-0_9.log.1_0-2-2"], &[], None), [".b-0_3.log.1_0-2-2"]);
         assert!(names(&after, &[".b-0_3.log.1_0-2-2-cdc"], &[], None).is_empty());

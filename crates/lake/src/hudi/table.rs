@@ -1,5 +1,5 @@
 //! A table: its newest state, an earlier one, or what has changed.
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -160,7 +160,7 @@ impl HudiTable {
         let root = FileStatus { location: self.location.clone(), is_directory: true, size: 0, modified_us: 0 };
         let file = |slice: Slice| slice.base.or_else(|| slice.logs.into_iter().next());
         let files = slices.into_iter().filter_map(file).map(|status| ScanFile { status, partition_values: vec![] });
-        Scan::of_slices(request, schema, root, files.collect(), logs)
+        Scan::of_slices(request, schema, StructType::default(), root, files.collect(), logs)
     }
 
     fn logs(&self, slices: &[Slice], until: Option<&str>) -> Result<Logs> {
@@ -168,7 +168,11 @@ impl HudiTable {
             (!slice.logs.is_empty())
                 .then(|| (file, SliceLogs { has_base: slice.base.is_some(), logs: slice.logs.clone() }))
         };
-        let by_file = slices.iter().enumerate().filter_map(logs).collect();
+        self.logs_of(slices.iter().enumerate().filter_map(logs).collect(), until)
+    }
+
+    /// The logs of a scan's files, as they are merged in this table.
+    pub(super) fn logs_of(&self, by_file: HashMap<usize, SliceLogs>, until: Option<&str>) -> Result<Logs> {
         let rules = self.properties.merge.clone()?;
         let until = until.map(str::to_string);
         Ok(Logs::new(by_file, rules, self.timeline.clone(), until, Arc::clone(&self.files)))

@@ -29,7 +29,8 @@ pub(super) fn plan(
         let place = fields.iter().position(|field| field.name() == name);
         columns.extend(place.filter(|place| !columns.contains(place)));
     }
-    let metadata_place = columns.iter().position(|column| *column == metadata_column);
+    // Values of the partition of a file lie between the columns of files and the metadata.
+    let first_partition = metadata_column - inner.partition_schema.fields.len();
     let mut files: Vec<PartitionedFile> = vec![];
     let mut slices = Vec::with_capacity(merged.len());
     for (index, of_slice) in merged.iter().filter_map(|index| Some((*index, logs.of(*index)?))) {
@@ -41,7 +42,12 @@ pub(super) fn plan(
             part.partition_values.push(constant.clone());
             files.push(part);
         }
-        let constants = metadata_place.map(|place| (place, constant)).into_iter().collect();
+        let value = |column: usize| match column.checked_sub(first_partition)? {
+            _ if column == metadata_column => Some(constant.clone()),
+            place => file.partition_values.get(place).cloned(),
+        };
+        let constants =
+            columns.iter().enumerate().filter_map(|(place, column)| Some((place, value(*column)?))).collect();
         slices.push(Slice { base, logs: of_slice.clone(), constants });
     }
     let all: Vec<usize> = (0..files.len()).collect();

@@ -91,11 +91,12 @@ impl Scan {
     pub(crate) fn of_slices(
         request: ScanRequest,
         schema: StructType,
+        partitions: StructType,
         root: FileStatus,
         files: Vec<ScanFile>,
         logs: Option<Logs>,
     ) -> Result<Self> {
-        let inner = Inner::of_files(request, schema, StructType::default(), vec![root], files)?;
+        let inner = Inner::of_files(request, schema, partitions, vec![root], files)?;
         Ok(Self { inner: Arc::new(Inner { merged: logs.map(Arc::new), ..inner }) })
     }
 

@@ -66,7 +66,7 @@ async fn into_table(
     let asked = operation_of(options, &definition)?;
     // As Hudi does it, all rows go where a mode says so, but in one step.
     let operation = if overwrites && !asked.replaces() { Operation::InsertOverwriteTable } else { asked };
-    check_operation(definition.is_merge_on_read, !definition.record_keys.is_empty(), operation)?;
+    check_operation(!definition.record_keys.is_empty(), operation)?;
     let schema = match (table.record_schema().await?, overwrites && !asked.replaces()) {
         (Some(schema), false) if operation == Operation::Delete => schema,
         (Some(schema), false) => schema_with(&schema, &save.rows.schema)?,
@@ -99,7 +99,7 @@ async fn into_new_table(
     if operation == Operation::Delete {
         return Err(illegal(&format!("hoodie table at {} does not exist", save.location)));
     }
-    check_operation(definition.is_merge_on_read, !definition.record_keys.is_empty(), operation)?;
+    check_operation(!definition.record_keys.is_empty(), operation)?;
     let schema = new_schema(&definition.name, &save.rows.schema)?;
     let rows = aligned(st, &definition.name, &schema, &save.rows, operation)?;
     let table = make(&save.location, storage, &definition, &schema).await?;

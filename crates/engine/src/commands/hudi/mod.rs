@@ -56,7 +56,7 @@ enum Work {
         combines: bool,
         replaced: Replaced,
     },
-    /// Rows as they are written, among them all that stay of the touched groups
+    /// Rows as they are written: of the touched groups all that stay, or what changes where they have logs
     Rows { rows: Relation, touched: Touched },
 }
 
@@ -85,7 +85,7 @@ impl Replaced {
     }
 }
 
-/// Groups that are written anew, with how many rows of each have keys of the write.
+/// Groups that change, with how many rows of each have keys of the write.
 type Touched = (Vec<FileGroup>, BTreeMap<usize, u64>);
 
 impl Change {
@@ -125,7 +125,7 @@ impl Change {
 /// What a write has done.
 struct Done {
     written: Written,
-    /// The groups that were written anew
+    /// The groups that were changed
     touched: Vec<FileGroup>,
     /// Those that others are put in place of
     replaced: Vec<FileGroup>,
@@ -145,13 +145,19 @@ async fn write(
     let definition = transaction.definition();
     let mut records = Records { st, table, definition, columns: &columns, names_single: false };
     let conf = st.context.delta_conf();
-    let mut planned = HudiRows { touched: vec![], deleted: BTreeMap::new(), ordering: None, codec, conf };
+    let appends = definition.is_merge_on_read && !operation.replaces();
+    let mut planned = HudiRows { touched: vec![], appends, deleted: BTreeMap::new(), ordering: None, codec, conf };
     let (rows, combines, replaces) = match work {
         Work::Save { rows, combines, replaced } => (rows, combines, replaced),
         Work::Rows { rows, touched: (touched, deleted) } => {
             planned.touched = touched.clone();
-            planned.deleted = deleted;
+            if appends {
+                planned.ordering = records.ordering()?;
+            } else {
+                planned.deleted = deleted;
+            }
             let (written, observed) = run(st, rows, None, transaction, planned).await?;
+            let touched = changed(touched, appends, &written);
             return Ok(Done { written, touched, replaced: vec![], observed });
         }
     };
@@ -159,6 +165,16 @@ async fn write(
     records.names_single = names_single(&records, &groups).await?;
     let keyed = records.keyed(&rows)?;
     let relation = match operation {
+        Operation::Upsert | Operation::Delete if appends => {
+            check_groups(&groups)?;
+            planned.touched = groups.clone();
+            planned.ordering = records.ordering()?;
+            let combined = records.combined(keyed)?;
+            match operation {
+                Operation::Delete => records.deletes(combined, &groups)?,
+                _ => records.changes(combined, &groups)?,
+            }
+        }
         Operation::Upsert | Operation::Delete => {
             let combined = records.combined(keyed)?;
             let (touched, counts) = touched(&records, &combined, &groups).await?;
@@ -176,10 +192,17 @@ async fn write(
     };
     let touched = planned.touched.clone();
     let (written, observed) = run(st, relation, Some(&rows), transaction, planned).await?;
+    let touched = changed(touched, appends, &written);
     let partitions = written.partitions();
     let is_replaced = |group: &FileGroup| operation.replaces() && replaces.has(&group.partition, &partitions);
     let replaced = groups.into_iter().filter(is_replaced).collect();
     Ok(Done { written, touched, replaced, observed })
+}
+
+/// The groups that a write has changed, of those that it might have.
+fn changed(mut touched: Vec<FileGroup>, appends: bool, written: &Written) -> Vec<FileGroup> {
+    touched.retain(|group| !appends || written.has(group));
+    touched
 }
 
 async fn touched(records: &Records<'_>, combined: &Relation, groups: &[FileGroup]) -> Result<Touched> {
@@ -211,15 +234,19 @@ async fn run(
     .await
 }
 
-/// What a merge-on-read table takes: rows that are new. Changes of stored ones would have to be logs.
-fn check_operation(is_merge_on_read: bool, has_keys: bool, operation: Operation) -> Result<()> {
-    let changes = matches!(operation, Operation::Upsert | Operation::Delete);
-    if is_merge_on_read && changes {
-        let name = operation.name().to_lowercase();
-        return Err(SparkError::unsupported(format!(
-            "the operation {name} on a merge-on-read Hudi table: it takes insert, bulk_insert and insert_overwrite"
-        )));
+/// Keys are looked up in base files, as Hudi's index `SIMPLE` does it.
+fn check_groups(groups: &[FileGroup]) -> Result<()> {
+    match groups.iter().find(|group| !group.has_base) {
+        Some(group) => Err(SparkError::unsupported(format!(
+            "upsert and delete on a Hudi table with groups that have logs alone, as {} in the partition `{}`",
+            group.id, group.partition
+        ))),
+        None => Ok(()),
     }
+}
+
+fn check_operation(has_keys: bool, operation: Operation) -> Result<()> {
+    let changes = matches!(operation, Operation::Upsert | Operation::Delete);
     match changes && !has_keys {
         true => Err(SparkError::unsupported("upsert and delete on a Hudi table without record keys")),
         false => Ok(()),

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!  rows ─▶ keyed: data, KEY, PATH ─▶ combined: one of each key ─┬─▶ touched: groups that have some of the keys
-//!                                                               └─▶ upserted · remaining: rows of these groups anew
+//!                                                               ├─▶ upserted · remaining: rows of these groups anew
+//!                                                               └─▶ changes: rows of their logs, in merge-on-read tables
 //! ```
 use firesteel_analyze::{AnalyzedPlan, TableSource};
-use firesteel_lake::hudi::write::{FileGroup, HudiDefinition, KeyGenerator};
+use firesteel_lake::hudi::write::{DELETED, DELETED_BY_ORDER, FileGroup, HudiDefinition, KeyGenerator};
 use firesteel_lake::hudi::{COMMIT_TIME, HudiTable};
 use firesteel_plan::expression::WindowRef;
 use firesteel_plan::relation::JoinType;
@@ -53,7 +54,7 @@ pub struct Records<'a> {
 pub async fn names_single(records: &Records<'_>, groups: &[FileGroup]) -> Result<bool> {
     let definition = records.definition;
     let [column] = definition.record_keys.as_slice() else { return Ok(false) };
-    if definition.key_generator != KeyGenerator::Complex || definition.is_merge_on_read {
+    if definition.key_generator != KeyGenerator::Complex {
         return Ok(false);
     }
     let keys = records.stored(groups)?.project(vec![Expr::name(RECORD_KEY)]);
@@ -160,10 +161,15 @@ impl Records<'_> {
         Ok(ranked.filter(call("==", [Expr::name(RANK), Expr::int(1)])))
     }
 
-    /// The rows of groups: `__old_i`, Hudi's own columns, and [`FILE`], the place among the groups.
+    /// The rows of the base files of groups: `__old_i`, Hudi's own columns, and [`FILE`], the place among the groups.
     fn stored(&self, groups: &[FileGroup]) -> Result<Relation> {
+        self.stored_rows(groups, false)
+    }
+
+    /// The same; `merged`: with what logs say.
+    fn stored_rows(&self, groups: &[FileGroup], merged: bool) -> Result<Relation> {
         let place = StructField::new(FILE, DataType::Integer, false);
-        let scan = self.table.scan_groups(groups, self.columns, &place, self.st.context.delta_conf())?;
+        let scan = self.table.scan_groups(groups, self.columns, &place, self.st.context.delta_conf(), merged)?;
         let schema = StructType::new(self.columns.fields.iter().chain([&place]).cloned().collect()).as_nullable();
         let metadata = StructType::new(vec![scan.metadata_column()]);
         let source = TableSource::Provider { provider: scan.table(), schema, metadata, qualifier: vec![] };
@@ -180,8 +186,60 @@ impl Records<'_> {
     /// Rows of groups whose keys are among those of `combined`.
     pub fn matches(&self, combined: Relation, groups: &[FileGroup]) -> Result<Relation> {
         let keys = combined.project(vec![Expr::name(KEY), Expr::name(PATH)]);
-        let stored = self.stored(groups)?.project([RECORD_KEY, PARTITION_PATH, FILE].map(Expr::name).to_vec());
-        Ok(join(keys, stored, JoinType::Inner, Self::same_key()))
+        Ok(join(keys, self.stored_keys(groups)?, JoinType::Inner, Self::same_key()))
+    }
+
+    /// Keys with the place of their group. Those that logs delete are among them: their rows belong to that group still.
+    fn stored_keys(&self, groups: &[FileGroup]) -> Result<Relation> {
+        Ok(self.stored(groups)?.project([RECORD_KEY, PARTITION_PATH, FILE].map(Expr::name).to_vec()))
+    }
+
+    /// Rows for the logs of the groups that have their keys, and new rows.
+    pub fn changes(&self, combined: Relation, groups: &[FileGroup]) -> Result<Relation> {
+        if groups.is_empty() {
+            return Ok(self.inserted(self.without_deleted(combined)?));
+        }
+        let rows = join(combined, self.stored_keys(groups)?, JoinType::LeftOuter, Self::same_key());
+        let (fate, rows) = match self.deleted()? {
+            None => (Expr::null().cast(DataType::STRING), rows),
+            Some(deleted) => {
+                let is_new = call("isnull", [Expr::name(FILE)]);
+                let rows = rows.filter(call("not", [is_new.and(deleted.clone())]));
+                (self.fate(deleted)?, rows)
+            }
+        };
+        Ok(rows.project(self.change_columns(fate, new)))
+    }
+
+    /// Deletes for the logs of the groups that have these keys.
+    pub fn deletes(&self, combined: Relation, groups: &[FileGroup]) -> Result<Relation> {
+        let keys = combined.project(vec![Expr::name(KEY), Expr::name(PATH)]);
+        let stored = self.stored_rows(groups, self.ordering()?.is_some())?;
+        let rows = join(keys, stored, JoinType::Inner, Self::same_key());
+        let fate = self.fate_of_deleted(|at| Expr::name(old(at)))?;
+        Ok(rows.project(self.change_columns(fate, old)))
+    }
+
+    fn change_columns(&self, fate: Expr, data: impl Fn(usize) -> String) -> Vec<Expr> {
+        let null = Expr::null().cast(DataType::STRING);
+        let mut columns = vec![Expr::name(FILE), fate, null, Expr::name(KEY), Expr::name(PATH)];
+        columns.extend(self.data().map(|(at, _)| Expr::name(data(at))));
+        named(columns)
+    }
+
+    /// What a log says of a stored row with these columns that is deleted, whatever its order: the order that it had. A key
+    /// that comes again after a delete without an order Hudi 1.0 neither reads nor compacts.
+    pub fn fate_of_deleted(&self, column: impl Fn(usize) -> Expr) -> Result<Expr> {
+        Ok(match self.ordering()? {
+            Some(at) => when([call("isnull", [column(at)]), Expr::string(DELETED), Expr::string(DELETED_BY_ORDER)]),
+            None => Expr::string(DELETED),
+        })
+    }
+
+    /// What a log says of a row that may say of itself that it is deleted.
+    pub fn fate(&self, deleted: Expr) -> Result<Expr> {
+        let name = if self.ordering()?.is_some() { DELETED_BY_ORDER } else { DELETED };
+        Ok(when([deleted, Expr::string(name), Expr::null().cast(DataType::STRING)]))
     }
 
     /// The rows of touched groups with what is written, and new rows, as they are written.
@@ -246,11 +304,16 @@ impl Records<'_> {
     }
 
     fn deleted(&self) -> Result<Option<Expr>> {
+        self.deleted_of(|at| Expr::name(new(at)))
+    }
+
+    /// Whether a row with these columns says that it is deleted; `None`: rows of the table cannot say it.
+    pub fn deleted_of(&self, column: impl Fn(usize) -> Expr) -> Result<Option<Expr>> {
         let has = self.data().any(|(_, f)| f.name == IS_DELETED && f.data_type == DataType::Boolean);
         if !has {
             return Ok(None);
         }
-        let flag = Expr::name(new(self.place_of(IS_DELETED)?));
+        let flag = column(self.place_of(IS_DELETED)?);
         Ok(Some(call("coalesce", [flag, Expr::boolean(false)])))
     }
 

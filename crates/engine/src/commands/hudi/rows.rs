@@ -1,4 +1,5 @@
-//! DELETE, UPDATE and MERGE on Hudi tables of the catalog: groups with rows that change are written anew.
+//! DELETE, UPDATE and MERGE on Hudi tables of the catalog: groups with rows that change are written anew; in merge-on-read
+//! tables the rows that change go to their logs.
 use firesteel_analyze::TableSource;
 use firesteel_catalog::Table;
 use firesteel_lake::hudi::HudiTable;
@@ -11,7 +12,7 @@ use firesteel_storage::Location;
 
 use super::options::WriteOptions;
 use super::records::{OWN, Records, call, check_keys, named, names_single, when};
-use super::{Change, Touched, Work, check_operation};
+use super::{Change, Touched, Work, check_groups};
 use crate::commands::row_level::Change as RowChange;
 use crate::commands::row_level::{
     ACTION, Acted, Clauses, Dialect, FILE, Merge, Target, act, check_assignments, count_by_file, stays,
@@ -24,6 +25,7 @@ use crate::names::Resolved;
 const AHEAD: usize = OWN.len() + 1;
 /// Hudi's own columns.
 const OWN_COUNT: usize = OWN.len() + 1;
+const COMMIT_TIME: usize = 1;
 const RECORD_KEY: usize = 3;
 const PARTITION_PATH: usize = 4;
 
@@ -63,13 +65,12 @@ struct State {
 }
 
 impl Named {
-    async fn state(&self, st: &Statement, operation: Operation) -> Result<State> {
+    async fn state(&self, st: &Statement) -> Result<State> {
         let location = Location::parse(self.table.location.as_deref().unwrap_or_default())?;
         let lock = lock(&location).await;
         let table = HudiTable::open(&location, &st.context.storage().with_options(&self.table.options)).await?;
         let definition = table.definition()?;
         check_keys(&definition)?;
-        check_operation(definition.is_merge_on_read, true, operation)?;
         let schema = table.record_schema().await?;
         let schema = schema.ok_or_else(|| SparkError::new("UNABLE_TO_INFER_SCHEMA", [("format", "Hudi")]))?;
         let columns = HudiTable::columns_of(&schema)?;
@@ -85,6 +86,7 @@ impl Named {
             dialect: Dialect::Spark,
         };
         let groups = table.file_groups().await?;
+        check_groups(&groups)?;
         let mut options: Options = self.table.properties.clone();
         options.extend(self.table.options.clone());
         Ok(State { table, definition, schema, columns, groups, target, options, lock })
@@ -100,7 +102,7 @@ impl State {
     /// The rows of groups under the table's name, with [`FILE`].
     fn rows(&self, st: &Statement, groups: &[FileGroup]) -> Result<Relation> {
         let place = StructField::new(FILE, DataType::Integer, false);
-        let scan = self.table.scan_groups(groups, &self.columns, &place, st.context.delta_conf())?;
+        let scan = self.table.scan_groups(groups, &self.columns, &place, st.context.delta_conf(), true)?;
         let schema = StructType::new(self.columns.fields.iter().chain([&place]).cloned().collect()).as_nullable();
         let metadata = StructType::new(vec![scan.metadata_column()]);
         let qualifier = self.target.qualifier.clone();
@@ -140,9 +142,22 @@ impl State {
         let takes = call("coalesce", [takes, Expr::boolean(false)]);
         let (key, path) = records.key_and_path(|at| new(AHEAD + at))?;
         let null = || Expr::null().cast(DataType::STRING);
+        let is_deleted = call("<", [Expr::name(ACTION), Expr::int(0)]).and(call("isnotnull", [old(0)]));
+        let (time, is_written) = match self.definition.is_merge_on_read {
+            false => (when([takes.clone(), null(), old(1)]), call(">=", [Expr::name(ACTION), Expr::int(0)])),
+            true => {
+                let of_row = match records.deleted_of(|at| new(AHEAD + at))? {
+                    Some(flag) => records.fate(flag.and(call("isnotnull", [old(0)])))?,
+                    None => null(),
+                };
+                let deleted = records.fate_of_deleted(|at| old(AHEAD + at))?;
+                let time = when([is_deleted.clone(), deleted, of_row]);
+                (time, call("or", [takes.clone(), is_deleted]))
+            }
+        };
         let mut columns = vec![
             old(0),
-            when([takes.clone(), null(), old(1)]),
+            time,
             when([takes.clone(), null(), old(2)]),
             when([is_inserted.clone(), key, old(RECORD_KEY)]),
             when([is_inserted, path, old(PARTITION_PATH)]),
@@ -154,7 +169,7 @@ impl State {
             output: acted.analyzed.output.clone(),
             qualifier: vec![],
         };
-        let rows = st.context.pin(rows).filter(call(">=", [Expr::name(ACTION), Expr::int(0)]));
+        let rows = st.context.pin(rows).filter(is_written);
         Ok(rows.project(named(columns)))
     }
 
@@ -179,14 +194,23 @@ impl State {
 }
 
 pub async fn delete(st: &Statement, named_table: &Named, condition: Option<Expr>) -> Answer {
-    let state = named_table.state(st, Operation::Delete).await?;
+    let state = named_table.state(st).await?;
     let condition = condition.unwrap_or_else(|| Expr::boolean(true));
     let touched = state.touched(st, Some(&condition)).await?;
     if !touched.0.is_empty() {
         let columns = state.target.columns();
-        let rows = state.rows(st, &touched.0)?.filter(stays(&condition)).project(columns);
-        let names = state.target.schema.fields.iter().map(|field| Expr::name(&field.name)).collect();
-        let rows = rows.project(named(names));
+        let appends = state.definition.is_merge_on_read;
+        let wanted = if appends { condition } else { stays(&condition) };
+        let rows = state.rows(st, &touched.0)?.filter(wanted).project(columns);
+        let mut values: Vec<_> = state.target.schema.fields.iter().map(|field| Expr::name(&field.name)).collect();
+        if appends {
+            let names_single = false;
+            let (table, definition, columns) = (&state.table, &state.definition, &state.columns);
+            let records = Records { st, table, definition, columns, names_single };
+            let column = |at: usize| Expr::name(&state.target.schema.fields[AHEAD + at].name);
+            values[COMMIT_TIME] = records.fate_of_deleted(column)?;
+        }
+        let rows = rows.project(named(values));
         state.commit(st, Operation::Delete, rows, touched).await?;
         named_table.invalidate(st);
     }
@@ -199,7 +223,7 @@ pub async fn update(
     assignments: Vec<(Vec<String>, Expr)>,
     condition: Option<Expr>,
 ) -> Answer {
-    let state = named_table.state(st, Operation::Upsert).await?;
+    let state = named_table.state(st).await?;
     let names: Vec<String> = assignments.iter().filter_map(|(name, _)| name.last().cloned()).collect();
     state.check_assigned(&names)?;
     let (groups, _) = state.touched(st, condition.as_ref()).await?;
@@ -224,7 +248,7 @@ pub async fn merge(st: &Statement, named_table: &Named, merge: MergeIntoTable) -
     if merge.with_schema_evolution {
         return Err(SparkError::unsupported("MERGE WITH SCHEMA EVOLUTION on Hudi tables"));
     }
-    let state = named_table.state(st, Operation::Upsert).await?;
+    let state = named_table.state(st).await?;
     let mut merge = Merge::of(st, merge).await?;
     spell_out(&mut merge, &state)?;
     let (matched, _) = Clauses { not_matched: vec![], ..merge.clauses.clone() }.assigned_names();

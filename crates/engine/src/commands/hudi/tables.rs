@@ -198,7 +198,7 @@ pub async fn insert_stored(
         (false, None) if has_order => (Operation::Upsert, Replaced::Written),
         (false, None) => (Operation::Insert, Replaced::Written),
     };
-    check_operation(definition.is_merge_on_read, !definition.record_keys.is_empty(), operation)?;
+    check_operation(!definition.record_keys.is_empty(), operation)?;
     let schema = hudi.record_schema().await?;
     let schema = schema.ok_or_else(|| SparkError::new("UNABLE_TO_INFER_SCHEMA", [("format", "Hudi")]))?;
     let rows = aligned(st, &definition.name, &schema, &rows, operation)?;

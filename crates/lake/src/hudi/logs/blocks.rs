@@ -28,10 +28,36 @@ const ROLLBACK: &str = "0";
 
 /// What a block holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::hudi) enum Kind {
     Delete,
     Avro,
     Parquet,
+}
+
+/// The numbers of kinds of blocks with records or deletes.
+const KINDS: [(i32, Kind); 3] = [(1, Kind::Delete), (3, Kind::Avro), (5, Kind::Parquet)];
+
+/// A block that an instant writes; the Avro schema is that of the table's records.
+pub(in crate::hudi) fn block(kind: Kind, instant: &str, schema: &str, content: &[u8]) -> Result<Vec<u8>> {
+    let number = KINDS.iter().find(|(_, known)| *known == kind).map_or(0, |(number, _)| *number);
+    framed(number, &[(INSTANT, instant), (SCHEMA, schema)], content)
+}
+
+fn framed(kind: i32, header: &[(i32, &str)], content: &[u8]) -> Result<Vec<u8>> {
+    let too_long = |_| SparkError::internal("a block of a log of Hudi is too long");
+    let mut body = [WITH_HEADERS.to_be_bytes(), kind.to_be_bytes()].concat();
+    body.extend(i32::try_from(header.len()).map_err(too_long)?.to_be_bytes());
+    for (kind, text) in header {
+        body.extend(kind.to_be_bytes());
+        body.extend(i32::try_from(text.len()).map_err(too_long)?.to_be_bytes());
+        body.extend(text.as_bytes());
+    }
+    body.extend(i64::try_from(content.len()).map_err(too_long)?.to_be_bytes());
+    body.extend(content);
+    body.extend(0i32.to_be_bytes());
+    let size = i64::try_from(body.len() + SIZE_BYTES).map_err(too_long)?;
+    let end = i64::try_from(body.len() + SIZE_BYTES + MAGIC.len()).map_err(too_long)?;
+    Ok([MAGIC, &size.to_be_bytes(), &body, &end.to_be_bytes()].concat())
 }
 
 /// A block with records or deletes.
@@ -110,13 +136,15 @@ fn read_block(part: &mut Part<'_>, counts: &impl Fn(&str) -> bool, found: &mut V
             return Ok(());
         }
         _ if !counts(&instant) => return Ok(()),
-        1 => Kind::Delete,
-        3 => Kind::Avro,
-        5 => Kind::Parquet,
         // Left by a writer that died; changes as Hudi feeds them to others.
         2 | 6 => return Ok(()),
         4 => return Err(SparkError::unsupported("reading log blocks of a Hudi table that are HFiles")),
-        other => return Err(SparkError::unsupported(format!("reading log blocks of a Hudi table of kind {other}"))),
+        number => match KINDS.iter().find(|(known, _)| *known == number) {
+            Some((_, kind)) => *kind,
+            None => {
+                return Err(SparkError::unsupported(format!("reading log blocks of a Hudi table of kind {number}")));
+            }
+        },
     };
     let is_partial = entry(IS_PARTIAL).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let schema = entry(SCHEMA).unwrap_or_default();
@@ -174,19 +202,7 @@ pub(super) mod tests {
     }
 
     fn block(kind: i32, header: &[(i32, &str)], content: &[u8]) -> Vec<u8> {
-        let mut body = [WITH_HEADERS.to_be_bytes(), kind.to_be_bytes()].concat();
-        body.extend(i32::try_from(header.len()).unwrap().to_be_bytes());
-        for (kind, text) in header {
-            body.extend(kind.to_be_bytes());
-            body.extend(i32::try_from(text.len()).unwrap().to_be_bytes());
-            body.extend(text.as_bytes());
-        }
-        body.extend(i64::try_from(content.len()).unwrap().to_be_bytes());
-        body.extend(content);
-        body.extend(0i32.to_be_bytes());
-        let size = i64::try_from(body.len() + SIZE_BYTES).unwrap();
-        let end = size + i64::try_from(MAGIC.len()).unwrap();
-        [MAGIC, &size.to_be_bytes(), &body, &end.to_be_bytes()].concat()
+        framed(kind, header, content).unwrap()
     }
 
     fn instants(file: &[u8], counts: impl Fn(&str) -> bool) -> Result<Vec<String>> {

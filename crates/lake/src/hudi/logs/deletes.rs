@@ -2,12 +2,14 @@
 //!
 //! Version 3 has an Avro list of records: key, partition path, and an ordering value that is one of several kinds. Those
 //! before hold serialized Java objects.
+use arrow::datatypes::DataType;
 use bytes::{Buf, Bytes};
 use datafusion::common::ScalarValue;
 use firesteel_plan::{Result, SparkError};
 
 use super::blocks::{Block, Part};
 use super::damaged;
+use super::records::{put_bytes, put_long};
 
 const VERSION: i32 = 3;
 /// Decimals are kept with as many digits, and so many of them behind the point.
@@ -30,6 +32,72 @@ pub(super) fn read(block: &Block) -> Result<Vec<Deleted>> {
     }
     let mut avro = Avro(part.counted()?);
     avro.list().ok_or_else(|| damaged(&block.place, "a list of deletes makes no sense"))
+}
+
+/// The deletes of a block that is written.
+#[derive(Debug, Default)]
+pub(in crate::hudi) struct Deletes {
+    count: usize,
+    avro: Vec<u8>,
+}
+
+impl Deletes {
+    /// `order`: what the delete is compared by; without it all that came before the delete goes.
+    pub(in crate::hudi) fn add(&mut self, key: &str, partition: &str, order: Option<&ScalarValue>) -> Result<()> {
+        self.count += 1;
+        let avro = &mut self.avro;
+        for text in [key, partition] {
+            put_long(avro, 1);
+            put_bytes(avro, text.as_bytes());
+        }
+        match order {
+            None => [2, 0].into_iter().for_each(|value| put_long(avro, value)),
+            // Hudi compares dates and times as the numbers that they are stored as.
+            Some(ScalarValue::Int32(Some(value)) | ScalarValue::Date32(Some(value))) => {
+                [2, i64::from(*value)].into_iter().for_each(|value| put_long(avro, value));
+            }
+            Some(ScalarValue::Int64(Some(value)) | ScalarValue::TimestampMicrosecond(Some(value), _)) => {
+                [3, *value].into_iter().for_each(|value| put_long(avro, value));
+            }
+            Some(ScalarValue::Float32(Some(value))) => {
+                put_long(avro, 4);
+                avro.extend(value.to_le_bytes());
+            }
+            Some(ScalarValue::Float64(Some(value))) => {
+                put_long(avro, 5);
+                avro.extend(value.to_le_bytes());
+            }
+            Some(other) => match other.try_as_str() {
+                Some(Some(text)) => {
+                    put_long(avro, 7);
+                    put_bytes(avro, text.as_bytes());
+                }
+                // Readers of Hudi's fail on others.
+                _ => return Err(not_compared(&other.data_type())),
+            },
+        }
+        Ok(())
+    }
+
+    /// `None` where there are none.
+    pub(in crate::hudi) fn content(&self) -> Result<Option<Vec<u8>>> {
+        if self.count == 0 {
+            return Ok(None);
+        }
+        let mut list = vec![];
+        put_long(&mut list, i64::try_from(self.count).unwrap_or(i64::MAX));
+        list.extend_from_slice(&self.avro);
+        put_long(&mut list, 0);
+        let length = i32::try_from(list.len());
+        let length = length.map_err(|_| SparkError::unsupported("so many deletes of one file of a Hudi table"))?;
+        Ok(Some([&VERSION.to_be_bytes()[..], &length.to_be_bytes(), &list].concat()))
+    }
+}
+
+fn not_compared(data_type: &DataType) -> SparkError {
+    SparkError::unsupported(format!(
+        "deleting rows of a merge-on-read Hudi table whose precombine field is of the type {data_type}"
+    ))
 }
 
 /// What is left of Avro's bytes; `None` where they end too early or say what they cannot.
@@ -153,6 +221,29 @@ mod tests {
         let decimal = ScalarValue::Decimal128(Some(-256), DECIMAL_DIGITS, DECIMAL_SCALE);
         let orders: Vec<_> = more.iter().map(|deleted| deleted.order.clone()).collect();
         assert_eq!(orders, [Some(ScalarValue::Int64(Some(-65))), Some(decimal), None]);
+    }
+
+    #[test]
+    fn are_read_as_they_were_written() {
+        let mut deletes = Deletes::default();
+        assert_eq!(deletes.content().unwrap(), None);
+        let orders = [
+            None,
+            Some(ScalarValue::Int32(Some(-7))),
+            Some(ScalarValue::Int64(Some(1 << 40))),
+            Some(ScalarValue::Float32(Some(1.5))),
+            Some(ScalarValue::Float64(Some(-0.25))),
+            Some(ScalarValue::Utf8(Some("t1".into()))),
+        ];
+        for order in &orders {
+            deletes.add("ü", "p", order.as_ref()).unwrap();
+        }
+        let content = Bytes::from(deletes.content().unwrap().unwrap());
+        let found = read(&Block { content, ..block(3, b"") }).unwrap();
+        assert!(found.iter().all(|deleted| deleted.key == "ü"));
+        assert_eq!(found.into_iter().map(|deleted| deleted.order).collect::<Vec<_>>(), orders);
+        let decimal = ScalarValue::Decimal128(Some(1), 10, 2);
+        assert!(deletes.add("a", "", Some(&decimal)).unwrap_err().to_string().contains("Decimal128(10, 2)"));
     }
 
     #[test]

@@ -24,8 +24,10 @@ use firesteel_storage::{FileStatus, FileSystem, Location};
 use super::properties::MergeRules;
 use super::timeline::Timeline;
 use blocks::Block;
+pub(super) use blocks::{Kind, block};
+pub(super) use deletes::Deletes;
 pub(crate) use exec::{MergeExec, Slice};
-pub(super) use records::header as avro_header;
+pub(super) use records::{Records, header as avro_header};
 
 /// The column with the key of a record.
 const RECORD_KEY: &str = "_hoodie_record_key";

@@ -13,6 +13,8 @@ use crate::convert::fit;
 
 /// From this version on a block of Avro records says how many there are.
 const WITH_COUNT: i32 = 1;
+/// The version of blocks that are written.
+const VERSION: i32 = 3;
 const BATCH_ROWS: usize = 8192;
 
 /// The records of a block, with the columns `wanted`; handed to `take` batch by batch, with which of the columns the block
@@ -67,6 +69,35 @@ fn container(block: &Block) -> Result<Option<Vec<u8>>> {
     Ok(Some(file))
 }
 
+/// The Avro records of a block that is written.
+#[derive(Debug, Default)]
+pub(in crate::hudi) struct Records {
+    count: i32,
+    bytes: Vec<u8>,
+}
+
+impl Records {
+    pub(in crate::hudi) fn add(&mut self, record: &[u8]) -> Result<()> {
+        let length = i32::try_from(record.len());
+        let length = length.map_err(|_| SparkError::unsupported("so long a record of a Hudi table"))?;
+        self.count += 1;
+        self.bytes.extend(length.to_be_bytes());
+        self.bytes.extend_from_slice(record);
+        Ok(())
+    }
+
+    /// How much memory they take.
+    pub(in crate::hudi) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// What was added, which is forgotten; `None`: nothing.
+    pub(in crate::hudi) fn take(&mut self) -> Option<Vec<u8>> {
+        let Self { count, bytes } = std::mem::take(self);
+        (count > 0).then(|| [&VERSION.to_be_bytes()[..], &count.to_be_bytes(), &bytes].concat())
+    }
+}
+
 const SYNC: [u8; 16] = *b"firesteel's hudi";
 
 /// The beginning of an Avro file of a schema.
@@ -82,12 +113,12 @@ pub(in crate::hudi) fn header(schema: &str) -> Vec<u8> {
     file
 }
 
-fn put_bytes(file: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_bytes(file: &mut Vec<u8>, bytes: &[u8]) {
     put_long(file, i64::try_from(bytes.len()).unwrap_or(i64::MAX));
     file.extend_from_slice(bytes);
 }
 
-fn put_long(file: &mut Vec<u8>, value: i64) {
+pub(super) fn put_long(file: &mut Vec<u8>, value: i64) {
     let mut left = (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned();
     while left >= 0x80 {
         file.push(u8::try_from(left & 0x7f).unwrap_or_default() | 0x80);
@@ -112,12 +143,10 @@ mod tests {
         let schema = r#"{"type":"record","name":"r","fields":[{"name":"k","type":"string"},
             {"name":"gone","type":"long"},{"name":"v","type":["null","int"],"default":null}]}"#;
         let records: [&[u8]; 3] = [b"\x02a\x02\x02\x04", b"\x02b\x02\x00", b"\x02c\x02\x02\x01"];
-        let mut content = [1i32.to_be_bytes(), 3i32.to_be_bytes()].concat();
-        for record in records {
-            content.extend(i32::try_from(record.len()).unwrap().to_be_bytes());
-            content.extend(record);
-        }
-        let content = Bytes::from(content);
+        let mut written = Records::default();
+        assert_eq!(written.take(), None);
+        records.iter().for_each(|record| written.add(record).unwrap());
+        let content = Bytes::from(written.take().unwrap());
         let mut block = Block {
             place: place(),
             kind: Kind::Avro,

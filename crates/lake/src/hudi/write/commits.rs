@@ -9,14 +9,24 @@ use crate::iceberg::avro::{Value, write_file};
 
 const SPACE: &str = "org.apache.hudi.avro.model";
 
-/// A base file that was written.
+/// What is said of a log beside the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LogStat {
+    pub number: u64,
+    /// The logs of its slice before it
+    pub earlier: Vec<String>,
+}
+
+/// A file that was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct FileStat {
     pub partition: String,
     pub group: String,
     pub name: String,
-    /// The instant and the name of the file that it takes the place of
+    /// The instant and the name of the base file that it takes the place of, or lies over
     pub before: Option<(String, String)>,
+    /// `None`: a base file
+    pub log: Option<LogStat>,
     pub rows: u64,
     pub inserts: u64,
     pub updates: u64,
@@ -40,40 +50,51 @@ pub(super) struct CommitMetadata {
 #[derive(Clone, Copy)]
 enum Kind {
     Text,
+    Texts,
     Long,
     Int,
 }
 
-/// What is said of a file, in the order in which Hudi says it; and whether JSON has it.
-const STATS: [(&str, Kind, bool); 26] = [
-    ("fileId", Kind::Text, true),
-    ("path", Kind::Text, true),
-    ("prevCommit", Kind::Text, true),
-    ("numWrites", Kind::Long, true),
-    ("numDeletes", Kind::Long, true),
-    ("numUpdateWrites", Kind::Long, true),
-    ("totalWriteBytes", Kind::Long, true),
-    ("totalWriteErrors", Kind::Long, true),
-    ("partitionPath", Kind::Text, true),
-    ("totalLogRecords", Kind::Long, true),
-    ("totalLogFiles", Kind::Long, false),
-    ("totalUpdatedRecordsCompacted", Kind::Long, true),
-    ("numInserts", Kind::Long, true),
-    ("totalLogBlocks", Kind::Long, true),
-    ("totalCorruptLogBlock", Kind::Long, true),
-    ("totalRollbackBlocks", Kind::Long, true),
-    ("fileSizeInBytes", Kind::Long, true),
-    ("logVersion", Kind::Int, false),
-    ("logOffset", Kind::Long, false),
-    ("baseFile", Kind::Text, false),
-    ("prevBaseFile", Kind::Text, true),
-    ("minEventTime", Kind::Long, true),
-    ("maxEventTime", Kind::Long, true),
-    ("totalLogFilesCompacted", Kind::Long, true),
-    ("totalLogReadTimeMs", Kind::Long, true),
-    ("totalLogSizeCompacted", Kind::Long, true),
+/// Whether JSON has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InJson {
+    Yes,
+    OfLogs,
+    No,
+}
+use InJson::{No, OfLogs, Yes};
+
+/// What is said of a file, in the order in which Hudi says it.
+const STATS: [(&str, Kind, InJson); 27] = [
+    ("fileId", Kind::Text, Yes),
+    ("path", Kind::Text, Yes),
+    ("prevCommit", Kind::Text, Yes),
+    ("numWrites", Kind::Long, Yes),
+    ("numDeletes", Kind::Long, Yes),
+    ("numUpdateWrites", Kind::Long, Yes),
+    ("totalWriteBytes", Kind::Long, Yes),
+    ("totalWriteErrors", Kind::Long, Yes),
+    ("partitionPath", Kind::Text, Yes),
+    ("totalLogRecords", Kind::Long, Yes),
+    ("totalLogFiles", Kind::Long, No),
+    ("totalUpdatedRecordsCompacted", Kind::Long, Yes),
+    ("numInserts", Kind::Long, Yes),
+    ("totalLogBlocks", Kind::Long, Yes),
+    ("totalCorruptLogBlock", Kind::Long, Yes),
+    ("totalRollbackBlocks", Kind::Long, Yes),
+    ("fileSizeInBytes", Kind::Long, Yes),
+    ("logVersion", Kind::Int, OfLogs),
+    ("logOffset", Kind::Long, OfLogs),
+    ("baseFile", Kind::Text, OfLogs),
+    ("logFiles", Kind::Texts, OfLogs),
+    ("prevBaseFile", Kind::Text, Yes),
+    ("minEventTime", Kind::Long, Yes),
+    ("maxEventTime", Kind::Long, Yes),
+    ("totalLogFilesCompacted", Kind::Long, Yes),
+    ("totalLogReadTimeMs", Kind::Long, Yes),
+    ("totalLogSizeCompacted", Kind::Long, Yes),
 ];
-/// Of these counts a copy-on-write table has none.
+/// What is counted where logs are read.
 const ZEROS: [&str; 10] = [
     "totalWriteErrors",
     "totalLogRecords",
@@ -95,9 +116,16 @@ impl FileStat {
             "path" => format!("{}/{}", self.partition, self.name),
             "prevCommit" => self.before.as_ref().map_or("null", |(instant, _)| instant).into(),
             "partitionPath" => self.partition.clone(),
-            "prevBaseFile" => self.before.as_ref().map(|(_, name)| name.clone())?,
+            "prevBaseFile" if self.log.is_none() => self.before.as_ref().map(|(_, name)| name.clone())?,
+            "baseFile" if self.log.is_some() => self.before.as_ref().map(|(_, name)| name.clone())?,
             _ => return None,
         })
+    }
+
+    /// The logs of a slice, this one among them.
+    fn logs(&self) -> Option<Vec<String>> {
+        let log = self.log.as_ref()?;
+        Some(log.earlier.iter().chain([&self.name]).cloned().collect())
     }
 
     fn number(&self, name: &str) -> Option<u64> {
@@ -107,6 +135,8 @@ impl FileStat {
             "numUpdateWrites" => self.updates,
             "numInserts" => self.inserts,
             "totalWriteBytes" | "fileSizeInBytes" => self.bytes,
+            "logVersion" => self.log.as_ref()?.number,
+            "logOffset" => self.log.as_ref().map(|_| 0)?,
             name if ZEROS.contains(&name) => 0,
             _ => return None,
         })
@@ -114,9 +144,11 @@ impl FileStat {
 
     fn json(&self) -> Json {
         let mut found = Map::new();
-        for (name, kind, _) in STATS.into_iter().filter(|(.., is_json)| *is_json) {
+        let is_said = |of: InJson| of == Yes || of == OfLogs && self.log.is_some();
+        for (name, kind, _) in STATS.into_iter().filter(|(.., of)| is_said(*of)) {
             let value = match kind {
                 Kind::Text => self.text(name).map(Json::from),
+                Kind::Texts => self.logs().map(Json::from),
                 Kind::Long | Kind::Int => self.number(name).map(Json::from),
             };
             found.insert(name.into(), value.unwrap_or(Json::Null));
@@ -129,9 +161,10 @@ impl FileStat {
     }
 
     fn avro(&self) -> Value {
-        let value = |(name, kind, _): (&str, Kind, bool)| {
+        let value = |(name, kind, _): (&str, Kind, InJson)| {
             let value = match kind {
                 Kind::Text => self.text(name).map(Value::Text),
+                Kind::Texts => self.logs().map(|logs| Value::Array(logs.into_iter().map(Value::Text).collect())),
                 Kind::Long | Kind::Int => self.number(name).map(long),
             };
             (name.to_string(), value.unwrap_or(Value::Null))
@@ -203,8 +236,9 @@ impl CommitMetadata {
     }
 
     fn avro_schema(&self) -> String {
-        let stat = |(name, kind, _): (&str, Kind, bool)| match kind {
+        let stat = |(name, kind, _): (&str, Kind, InJson)| match kind {
             Kind::Text => optional(name, text()),
+            Kind::Texts => optional(name, json!({"type": "array", "items": text()})),
             Kind::Long => optional(name, json!("long")),
             Kind::Int => optional(name, json!("int")),
         };
@@ -277,6 +311,11 @@ mod tests {
             names.sort();
             assert_eq!(names, ["a-0_0-0-0_7.parquet", "b.parquet"]);
             assert_eq!(metadata::schema(&bytes).unwrap().unwrap(), "{}");
+            let log = LogStat { number: 3, earlier: vec![".a-0_6.log.2_0-0-0".into()] };
+            let log = FileStat { name: ".a-0_6.log.3_0-0-0".into(), log: Some(log), ..file.clone() };
+            let logs = CommitMetadata { files: vec![log], ..commit.clone() };
+            let bytes = Bytes::from(logs.bytes(version).unwrap());
+            assert_eq!(metadata::written(&bytes).unwrap(), [".a-0_6.log.3_0-0-0"]);
             commit.replaced = Some([("p".to_string(), vec!["c-0".to_string()])].into());
             let bytes = Bytes::from(commit.bytes(version).unwrap());
             assert_eq!(metadata::replaced(&bytes).unwrap(), [("p".to_string(), "c-0".to_string())]);

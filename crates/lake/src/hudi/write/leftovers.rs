@@ -1,9 +1,10 @@
 //! Writes that never ended. What a killed writer has left goes before the next write: Hudi's own writers cannot remove an
 //! entry of the timeline once a later one is complete.
+use std::collections::HashSet;
 use std::fs;
 
 use bytes::Bytes;
-use firesteel_plan::Result;
+use firesteel_plan::{Result, SparkError};
 use firesteel_storage::{FileStatus, Location};
 
 use super::transaction::overtaken;
@@ -88,24 +89,57 @@ fn is_old(request: &FileStatus) -> bool {
     request.modified_us > 0 && age > REQUEST_SECONDS
 }
 
-/// Base files first: the entries say that they do not count.
+/// Files first: the entries say that they do not count.
 async fn remove_one(table: &HudiTable, instant: &str, entries: [Location; 2]) -> Result<()> {
-    let end = format!("_{instant}.parquet");
+    let (end, log) = (format!("_{instant}.parquet"), format!("_{instant}.log."));
     let files = table.files();
+    let markers = table.location().join(META).join(".temp").join(instant);
+    let marked = marked_logs(table, &markers).await?;
+    // A log with the instant of its slice in its name may be another write's that has begun the slice.
+    let named_by_own = table.timeline().has_completions;
+    let is_left = |place: &Location| {
+        let name = place.name();
+        name.ends_with(&end) || named_by_own && name.contains(&log) || marked.contains(name)
+    };
     for child in files.list(table.location()).await? {
         let found = match (child.is_directory, child.location.name() == META) {
             (_, true) => vec![],
             (true, false) => files.files_below(&child.location).await?,
             (false, false) => vec![child],
         };
-        let left: Vec<_> = found.into_iter().filter(|file| file.location.name().ends_with(&end)).collect();
+        let left: Vec<_> = found.into_iter().filter(|file| is_left(&file.location)).collect();
         files.delete_files(&left).await?;
     }
-    files.delete(&table.location().join(META).join(".temp").join(instant)).await?;
+    files.delete(&markers).await?;
     for entry in entries {
         files.delete(&entry).await?;
     }
     Ok(())
+}
+
+/// The names of the logs that a write has said to create. Errors where a write may have gone on with a log of another.
+async fn marked_logs(table: &HudiTable, markers: &Location) -> Result<HashSet<String>> {
+    let mut logs = HashSet::new();
+    if table.files().status(markers).await?.is_none() {
+        return Ok(logs);
+    }
+    for file in table.files().files_below(markers).await? {
+        let name = file.location.name();
+        match (name.strip_suffix(".marker.CREATE"), table.timeline().has_completions) {
+            (Some(created), _) if created.contains(".log.") => {
+                logs.insert(created.to_string());
+            }
+            (Some(_), _) | (None, true) => {}
+            (None, false) if name.ends_with(".marker.MERGE") || name.ends_with(".crc") => {}
+            (None, false) => {
+                return Err(SparkError::unsupported(format!(
+                    "removing a write of the Hudi table at {} that may have added to logs of others: Hudi's own writer does it",
+                    table.location()
+                )));
+            }
+        }
+    }
+    Ok(logs)
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@
 //!  TableLock ─▶ HudiTable ─▶ HudiTransaction::begin: requested, inflight          commit: no other writer was faster,
 //!                                  │                                                  completed entry, markers removed
 //!                                  ▼                                                        ▲
-//!  rows: place of a file, Hudi's columns, the table's ─▶ write_rows: marker, base file ─────┘   rollback: files, then entries
+//!  rows: place of a file, Hudi's columns, the table's ─▶ write_rows: marker, base file, log ┘   rollback: files, then entries
 //! ```
 //!
-//! Base files lie where they stay from the start: no reader sees one whose instant is not complete. A marker names each before
+//! Changes of stored rows make a new base file of their group in a copy-on-write table, and a log of it in a merge-on-read
+//! table ([`logs`]); new rows make groups with a base file in both. Files lie where they stay from the start: no reader sees one whose instant is not complete. A marker names each before
 //! it is begun, so that Hudi's own writers can remove what a killed one has left; ours does so too ([`leftovers`]).
 mod avro;
 mod bloom;
@@ -15,6 +16,7 @@ mod commits;
 mod definition;
 mod encode;
 mod leftovers;
+mod logs;
 mod rows;
 mod transaction;
 
@@ -28,7 +30,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 pub use avro::table_type;
 pub(super) use definition::CREATE_SCHEMA;
 pub use definition::{HudiDefinition, KeyGenerator, NEW_VERSION};
-pub use rows::{HudiRows, Written, write_rows};
+pub use rows::{DELETED, DELETED_BY_ORDER, HudiRows, Written, write_rows};
 pub use transaction::HudiTransaction;
 
 use firesteel_plan::{Result, StructField, StructType};
@@ -73,9 +75,15 @@ impl Operation {
 pub struct FileGroup {
     pub partition: String,
     pub id: String,
-    /// When its newest base file was begun
+    /// When its newest slice was begun
     pub instant: String,
+    /// Its first log where it has no base file
     pub base: FileStatus,
+    pub has_base: bool,
+    /// In the order in which they are merged
+    pub logs: Vec<FileStatus>,
+    /// Instant and number in the name of the next log, before version 8
+    pub(super) next_log: (String, u64),
 }
 
 /// The Avro schema of the records of a new table.

@@ -1,10 +1,11 @@
-//! Rows as base files: those of a group that is written anew go to its next file, the others to new groups.
+//! Rows as files: those of a group that changes go to its next base file, or to its next log in a merge-on-read table; the
+//! others go to base files of new groups.
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::{SortOptions, cast, partition};
+use arrow::compute::{SortOptions, cast, filter_record_batch, is_not_null, is_null, partition};
 use arrow::datatypes::{DataType, Int32Type};
 use async_trait::async_trait;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -22,8 +23,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::commits::FileStat;
+use super::commits::{FileStat, LogStat};
 use super::encode::{FileEncoder, FileFormat};
+use super::logs::{LogEncoder, LogFormat};
 use super::transaction::{HudiTransaction, State};
 use super::{FileGroup, HudiDefinition, avro};
 use crate::conf::Conf;
@@ -32,22 +34,29 @@ use crate::hudi::table::{HudiTable, META};
 use crate::write::TaskOutput;
 use crate::write::plan::{RunTask, run_tasks};
 
-/// The columns of rows to write: the place of the group among those that are written anew (none: a new one), then Hudi's
-/// own but the name of the file; the table's follow. Time and number of a write are NULL in rows of this one.
+/// The columns of rows to write: the place of the group among those that change (none: a new one), then Hudi's own but the
+/// name of the file; the table's follow. Time and number of a write are NULL in rows of this one. Rows for logs are of this
+/// write alone; those that have [`DELETED`] or [`DELETED_BY_ORDER`] as their time are deletes.
 const PLACE: usize = 0;
 const COMMIT_TIME: usize = 1;
 const SEQUENCE: usize = 2;
 const KEY: usize = 3;
 const PATH: usize = 4;
 const DATA: usize = 5;
+/// A delete of all that was there before, and one that leaves what has a greater value in the ordering column.
+pub const DELETED: &str = "deleted";
+pub const DELETED_BY_ORDER: &str = "deleted by order";
 /// A new group gets no more rows from this size on.
 const FULL_BYTES: u64 = 120 << 20;
 const PART_BYTES: usize = 1 << 20;
+/// Digits of an instant that say the day.
+const DATE_DIGITS: usize = 8;
 
 /// Rows to write.
 pub struct HudiRows {
-    /// Groups that are written anew
+    /// Groups that change: all of them are written anew, or those that get rows have another log
     pub touched: Vec<FileGroup>,
+    pub appends: bool,
     /// How many rows of each of them are deleted, where that is known
     pub deleted: BTreeMap<usize, u64>,
     /// The place among the table's columns of one that has a value in all rows of this write
@@ -66,6 +75,11 @@ impl Written {
     /// The partitions that got rows.
     pub fn partitions(&self) -> BTreeSet<&str> {
         self.files.iter().map(|file| file.partition.as_str()).collect()
+    }
+
+    /// Whether a group got a file.
+    pub fn has(&self, group: &FileGroup) -> bool {
+        self.files.iter().any(|file| file.group == group.id)
     }
 }
 
@@ -119,6 +133,7 @@ struct Job {
     transaction: Arc<HudiTransaction>,
     rows: HudiRows,
     format: FileFormat,
+    logs: LogFormat,
     /// Positions and names of the data columns that take no NULL
     required: Vec<(usize, String)>,
     done: Mutex<Vec<FileStat>>,
@@ -132,8 +147,10 @@ impl Job {
         let columns: StructType = HudiTable::columns_of(schema)?;
         let data = columns.fields.iter().skip(OWN.len()).enumerate();
         let required = data.filter(|(_, field)| !field.nullable).map(|(at, field)| (at, field.name.clone())).collect();
-        let format = FileFormat::new(&columns, avro::with_own_columns(schema)?, &rows.codec, &rows.conf)?;
-        Ok(Self { transaction, rows, format, required, done: Mutex::default(), written: Mutex::default() })
+        let with_own = avro::with_own_columns(schema)?;
+        let logs = LogFormat::new(with_own.clone(), &transaction.state.instant)?;
+        let format = FileFormat::new(&columns, with_own, &rows.codec, &rows.conf)?;
+        Ok(Self { transaction, rows, format, logs, required, done: Mutex::default(), written: Mutex::default() })
     }
 
     fn state(&self) -> &State {
@@ -143,7 +160,8 @@ impl Job {
     /// Groups of which no row is left get a file without rows.
     async fn finish(&self) -> Result<Written> {
         let written = std::mem::take(&mut *self.written.lock());
-        for place in (0..self.rows.touched.len()).filter(|place| !written.contains(place)) {
+        let anew = if self.rows.appends { 0 } else { self.rows.touched.len() };
+        for place in (0..anew).filter(|place| !written.contains(place)) {
             let mut task = Task::new(self, 0);
             task.open(self.rows.touched[place].partition.clone(), Some(place)).await?;
             task.close().await?;
@@ -194,8 +212,29 @@ struct OpenFile {
     place: Option<usize>,
     stat: FileStat,
     location: Location,
-    encoder: FileEncoder,
+    encoder: AnyEncoder,
     sink: BufWriter,
+}
+
+enum AnyEncoder {
+    Base(Box<FileEncoder>),
+    Log(Box<LogEncoder>),
+}
+
+impl AnyEncoder {
+    fn write(&mut self, columns: &[ArrayRef], rows: usize, out: &mut Vec<u8>) -> Result<()> {
+        match self {
+            Self::Base(base) => base.write(columns, rows, out),
+            Self::Log(log) => log.write(columns, rows, out),
+        }
+    }
+
+    fn finish(self, out: &mut Vec<u8>) -> Result<()> {
+        match self {
+            Self::Base(base) => base.finish(out),
+            Self::Log(mut log) => log.finish(out),
+        }
+    }
 }
 
 impl<'a> Task<'a> {
@@ -228,7 +267,32 @@ impl<'a> Task<'a> {
             self.close().await?;
             self.open(path, place).await?;
         }
-        self.append(&rows).await
+        match place.is_some() && self.job.rows.appends {
+            true => self.append_changes(&rows).await,
+            false => self.append(&rows).await,
+        }
+    }
+
+    /// Records and deletes of a log.
+    async fn append_changes(&mut self, rows: &RecordBatch) -> Result<()> {
+        let failed = |e| SparkError::internal("changes of a Hudi table").with_cause(e);
+        let fates = rows.column(COMMIT_TIME);
+        let deleted = filter_record_batch(rows, &is_not_null(fates).map_err(failed)?).map_err(failed)?;
+        let fates = texts(deleted.column(COMMIT_TIME))?;
+        let (keys, by_order) = (texts(deleted.column(KEY))?, self.job.rows.ordering);
+        for row in 0..deleted.num_rows() {
+            let orders = by_order.filter(|_| fates.value(row) == DELETED_BY_ORDER);
+            let orders = orders.map(|at| deleted.column(DATA + at).slice(row, 1));
+            if orders.as_ref().is_some_and(|orders| orders.is_null(0)) {
+                return Err(no_order(&self.job.state().definition));
+            }
+            if let Some(OpenFile { encoder: AnyEncoder::Log(log), stat, .. }) = &mut self.file {
+                log.delete(&keys.slice(row, 1), &stat.partition, orders.as_ref())?;
+                stat.deletes += 1;
+            }
+        }
+        let records = filter_record_batch(rows, &is_null(rows.column(COMMIT_TIME)).map_err(failed)?).map_err(failed)?;
+        if records.num_rows() == 0 { Ok(()) } else { self.append(&records).await }
     }
 
     async fn append(&mut self, rows: &RecordBatch) -> Result<()> {
@@ -269,7 +333,9 @@ impl<'a> Task<'a> {
             new_keys.push(key);
         }
         let text = |values: Vec<String>| -> ArrayRef { Arc::new(StringArray::from(values)) };
-        let name: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&file.stat.name, count)));
+        // As Hudi does it, records of logs have their group there.
+        let stored_in = if file.stat.log.is_some() { &file.stat.group } else { &file.stat.name };
+        let name: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(stored_in, count)));
         let paths = Arc::clone(rows.column(PATH));
         let mut columns = vec![text(new_times), text(new_numbers), text(new_keys), paths, name];
         columns.extend(rows.columns().iter().skip(DATA).cloned());
@@ -287,17 +353,34 @@ impl<'a> Task<'a> {
         }
         let before = place.and_then(|place| self.job.rows.touched.get(place));
         let group = before.map_or_else(|| format!("{}-0", Uuid::new_v4()), |before| before.id.clone());
-        let name = format!("{group}_{}-0-{}_{}.parquet", self.partition, self.files, state.instant);
+        let (task, file) = (self.partition, self.files);
         self.files += 1;
+        let changes = before.filter(|_| self.job.rows.appends);
+        let (name, log) = match changes {
+            None => (format!("{group}_{task}-0-{file}_{}.parquet", state.instant), None),
+            Some(before) => {
+                let (instant, number) = state.next_log(before);
+                // The time of day keeps apart what writers with the same number of a log have written.
+                let time = state.instant.get(DATE_DIGITS..).unwrap_or_default();
+                let name = format!(".{group}_{instant}.log.{number}_{task}-{time}-{file}");
+                let earlier = before.logs.iter().map(|log| log.location.name().to_string()).collect();
+                (name, Some(LogStat { number, earlier }))
+            }
+        };
         let path = if partition.is_empty() { name.clone() } else { format!("{partition}/{name}") };
-        let location = state.mark(&path, before.is_none()).await?;
+        // The whole of a log is this write's own, too: it is created.
+        let location = state.mark(&path, before.is_none() || changes.is_some()).await?;
         let files = state.table.files();
         let part_bytes = files.uploads().map_or(PART_BYTES, |uploads| uploads.part_bytes());
         let sink = BufWriter::with_capacity(files.object_store(), location.object_path()?, part_bytes);
         let deletes = place.and_then(|place| self.job.rows.deleted.get(&place)).copied().unwrap_or_default();
+        let encoder = match log {
+            Some(_) => AnyEncoder::Log(Box::new(self.job.logs.file()?)),
+            None => AnyEncoder::Base(Box::new(self.job.format.file()?)),
+        };
         let before = before.map(|before| (before.instant.clone(), before.base.location.name().to_string()));
-        let stat = FileStat { partition, group, name, before, deletes, ..FileStat::default() };
-        self.file = Some(OpenFile { place, stat, location, encoder: self.job.format.file()?, sink });
+        let stat = FileStat { partition, group, name, before, deletes, log, ..FileStat::default() };
+        self.file = Some(OpenFile { place, stat, location, encoder, sink });
         Ok(())
     }
 

@@ -42,7 +42,7 @@ pub(super) struct State {
     pub instant: String,
     /// Whether the table is one that this write has made
     is_new: bool,
-    /// Base files that were begun
+    /// Files that were begun
     pub begun: Mutex<Vec<Location>>,
     /// Whether the write may have become part of the table, or may yet
     is_unknown: AtomicBool,
@@ -255,13 +255,21 @@ impl State {
         self.meta().join(".temp").join(&self.instant)
     }
 
-    /// Names a base file before it is begun.
+    /// Names a file before it is begun.
     pub(super) async fn mark(&self, path: &str, is_new_group: bool) -> Result<Location> {
         let kind = if is_new_group { "CREATE" } else { "MERGE" };
         put(self.files(), &self.markers().join(&format!("{path}.marker.{kind}")), vec![]).await?;
         let place = self.table.location().join(path);
         self.begun.lock().push(place.clone());
         Ok(place)
+    }
+
+    /// Instant and number in the name of the next log of a group.
+    pub(super) fn next_log<'a>(&'a self, group: &'a FileGroup) -> (&'a str, u64) {
+        match self.table.timeline().has_completions {
+            true => (&self.instant, 1),
+            false => (&group.next_log.0, group.next_log.1),
+        }
     }
 
     /// Says of a directory that it is a partition.
@@ -331,21 +339,37 @@ impl State {
         let location = self.table.location();
         let now = HudiTable::open(location, self.table.storage()).await?;
         let before = &self.table.timeline().completed;
+        let appends = self.definition.is_merge_on_read && !self.operation.replaces();
         for (instant, write) in now.timeline().writes().filter(|(instant, _)| !before.contains_key(*instant)) {
+            // A compaction says the same in another file; logs go on with it where their names do not tell the slice, or
+            // tell the one that it begins.
+            let is_compaction = write.action == "commit";
+            if appends && is_compaction && (now.timeline().has_completions || self.knows_compaction(instant)) {
+                continue;
+            }
             let bytes: Bytes = read(self.files(), &write.file).await?;
             if metadata::schema(&bytes)?.is_some_and(|schema| schema != self.schema) {
                 return Err(overtaken(location, &format!("the write {instant} has changed its columns")));
             }
-            let groups =
-                metadata::written(&bytes)?.into_iter().filter_map(|name| Some(name.split_once('_')?.0.to_string()));
+            let group = |name: String| Some(name.trim_start_matches('.').split_once('_')?.0.to_string());
+            let groups = metadata::written(&bytes)?.into_iter().filter_map(group);
             let replaced = metadata::replaced(&bytes)?.into_iter().map(|(_, group)| group);
             let mut both = groups.chain(replaced);
             if self.operation == Operation::InsertOverwriteTable || both.any(|group| changed.contains(group.as_str())) {
                 return Err(overtaken(location, &format!("the write {instant} has changed the same files")));
             }
         }
+        let planned = now.timeline().pending_compactions.iter().find(|instant| !self.knows_compaction(instant));
+        if let Some(instant) = planned.filter(|_| appends && !now.timeline().has_completions && !changed.is_empty()) {
+            return Err(overtaken(location, &format!("the compaction {instant} was planned meanwhile")));
+        }
         check_pending(&now).await?;
         Ok(now.timeline().clone())
+    }
+
+    /// Whether a compaction was planned when this write began.
+    fn knows_compaction(&self, instant: &str) -> bool {
+        self.table.timeline().pending_compactions.contains(instant)
     }
 
     /// Hudi's own table of the files is not kept here: a table that has one goes on without it, until a writer of
