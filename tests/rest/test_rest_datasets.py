@@ -63,6 +63,12 @@ def test_odd_names_of_columns(api, tmp_path):
     assert found == [{"values": {"Part": 1}, "rows": 4}]
 
 
+def test_a_timestamp_that_is_none_is_named(api, tmp_path):
+    path = new_table(api, tmp_path)
+    problem = api.refused("/v1/datasets/query", {"path": path, "format": "delta", "timestamp": "soon"}, 400, "DELTA_TIMESTAMP_INVALID")
+    assert problem["parameters"] == {"expr": "soon"} and "soon" in problem["detail"]
+
+
 def test_order_limit_and_totals(api, users):
     path = str(users[0])
     answer = api.ok("/v1/datasets/query", {"path": path, "order_by": ["department", "-id"], "limit": 2, "columns": ["id", "department"], "include_total": True})
