@@ -45,6 +45,20 @@ def test_nested_and_partitioned(format, writer_is_ours, spark, reference_spark, 
     assert sorted(theirs.rows) == sorted(ours.rows) and theirs.schema == ours.schema
 
 
+@pytest.mark.parametrize("format", ("parquet", "orc", "json"))
+def test_filters_on_odd_names(format, spark, reference_spark, tmp_path):
+    """Columns and partitions whose names have capitals, dots, blanks, quotes, other letters."""
+    path = str(tmp_path / "data")
+    names = ["Name", "`a.b`", "`Straße`", "` sp ace `", "`x``y`", "`\"q\"`"]
+    columns = ", ".join(f"concat('v', id) AS {name}" for name in names)
+    reference_spark.sql(f"SELECT id AS Id, {columns}, id % 2 AS Part, concat('p', id % 3) AS `P.q` FROM range(20)").write.format(
+        format
+    ).partitionBy("Part", "P.q").save(path)
+    for condition in [*(f"{name} = 'v7'" for name in names), "Id > 17", "id > 17", "Part = 1 AND Id < 4", "`P.q` = 'p2'", "`p.Q` = 'p1' AND name > 'v5'"]:
+        answers = [sorted(s.read.format(format).load(path).filter(condition).collect()) for s in (spark, reference_spark)]
+        assert answers[0] == answers[1] and answers[0], condition
+
+
 def test_a_failed_write_leaves_nothing(spark, tmp_path):
     path = tmp_path / "data"
     frame = spark.range(1000).selectExpr("1 / (id - 999) AS x")

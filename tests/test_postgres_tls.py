@@ -1,4 +1,5 @@
-"""PostgreSQL over TLS alone: the service's store of jobs, and Iceberg's SQL catalog, beside real Spark."""
+"""PostgreSQL over TLS alone, and one that wants certificates of its clients: the service's store of jobs, and Iceberg's SQL
+catalog, beside real Spark."""
 import subprocess
 import uuid
 
@@ -51,6 +52,44 @@ def databases(tmp_path_factory):
     found.elsewhere.close()
 
 
+class Clients:
+    """A server that asks for certificates, and certificates that it takes and does not take."""
+
+    def __init__(self, folder, other):
+        authority, stranger = Authority(folder), Authority(other, "another authority")
+        self.root = f"sslmode=verify-full&sslrootcert={authority.file}"
+        self.own, self.key = authority.issue(Postgres.user)
+        self.somebody, self.somebodys = authority.issue("somebody")
+        self.strange, self.strangers = stranger.issue(Postgres.user)
+        self.server = Postgres(*authority.issue("server"), authority.file, (self.own, self.key))
+
+    def cases(self):
+        """The settings, and what the refusal says; `None`: it is let in."""
+        own, key, root = f"sslcert={self.own}", self.key, self.root
+        return [
+            (f"{root}&{own}&sslkey={key}", None),
+            (f"sslmode=require&{own}&sslkey={key}", None),
+            (f"{root}&{own}&sslkey={key.with_suffix('.pk8')}", None),
+            (root, "valid client certificate"),
+            (f"{root}&sslcert={self.strange}&sslkey={self.strangers}", "UnknownCA"),
+            (f"{root}&sslcert={self.somebody}&sslkey={self.somebodys}", "authentication failed"),
+            (f"{root}&sslcert={self.somebody}&sslkey={key}", "KeyMismatch"),
+            (f"{root}&{own}", "sslcert needs sslkey"),
+            (f"{root}&sslkey={key}", "sslkey needs sslcert"),
+            (f"{root}&sslcert={self.own}.none&sslkey={key}", f"the client certificate {self.own}.none cannot be read"),
+            (f"{root}&{own}&sslkey={key}.none", f"the client key {key}.none cannot be read"),
+            (f"{root}&{own}&sslkey={key.with_suffix('.locked')}", "has a password"),
+            (f"{root}&{own}&sslkey={self.own}", "neither PEM nor PKCS-8"),
+        ]
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory):
+    found = Clients(tmp_path_factory.mktemp("clients"), tmp_path_factory.mktemp("strangers"))
+    yield found
+    found.server.close()
+
+
 def connections(server, application):
     """Whether the connections of a program are encrypted."""
     sql = f"SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = '{application}'"
@@ -60,12 +99,53 @@ def connections(server, application):
 def test_store_of_jobs(databases):
     for server, settings, refusal in databases.cases():
         url = f"{server.url(server.create_database(f'jobs_{uuid.uuid4().hex}'))}?{settings}"
-        command = [str(servers.binary()), "token", "create", "--job-store", url, "--user", "somebody"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = token_of(url)
         if refusal is None:
             assert done.returncode == 0 and done.stdout.strip(), (settings, done.stderr)
         else:
             assert done.returncode != 0 and refusal in done.stderr and server.password not in done.stderr, (settings, done.stderr)
+
+
+def token_of(url):
+    command = [str(servers.binary()), "token", "create", "--job-store", url, "--user", "somebody"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_certificates_of_clients_of_the_store_of_jobs(clients):
+    server = clients.server
+    for settings, refusal in clients.cases():
+        done = token_of(f"{server.url(server.create_database(f'jobs_{uuid.uuid4().hex}'))}?{settings}")
+        if refusal is None:
+            assert done.returncode == 0 and done.stdout.strip(), (settings, done.stderr)
+        else:
+            assert done.returncode != 0 and refusal in done.stderr and server.password not in done.stderr, (settings, done.stderr)
+    # The certificate says who it is: there is no password.
+    database = server.create_database("cert_jobs")
+    url = f"postgresql://{server.user}@127.0.0.1:{server.port}/{database}?{clients.root}&sslcert={clients.own}&sslkey={clients.key}"
+    done = token_of(url)
+    assert done.returncode == 0 and done.stdout.strip(), done.stderr
+
+
+def test_certificates_of_clients_of_the_iceberg_catalog(clients, spark, tmp_path):
+    server = clients.server
+    for number, (settings, refusal) in enumerate(clients.cases()):
+        # Of the first no password is asked.
+        database = server.create_database(f"lake_{uuid.uuid4().hex}" if number else "cert_lake")
+        name = f"mine{number}"
+        configured(spark, iceberg.postgres_catalog(name, tmp_path, server, database))
+        if number % 2:
+            spark.conf.set(f"spark.sql.catalog.{name}.uri", f"{server.jdbc(database)}?{settings}")
+        else:
+            configured(spark, {f"spark.sql.catalog.{name}.jdbc.{key}": value for key, value in (part.split("=", 1) for part in settings.split("&"))})
+        if not number:
+            spark.conf.set(f"spark.sql.catalog.{name}.jdbc.password", "")
+        make = f"CREATE TABLE {name}.db.t USING iceberg AS SELECT 1 AS id"
+        if refusal is None:
+            spark.sql(make)
+            assert rows(spark.table(f"{name}.db.t")) == [(1,)]
+        else:
+            error = str(fails(lambda make=make: spark.sql(make)))
+            assert refusal in error and server.password not in error, (settings, error)
 
 
 def test_a_service_over_tls(databases, tmp_path):
@@ -104,12 +184,14 @@ def test_iceberg_catalog(databases, spark, tmp_path):
             assert refusal in error and server.password not in error, (settings, error)
 
 
-def test_iceberg_catalog_with_spark(databases, spark, tmp_path_factory):
+def test_iceberg_catalog_with_spark(clients, spark, tmp_path_factory):
     """Both engines on one catalog, by the same settings of PostgreSQL's driver."""
-    server, folder = databases.good, tmp_path_factory.mktemp("postgres")
-    root = str(databases.authority.file)
+    server, folder = clients.server, tmp_path_factory.mktemp("postgres")
+    root = clients.root.split("=")[-1]
+    own = {"jdbc.ssl": "true", "jdbc.sslcert": clients.own, "jdbc.sslkey": clients.key.with_suffix(".pk8")}
     settings = iceberg.postgres_catalog("books", folder, server, server.create_database("books"))
-    settings |= {"spark.sql.catalog.books.jdbc.ssl": "true", "spark.sql.catalog.books.jdbc.sslrootcert": root}
+    settings |= {f"spark.sql.catalog.books.{key}": str(value) for key, value in own.items()}
+    settings |= {"spark.sql.catalog.books.jdbc.sslrootcert": root}
     started = iceberg.start_spark(tmp_path_factory.mktemp("folder"), [iceberg.postgresql()])
     theirs = configured(servers.connect(started.remote), settings)
     try:

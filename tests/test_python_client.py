@@ -14,6 +14,7 @@ import venv
 from decimal import Decimal
 
 import httpx
+import numpy as np
 import pyarrow
 import pytest
 
@@ -106,6 +107,23 @@ def test_what_may_be_sent_again_is():
     told = Told(httpx.ConnectError("refused"))
     with pytest.raises(firesteel.ServerUnreachableError, match="http://server: ConnectError: refused"):
         told.client(retries=0).session()
+
+
+def test_what_python_programs_give_is_sent_as_the_server_wants_it():
+    told = Told(*[{"count": 1, "stats": {}}] * 2, job(), job())
+    client = told.client()
+    data = client.dataset(pathlib.Path("/data/x"), format="csv", options={"header": True, "maxColumns": 5, "sep": ";"})
+    data.count({"a": np.array([1, 2]), "b": float("nan"), "c": {">": float("-inf")}, "d": np.float64("inf"), "e": (np.int64(1),)})
+    client.dataset([pathlib.Path("/x"), "/y"]).count()
+    data.modify("SELECT 1", pathlib.Path("/out"), output_options={"header": False})
+    client.delta(pathlib.Path("/t")).merge([{"id": 1, "x": float("nan")}], merge_key="id")
+    asked = told.body(0)
+    assert asked["path"] == "/data/x" and asked["options"] == {"header": "true", "maxColumns": "5", "sep": ";"}
+    assert asked["filters"] == {"a": [1, 2], "b": "NaN", "c": {">": "-Infinity"}, "d": "Infinity", "e": [1]}
+    assert told.body(1)["paths"] == ["/x", "/y"]
+    assert told.body(2)["output_path"] == "/out" and told.body(2)["output_options"] == {"header": "false"}
+    assert told.body(3)["path"] == "/t" and told.body(3)["source_data"] == [{"id": 1, "x": "NaN"}]
+    assert values.parameter("x", float("inf"))["type"] == "DOUBLE"
 
 
 def test_a_change_that_is_sent_again_has_the_same_key():

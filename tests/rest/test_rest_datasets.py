@@ -44,6 +44,31 @@ def test_filters(api, users, filters, expected):
     assert api.ok("/v1/datasets/count", {"path": str(path), "filters": filters})["count"] == len(wanted)
 
 
+def test_odd_names_of_columns(api, tmp_path):
+    """Filters, orders and partitions by names with capitals, dots, blanks, quotes, other letters."""
+    names = ["Name", "a.b", "Straße", " sp ace ", "x`y", "and", "-minus"]
+    for part in (1, 2):
+        (tmp_path / f"Part={part}").mkdir()
+        columns = {name: [f"v{part}{i}" for i in range(4)] for name in names}
+        pq.write_table(pa.table({"Id": [part * 10 + i for i in range(4)], **columns}), tmp_path / f"Part={part}" / "x.parquet")
+    data = {"path": str(tmp_path)}
+    for name in names:
+        quoted = "`" + name.replace("`", "``") + "`"
+        asked = {**data, "columns": ["Id", quoted], "filters": {quoted: {">": "v12"}}, "order_by": [f"-{quoted}"], "limit": 2}
+        assert api.ok("/v1/datasets/query", asked)["data"] == [{"Id": 23, name: "v23"}, {"Id": 22, name: "v22"}]
+        assert api.ok("/v1/datasets/count", {**data, "filters": {"not": {quoted: "v10"}}})["count"] == 7
+    answer = api.ok("/v1/datasets/query", {**data, "columns": ["Id"], "filters": {"Part": 2, "Id": {"<": 22}}})
+    assert answer["data"] == [{"Id": 20}, {"Id": 21}] and answer["stats"]["files_pruned"] == 1
+    found = api.ok("/v1/datasets/partitions", {**data, "filters": {"Part": 1}})["partitions"]
+    assert found == [{"values": {"Part": 1}, "rows": 4}]
+
+
+def test_a_timestamp_that_is_none_is_named(api, tmp_path):
+    path = new_table(api, tmp_path)
+    problem = api.refused("/v1/datasets/query", {"path": path, "format": "delta", "timestamp": "soon"}, 400, "DELTA_TIMESTAMP_INVALID")
+    assert problem["parameters"] == {"expr": "soon"} and "soon" in problem["detail"]
+
+
 def test_order_limit_and_totals(api, users):
     path = str(users[0])
     answer = api.ok("/v1/datasets/query", {"path": path, "order_by": ["department", "-id"], "limit": 2, "columns": ["id", "department"], "include_total": True})

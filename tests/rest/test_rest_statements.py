@@ -74,6 +74,11 @@ def test_statement_with_typed_parameters(api):
     assert [column["type"] for column in job["columns"]] == ["int", "date", "array<string>", "string", "decimal(38,10)", "map<string,int>"]
     row = job["data"][0]
     assert row["a"] == 42 and row["d"] == "2026-01-31" and row["l"] == ["x", None] and row["t"] == "it's; -- DROP" and row["m"] == {"k": 1}
+    twice = [{"name": "x", "value": 1}, {"name": "x", "value": 2}]
+    api.refused("/v1/statements", {"statement": "SELECT :x", "parameters": twice}, 400, "INVALID_REQUEST", "parameters[1].name")
+    # A whole number beyond BIGINT keeps its digits.
+    large = api.post("/v1/statements", {"statement": "SELECT :x AS x", "parameters": [{"name": "x", "value": 2**63}]})
+    assert large.json()["columns"][0]["type"] == "decimal(19,0)" and large.json()["data"] == [{"x": 2**63}]
     api.refused("/v1/statements", {"statement": "SELECT :x", "parameters": [{"name": "x", "type": "NOPE", "value": 1}]}, 400, field="parameters[0].type")
     api.refused("/v1/statements", {"statement": "SELECT :x", "parameters": [{"name": "x", "type": "ARRAY<INT>", "value": 1}]}, 400, field="parameters[0].value")
 

@@ -21,6 +21,8 @@ ACCOUNTS = ("postgres", "nobody")
 # Debian starts a cluster of its own when the package is installed, unless this says no.
 NO_CLUSTER = pathlib.Path("/etc/postgresql-common/createcluster.conf")
 START_SECONDS = 60
+# Databases that a certificate alone opens
+WITHOUT_PASSWORD = ("cert_jobs", "cert_lake")
 
 
 def programs():
@@ -57,9 +59,11 @@ class Postgres:
 
     user, password = "firesteel", "not a secret"
 
-    def __init__(self, certificate=None, key=None):
-        """With a certificate and its key it takes TLS, and nothing else."""
-        self.programs, self.is_secure = installed(), bool(certificate)
+    def __init__(self, certificate=None, key=None, authority=None, own=None):
+        """With a certificate and its key it takes TLS, and nothing else. With an `authority` it takes those alone who show a
+        certificate that it has signed for their user's name, as `own`, a certificate and its key, is; of the databases
+        `WITHOUT_PASSWORD` that is enough, others want the password too."""
+        self.programs, self.is_secure, self.own = installed(), bool(certificate), own
         self.port = servers.free_port()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="firesteel-postgres-"))
         self.data = self.folder / "data"
@@ -79,22 +83,27 @@ class Postgres:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise RuntimeError(f"initdb failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         if self.is_secure:
-            self.secure(certificate, key)
+            self.secure(certificate, key, authority)
         self.process = None
         self.start()
 
-    def secure(self, certificate, key):
+    def secure(self, certificate, key, authority):
         """TLS for all who come by the network."""
-        for file, name in ((certificate, "server.crt"), (key, "server.key")):
+        rules, files = ["hostssl all all 127.0.0.1/32 scram-sha-256"], [(certificate, "server.crt"), (key, "server.key")]
+        if authority:
+            files.append((authority, "clients.crt"))
+            rules = [f"hostssl {','.join(WITHOUT_PASSWORD)} all 127.0.0.1/32 cert", f"{rules[0]} clientcert=verify-full"]
+        for file, name in files:
             shutil.copy(file, self.data / name)
             (self.data / name).chmod(0o600)
             if self.account:
                 shutil.chown(self.data / name, account())
-        (self.data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+        (self.data / "pg_hba.conf").write_text("\n".join(rules) + "\n")
 
     def start(self):
         """Starts it, at the same port as before."""
         settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", f"ssl={'on' if self.is_secure else 'off'}"]
+        settings += ["ssl_ca_file=clients.crt"] if self.own else []
         command = [self.programs / "postgres", "-D", self.data, "-p", str(self.port)]
         command += [part for setting in settings for part in ("-c", setting)]
         with open(self.log, "ab") as log:
@@ -119,6 +128,8 @@ class Postgres:
         command = [self.programs / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", self.user, "-d", database]
         command += ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]
         environment = {**os.environ, "PGPASSWORD": self.password}
+        if self.own:
+            environment |= {"PGSSLCERT": str(self.own[0]), "PGSSLKEY": str(self.own[1])}
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
     def run(self, sql, database="postgres"):

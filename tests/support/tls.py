@@ -39,9 +39,15 @@ class Authority:
         return file
 
     def issue(self, name, places=PLACES):
-        """The files of a server's certificate and of its key."""
+        """The files of a certificate, of a server or for a user's name, and of its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self.write(f"{name}.pem", self.sign(self.named(name), key.public_key(), places=places))
-        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        (self.folder / f"{name}.key").write_bytes(key.private_bytes(*form))
+        files = {"key": (serialization.Encoding.PEM, serialization.NoEncryption())}
+        # As PostgreSQL's JDBC driver wants it, and one that wants a password.
+        files["pk8"] = serialization.Encoding.DER, serialization.NoEncryption()
+        files["locked"] = serialization.Encoding.PEM, serialization.BestAvailableEncryption(b"password")
+        for ending, (encoding, encryption) in files.items():
+            file = self.folder / f"{name}.{ending}"
+            file.touch(0o600)
+            file.write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, encryption))
         return certificate, self.folder / f"{name}.key"

@@ -32,6 +32,7 @@ mod iceberg_rest;
 mod iceberg_sql;
 mod json;
 mod pattern;
+mod postgres_tls;
 mod sqlite;
 mod types;
 
@@ -39,6 +40,7 @@ pub use catalog::Catalog;
 pub use iceberg_rest::{IcebergRest, IcebergRestCommit, IcebergRestTable};
 pub use iceberg_sql::{IcebergSql, IcebergSqlDatabase, IcebergSqlEntry, Renamed};
 pub use pattern::{filter_pattern, matches_pattern};
+pub use postgres_tls::PostgresCertificates;
 pub use sqlite::SqliteCatalog;
 pub use types::{
     BucketSpec, ColumnStatistics, Database, Function, FunctionParameter, Partition, PartitionSpec, SchemaBinding,

@@ -143,7 +143,9 @@ impl StatementContext {
     /// The value of a constant as a moment, in microseconds.
     pub fn timestamp(&self, expr: &Expr) -> Result<i64> {
         let invalid = || {
-            let text = expr.origin.as_ref().map_or_else(String::new, |origin| origin.fragment());
+            // An option's value stands in no statement.
+            let text = expr.origin.as_ref().map(|origin| origin.fragment()).or_else(|| self.constant_text(expr).ok());
+            let text = text.unwrap_or_default();
             SparkError::new("DELTA_TIMESTAMP_INVALID", [("expr", text)]).with_origin(expr.origin.as_ref())
         };
         let analyzer = Analyzer::new(self);

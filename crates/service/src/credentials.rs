@@ -12,7 +12,9 @@ use crate::problem::Problem;
 
 const FIELD: &str = "credentials";
 /// How the keys of stores begin; they belong here and nowhere else in a request.
-const STORE_PREFIXES: &[&str] = &["fs.", "google.cloud.", "spark.hadoop."];
+const STORE_PREFIXES: &[&str] = &["fs.", "google.cloud.", SPARK_PREFIX];
+/// What Spark puts before Hadoop's keys
+const SPARK_PREFIX: &str = "spark.hadoop.";
 
 document! {
     /// What a store is shown: keys of S3, or a profile of the configuration, or settings by their Hadoop keys. They hold
@@ -75,12 +77,16 @@ impl Credentials {
             let unknown = || Problem::invalid(field, format!("There is no profile {name:?}."));
             settings.extend(options.profiles.get(name).ok_or_else(unknown)?.clone());
         }
-        for (key, value) in given.options.unwrap_or_default() {
-            if !is_store_setting(&key) {
-                let detail = format!("{key} is no setting of a store.");
-                return Err(Problem::invalid(format!("{FIELD}.options"), detail));
+        let named = given.options.unwrap_or_default();
+        if let Some(key) = named.keys().find(|key| !is_store_setting(key)) {
+            return Err(Problem::invalid(format!("{FIELD}.options"), format!("{key} is no setting of a store.")));
+        }
+        for (key, value) in &named {
+            let own = key.strip_prefix(SPARK_PREFIX);
+            // Of both forms of a key Hadoop's own counts, as in a session.
+            if !own.is_some_and(|own| named.contains_key(own)) {
+                settings.insert(own.unwrap_or(key).to_string(), value.clone());
             }
-            settings.insert(key.strip_prefix("spark.hadoop.").unwrap_or(&key).to_string(), value);
         }
         let s3 = [
             ("fs.s3a.access.key", given.aws_access_key_id),

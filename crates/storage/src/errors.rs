@@ -14,10 +14,15 @@ pub enum StoreFailure {
     Denied,
     /// Nobody answers at the endpoint, or not in time.
     Unreachable,
+    /// Who answers shows a certificate that is not trusted.
+    Untrusted,
     /// The bucket is in another region.
     WrongRegion,
     Other,
 }
+
+/// What rustls says of a certificate, followed by the reason
+const UNTRUSTED: &str = "invalid peer certificate";
 
 /// Codes in the answers of S3, Azure and Google Cloud Storage, exceptions of HDFS, and texts of the client.
 const SIGNS: &[(&str, StoreFailure)] = &[
@@ -39,6 +44,7 @@ const SIGNS: &[(&str, StoreFailure)] = &[
     ("without LOCATION", StoreFailure::WrongRegion),
     ("PermanentRedirect", StoreFailure::WrongRegion),
     ("AuthorizationHeaderMalformed", StoreFailure::WrongRegion),
+    (UNTRUSTED, StoreFailure::Untrusted),
     ("failed to lookup address", StoreFailure::Unreachable),
     ("operation timed out", StoreFailure::Unreachable),
     ("error sending request", StoreFailure::Unreachable),
@@ -81,6 +87,10 @@ pub fn describe(error: &object_store::Error) -> String {
     let mut parts = vec![];
     if let Some((_, rest)) = text.split_once("status code: ") {
         parts.push(rest.split([':', '\n']).next().unwrap_or_default().trim().to_string());
+    }
+    if let Some((_, rest)) = text.split_once(UNTRUSTED) {
+        let reason = rest.trim_start_matches([':', ' ']);
+        parts.push(reason.split([':', ';', ',', '\n']).next().unwrap_or_default().trim().to_string());
     }
     // A name node's exception: its class and the first line, without the Java stack.
     if let Some((_, rest)) = text.split_once("RPC error: ") {
@@ -129,6 +139,9 @@ pub fn store_error(doing: &str, location: &Location, error: &object_store::Error
         StoreFailure::Unreachable => {
             (JavaException::Io, format!("{location}: the store's endpoint does not answer ({said})"))
         }
+        StoreFailure::Untrusted => {
+            (JavaException::Io, format!("{location}: the certificate of the store's endpoint is not trusted ({said})"))
+        }
         StoreFailure::WrongRegion => (
             JavaException::Io,
             format!("{location}: {bucket} is in another region: set fs.s3a.endpoint.region ({said})"),
@@ -175,6 +188,9 @@ mod tests {
         let shown = store_error("read", &place, &error);
         assert!(shown.to_string().contains("s3a://bucket/x") && shown.to_string().contains("InvalidToken"));
         assert!(!format!("{shown:?}").contains("tell-nobody"));
+        let error = failed("error sending request: client error (Connect): invalid peer certificate: UnknownIssuer");
+        let shown = store_error("read", &place, &error).to_string();
+        assert!(shown.contains("certificate of the store's endpoint is not trusted (UnknownIssuer)"), "{shown}");
         assert_eq!(StoreFailure::of(&failed("<Code>NoSuchBucket</Code>")), StoreFailure::NoBucket);
         assert_eq!(StoreFailure::of(&failed("client error (Connect): operation timed out")), StoreFailure::Unreachable);
     }

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import random
 import uuid
 from collections.abc import Mapping
@@ -53,14 +55,41 @@ class Call:
         return headers
 
     def content(self) -> bytes | None:
-        return None if self.body is None else json.dumps(self.body, default=plain, allow_nan=False).encode()
+        return None if self.body is None else dumps(self.body).encode()
 
     def query(self) -> dict[str, str]:
         return {name: text(value) for name, value in (self.params or {}).items() if value is not None}
 
 
 def text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=plain)
+    return value if isinstance(value, str) else dumps(value)
+
+
+def dumps(value: Any) -> str:
+    """NaN and the infinities, which JSON does not have, are the texts that the server answers too."""
+    try:
+        return json.dumps(value, default=plain, allow_nan=False)
+    except ValueError:
+        return json.dumps(finite(value), default=plain, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [finite(each) for each in value]
+    if callable(getattr(value, "tolist", None)):
+        return finite(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def option_texts(options: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Options of readers and writers, which are texts: `True` is `true`, a number its digits."""
+    if options is None:
+        return None
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items() if value is not None}
 
 
 def plain(value: Any) -> Any:
@@ -71,9 +100,11 @@ def plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, (set, frozenset, tuple)):
         return list(value)
-    item = getattr(value, "item", None)  # a number of NumPy
-    if callable(item):
-        return item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    numbers = getattr(value, "tolist", None)  # a number of NumPy, or an array of them
+    if callable(numbers):
+        return numbers()
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON: {value!r}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -129,6 +130,9 @@ def parameter(name: str, value: Any) -> dict[str, Any]:
     for kind, sql, text in PARAMETER_TYPES:
         if isinstance(value, kind):
             return {"name": name, "type": sql(value), "value": text(value)}
+    if isinstance(value, float) and not math.isfinite(value):
+        # Sent as a text, which would be a STRING.
+        return {"name": name, "type": "DOUBLE", "value": value}
     return {"name": name, "value": value}
 
 

@@ -9,6 +9,8 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, PgConnection, Row, SqliteConnection};
 
+use crate::postgres_tls::PostgresCertificates;
+
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const POSTGRES: &str = "jdbc:postgresql:";
@@ -67,16 +69,25 @@ impl IcebergSqlDatabase {
             .password(&password)
             .database(&database)
             .ssl_mode(PgSslMode::Prefer);
+        let mut files = PostgresCertificates::default();
         for (key, value) in &all {
             options = match key.as_str() {
                 "currentSchema" => options.options([("search_path", value)]),
                 "ssl" | "useSSL" => options.ssl_mode(flag(key, value, PgSslMode::VerifyFull)?),
-                "sslrootcert" => options.ssl_root_cert(authorities(value)?),
+                "sslrootcert" | "sslcert" | "sslkey" => {
+                    match key.as_str() {
+                        "sslrootcert" => files.root = Some(value),
+                        "sslcert" => files.certificate = Some(value),
+                        _ => files.key = Some(value),
+                    }
+                    options
+                }
                 "sslmode" => options.ssl_mode(value.parse().map_err(|_| illegal(format!("{value} is no sslmode")))?),
                 key if WITHOUT_EFFECT.contains(&key) => options,
                 key => return Err(SparkError::unsupported(format!("the setting {key} of PostgreSQL's JDBC driver"))),
             };
         }
+        let options = files.apply(options).map_err(illegal)?;
         Ok(Some(Self::Postgres(Box::new(options))))
     }
 
@@ -92,14 +103,6 @@ impl IcebergSqlDatabase {
                 Err(_) => Err(SparkError::internal("the database of the Iceberg catalog does not answer")),
             },
         }
-    }
-}
-
-/// The file with the certificates of those who may have signed the server's.
-fn authorities(file: &str) -> Result<&str> {
-    match std::fs::metadata(file) {
-        Ok(_) => Ok(file),
-        Err(error) => Err(illegal(format!("the root certificate {file} cannot be read")).with_cause(error)),
     }
 }
 
@@ -192,6 +195,7 @@ mod tests {
         assert!(matches!(mode("ssl=true"), PgSslMode::VerifyFull) && matches!(mode("ssl=false"), PgSslMode::Prefer));
         assert!(matches!(mode("ssl=true&sslmode=require"), PgSslMode::Require));
         assert!(options("jdbc:postgresql://h/x?user=a&sslrootcert=/no/such/file", &[]).is_err());
+        assert!(options("jdbc:postgresql://h/x?user=a&sslcert=/no/such/file", &[("sslkey", "/none")]).is_err());
         assert!(options("jdbc:postgresql://host:port/x", &[]).is_err());
         assert!(options("jdbc:postgresql://h/x", &[]).is_err());
         assert!(options("jdbc:postgresql://h/x?user=a&targetServerType=primary", &[]).is_err());

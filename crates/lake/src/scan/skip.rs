@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
@@ -37,11 +37,11 @@ pub(super) fn is_filter_of(filter: &Expr, is_column: impl Fn(&str) -> bool) -> b
         && filter.column_refs().iter().all(|column| is_column(&column.name))
 }
 
-/// The filter with columns by their names alone.
+/// The filter with columns by their names alone, which are no text of SQL: capitals and dots stay.
 pub(super) fn unqualified(filter: Expr) -> Result<Expr> {
     let renamed = filter.transform(|expr| {
         Ok(match expr {
-            Expr::Column(column) => Transformed::yes(Expr::Column(column.name.into())),
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::new_unqualified(column.name))),
             other => Transformed::no(other),
         })
     })?;
@@ -76,7 +76,17 @@ pub(crate) fn selection(deleted: impl Iterator<Item = u64>, file_rows: u64) -> O
 
 #[cfg(test)]
 mod tests {
+    use datafusion::logical_expr::lit;
+
     use super::*;
+
+    #[test]
+    fn names_stay_as_they_are() {
+        for name in ["Name", "a.b", "Straße", "\"quoted\""] {
+            let filter = Expr::Column(Column::new(Some("t"), name)).eq(lit(1));
+            assert_eq!(unqualified(filter).unwrap(), Expr::Column(Column::new_unqualified(name)).eq(lit(1)));
+        }
+    }
 
     #[test]
     fn runs_of_rows() {

@@ -71,9 +71,14 @@ impl Ready {
         if request.user.places.is_some() || request.user.scope < Scope::Write {
             permission::check_limited(&parsed)?;
         }
-        let mut named_arguments = vec![];
+        let mut named_arguments: Vec<(String, _)> = vec![];
         for (index, parameter) in given.parameters.unwrap_or_default().into_iter().enumerate() {
-            named_arguments.push(parameter.expression(index, &options)?);
+            let argument = parameter.expression(index, &options)?;
+            if named_arguments.iter().any(|(name, _)| *name == argument.0) {
+                let detail = format!("There are two parameters {}.", argument.0);
+                return Err(Problem::invalid(format!("parameters[{index}].name"), detail));
+            }
+            named_arguments.push(argument);
         }
         let kind = RelationKind::Sql { query: given.statement.clone(), named_arguments, positional_arguments: vec![] };
         let limits = RowLimits { rows: given.row_limit, bytes: given.byte_limit };

@@ -67,6 +67,8 @@ fn untyped_value(value: &Value, field: &str) -> Result<Expr, Problem> {
             let text = number.to_string();
             let literal = self::number(&text);
             match literal {
+                // A whole number beyond BIGINT keeps its digits, as in SQL.
+                Literal::Decimal(_, _, 0) if !text.contains('.') => Expr::literal(literal),
                 Literal::Decimal(..) => Expr::literal(Literal::Double(text.parse().unwrap_or(f64::NAN))),
                 literal => Expr::literal(literal),
             }

@@ -3,6 +3,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use firesteel_catalog::PostgresCertificates;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
@@ -92,15 +93,24 @@ getters! {
     bytes -> Vec<u8>;
 }
 
-/// The driver says of a file that it cannot read no more than that there is one.
-fn check_root_certificate(url: &str) -> Result<()> {
-    let Ok(url) = url::Url::parse(url) else { return Ok(()) };
-    for (_, file) in url.query_pairs().filter(|(key, _)| ["sslrootcert", "ssl-root-cert", "ssl-ca"].contains(&&**key)) {
-        if let Err(error) = std::fs::metadata(&*file) {
-            return Err(StoreError::Address(format!("the root certificate {file} cannot be read: {error}")));
-        }
+/// The files that an address names, by each of the driver's spellings.
+const ROOT: &[&str] = &["sslrootcert", "ssl-root-cert", "ssl-ca"];
+const CERTIFICATE: &[&str] = &["sslcert", "ssl-cert"];
+const KEY: &[&str] = &["sslkey", "ssl-key"];
+
+fn with_certificates(options: PgConnectOptions, url: &str) -> Result<PgConnectOptions> {
+    let Ok(url) = url::Url::parse(url) else { return Ok(options) };
+    let named = |keys: &[&str]| {
+        url.query_pairs().filter(|(key, _)| keys.contains(&&**key)).map(|(_, file)| file.into_owned()).last()
+    };
+    let (root, mut certificate, mut key) = (named(ROOT), named(CERTIFICATE), named(KEY));
+    // The driver takes both from the environment; of one that the address names, the other may be there.
+    if certificate.is_some() != key.is_some() {
+        certificate = certificate.or_else(|| std::env::var("PGSSLCERT").ok());
+        key = key.or_else(|| std::env::var("PGSSLKEY").ok());
     }
-    Ok(())
+    let (root, certificate, key) = (root.as_deref(), certificate.as_deref(), key.as_deref());
+    PostgresCertificates { root, certificate, key }.apply(options).map_err(StoreError::Address)
 }
 
 /// A statement of one of the databases with its values.
@@ -140,8 +150,7 @@ impl Database {
 
     /// A database of PostgreSQL, in which the tables get a schema of their own.
     pub async fn of_url(url: &str) -> Result<Self> {
-        check_root_certificate(url)?;
-        let options = PgConnectOptions::from_str(url)?.application_name("firesteel");
+        let options = with_certificates(PgConnectOptions::from_str(url)?, url)?.application_name("firesteel");
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -13,6 +13,8 @@ use crate::location::Location;
 use crate::settings::{self, ClientKeys, Keys, illegal};
 
 pub(super) const PREFIX: &str = "fs.azure.";
+/// Those of `abfs` and `wasb` that always mean HTTPS
+const SECURE_SCHEMES: &[&str] = &["abfss", "wasbs"];
 
 const CLIENT: ClientKeys = ClientKeys {
     retries: &["io.retry.max.retries"],
@@ -54,7 +56,7 @@ impl<'a> Account<'a> {
 pub(super) fn open(location: &Location, settings: &BTreeMap<String, String>) -> Result<Backend> {
     let account = Account::of(location)?;
     let keys = Keys::new(settings, [PREFIX.to_string()]);
-    let is_secure = location.scheme().ends_with('s') || keys.flag("always.use.https", true)?;
+    let is_secure = SECURE_SCHEMES.contains(&location.scheme()) || keys.flag("always.use.https", true)?;
     let mut builder = MicrosoftAzureBuilder::new().with_container_name(account.container).with_account(account.name);
     let mut is_plain = !is_secure;
     if let Some(endpoint) = keys.text("abfs.endpoint") {

@@ -14,6 +14,8 @@ use crate::settings::{self, ClientKeys, Keys, illegal};
 /// The connector's keys, newer and older.
 pub(super) const PREFIXES: &[&str] = &["fs.gs.", "google.cloud."];
 const ROOT_URL: &str = "https://storage.googleapis.com";
+/// Names the file of the application default credentials, for all of Google's libraries
+const DEFAULT_FILE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 const CLIENT: ClientKeys = ClientKeys {
     retries: &["http.max.retry"],
@@ -33,7 +35,7 @@ enum Credentials {
     KeyFile(String),
     /// A service account's key as JSON
     Key(String),
-    /// The user's application default credentials, else the machine's account
+    /// The application default credentials: the file that the environment names, that of the user, else the machine's account
     Default,
 }
 
@@ -59,7 +61,10 @@ pub(super) fn open(location: &Location, settings: &BTreeMap<String, String>) -> 
         Credentials::Token(token) => builder.with_credentials(bearer(token)),
         Credentials::KeyFile(path) => builder.with_service_account_path(path),
         Credentials::Key(json) => builder.with_service_account_key(json),
-        Credentials::Default => builder,
+        Credentials::Default => match std::env::var(DEFAULT_FILE) {
+            Ok(file) if !file.is_empty() => builder.with_application_credentials(file),
+            _ => builder,
+        },
     };
     let store = builder.build().map_err(|e| unusable(location, &e))?;
     let signer = (!is_anonymous).then(|| Signer::Google(Arc::clone(store.credentials())));

@@ -91,10 +91,10 @@ class AsyncClient:
 
     def dataset(
         self,
-        path: str | Sequence[str] | None = None,
+        path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         table: str | None = None,
         format: str | None = None,  # noqa: A002
-        options: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
         schema: str | None = None,
         version: int | None = None,
         timestamp: str | None = None,
@@ -102,11 +102,11 @@ class AsyncClient:
     ) -> AsyncDataset:
         """Files, by one path or several, or a table of the catalog."""
         source = {
-            "path": path if isinstance(path, str) else None,
-            "paths": None if path is None or isinstance(path, str) else list(path),
+            "path": os.fspath(path) if isinstance(path, (str, os.PathLike)) else None,
+            "paths": None if path is None or isinstance(path, (str, os.PathLike)) else [os.fspath(each) for each in path],
             "table": table,
             "format": format,
-            "options": options,
+            "options": calls.option_texts(options),
             "schema": schema,
             "version": version,
             "timestamp": timestamp,
@@ -114,7 +114,7 @@ class AsyncClient:
         }
         return AsyncDataset(self.transport, source)
 
-    def delta(self, path: str | None = None, table: str | None = None, credentials: Credentials | None = None) -> AsyncDeltaTable:
+    def delta(self, path: str | os.PathLike[str] | None = None, table: str | None = None, credentials: Credentials | None = None) -> AsyncDeltaTable:
         """A Delta table to change."""
         source = {"path": path, "table": table, "credentials": self._credentials(credentials)}
         return AsyncDeltaTable(self.transport, source)

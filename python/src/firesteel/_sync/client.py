@@ -92,10 +92,10 @@ class Client:
 
     def dataset(
         self,
-        path: str | Sequence[str] | None = None,
+        path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         table: str | None = None,
         format: str | None = None,  # noqa: A002
-        options: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
         schema: str | None = None,
         version: int | None = None,
         timestamp: str | None = None,
@@ -103,11 +103,11 @@ class Client:
     ) -> Dataset:
         """Files, by one path or several, or a table of the catalog."""
         source = {
-            "path": path if isinstance(path, str) else None,
-            "paths": None if path is None or isinstance(path, str) else list(path),
+            "path": os.fspath(path) if isinstance(path, (str, os.PathLike)) else None,
+            "paths": None if path is None or isinstance(path, (str, os.PathLike)) else [os.fspath(each) for each in path],
             "table": table,
             "format": format,
-            "options": options,
+            "options": calls.option_texts(options),
             "schema": schema,
             "version": version,
             "timestamp": timestamp,
@@ -115,7 +115,7 @@ class Client:
         }
         return Dataset(self.transport, source)
 
-    def delta(self, path: str | None = None, table: str | None = None, credentials: Credentials | None = None) -> DeltaTable:
+    def delta(self, path: str | os.PathLike[str] | None = None, table: str | None = None, credentials: Credentials | None = None) -> DeltaTable:
         """A Delta table to change."""
         source = {"path": path, "table": table, "credentials": self._credentials(credentials)}
         return DeltaTable(self.transport, source)

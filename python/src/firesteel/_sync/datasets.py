@@ -2,6 +2,7 @@
 """Datasets: files and tables to read, and the new files that are made of them."""
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -126,11 +127,11 @@ class Dataset:
     def modify(
         self,
         sql: str,
-        output_path: str,
+        output_path: str | os.PathLike[str],
         partition_by: Sequence[str] | None = None,
         mode: str | None = None,
         output_format: str | None = None,
-        output_options: Mapping[str, str] | None = None,
+        output_options: Mapping[str, Any] | None = None,
         single_file: bool | None = None,
         wait: bool | float = True,
         progress: Watch = None,
@@ -143,20 +144,20 @@ class Dataset:
             "partition_by": partition_by,
             "mode": mode,
             "output_format": output_format,
-            "output_options": output_options,
+            "output_options": calls.option_texts(output_options),
             "single_file": single_file,
         }
         return submit(self.transport, Job, "/v1/datasets/modify", {**self.source, **fields}, wait, progress, **job)
 
     def merge_files(
         self,
-        output_path: str,
+        output_path: str | os.PathLike[str],
         deduplicate_on: Sequence[str] | None = None,
         keep: str | None = None,
         partition_by: Sequence[str] | None = None,
         mode: str | None = None,
         output_format: str | None = None,
-        output_options: Mapping[str, str] | None = None,
+        output_options: Mapping[str, Any] | None = None,
         single_file: bool | None = None,
         wait: bool | float = True,
         progress: Watch = None,
@@ -170,7 +171,7 @@ class Dataset:
             "partition_by": partition_by,
             "mode": mode,
             "output_format": output_format,
-            "output_options": output_options,
+            "output_options": calls.option_texts(output_options),
             "single_file": single_file,
         }
         return submit(self.transport, Job, "/v1/datasets/merge", {**self.source, **fields}, wait, progress, **job)
