@@ -23,6 +23,8 @@ const BY_NAME: &[&str] = &[
     "tuple_union_integer",
     "tuple_union_theta_double",
     "tuple_union_theta_integer",
+    "variant_explode",
+    "variant_explode_outer",
 ];
 
 /// The name a function is called by, and the numbers of arguments that Spark expects then.

@@ -8,11 +8,13 @@ use firesteel_plan::{DataType, Expr, ExprKind, FunctionCall, Result, SparkError}
 use super::Scope;
 use crate::analyzer::Analyzer;
 use crate::context::{SqlFunction, SqlFunctionBody};
+use crate::relation::is_random;
 
-/// Qualifies the alias of a SQL function's body that has subqueries: they read its arguments, not the query's columns.
+/// Qualifies the alias of a SQL function's body that has subqueries, which read its arguments, not the query's columns, or
+/// values that are others each time, which an aggregate function around it sees as one value.
 const ROUTINE: &str = "routine";
 
-/// Whether the node is the body of a SQL function with subqueries.
+/// Whether the node is the body of such a SQL function.
 pub(crate) fn is_routine(node: &DfExpr) -> bool {
     matches!(node, DfExpr::Alias(alias) if alias.relation.as_ref().is_some_and(|r| r.table() == ROUTINE))
 }
@@ -289,10 +291,10 @@ impl Analyzer<'_> {
         let shown: Vec<_> = values.iter().take(call.arguments.len()).map(|(_, v)| v.sql.clone()).collect();
         let sql = format!("{}({})", firesteel_plan::identifier::qualified_name(&function.name), shown.join(", "));
         // A body that is but a parameter is a value of its own, not the column that was passed.
-        let has_subquery = body.has_subquery();
+        let is_kept = body.has_subquery() || is_random(&body.expr);
         let expr = match plain_column(&body.expr) {
             Some(_) => body.expr.alias(&sql),
-            None if has_subquery => body.expr.alias_qualified(Some(ROUTINE), &sql),
+            None if is_kept => body.expr.alias_qualified(Some(ROUTINE), &sql),
             None => body.expr,
         };
         Ok(TypedExpr { expr, ..body }.with_sql(sql))

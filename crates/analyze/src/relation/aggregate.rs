@@ -15,6 +15,7 @@ use firesteel_functions::{EvalContext, SparkScalar, TypedExpr};
 use firesteel_plan::relation::{Grouping, GroupingElement};
 use firesteel_plan::{DataType, Expr, Relation, Result, SparkError};
 
+use super::partition::is_partition_dependent;
 use super::project::{apply_above, filter_plan, name_expressions};
 use super::time_window::of_elements;
 use crate::analyzer::Analyzer;
@@ -640,7 +641,18 @@ fn missing_aggregation(id: &str, input: &Resolved, global: bool) -> SparkError {
 /// An aggregate function whose arguments have another value each time.
 fn is_random_aggregate(node: &DfExpr) -> bool {
     let DfExpr::AggregateFunction(call) = node else { return false };
-    call.params.args.iter().any(super::partition::is_random)
+    let mut found = false;
+    for argument in &call.params.args {
+        // The visitor itself cannot fail.
+        let _ = argument.apply(|node| {
+            if is_routine(node) {
+                return Ok(TreeNodeRecursion::Jump);
+            }
+            found |= is_partition_dependent(node) || node.is_volatile_node();
+            Ok(TreeNodeRecursion::Continue)
+        });
+    }
+    found
 }
 
 fn is_aggregated(expr: &DfExpr) -> bool {

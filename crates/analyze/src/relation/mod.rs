@@ -25,7 +25,7 @@ mod window;
 
 pub(crate) use hint::NamedHint;
 pub(crate) use join::{null_aware_anti_join, plain_join};
-pub(crate) use partition::is_partition_dependent;
+pub(crate) use partition::{is_partition_dependent, is_random};
 pub(crate) use project::filter_plan;
 pub(crate) use setop::row_number;
 

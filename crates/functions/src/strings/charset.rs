@@ -2,7 +2,7 @@
 use arrow::array::ArrayRef;
 use base64::Engine;
 use datafusion::common::ScalarValue;
-use firesteel_plan::{DataType, Result, SparkError};
+use firesteel_plan::{DataType, JavaException, Result, SparkError};
 
 use crate::registry::{Arguments, Build, BuildContext, Built, Function, FunctionKind};
 use crate::rows;
@@ -306,8 +306,7 @@ fn unbase64(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
         let Some(text) = input.get(row) else { return Ok(None) };
         let read = decode_base64(text, out);
         read.map(Some).ok_or_else(|| {
-            let message = "Last unit does not have enough valid bits".to_string();
-            SparkError::new("_LEGACY_ERROR_TEMP_0000", [("message", message)])
+            SparkError::java(JavaException::IllegalArgument, "Last unit does not have enough valid bits")
         })
     })
 }

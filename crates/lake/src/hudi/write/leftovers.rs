@@ -13,6 +13,11 @@ use crate::hudi::table::{HudiTable, META, read};
 
 /// Actions of the timeline that write rows.
 const WRITES: [&str; 3] = ["commit", "deltacommit", "replacecommit"];
+/// Kinds of markers: of a file that a write makes, and of logs that name their slice.
+pub(super) const CREATED: &str = "CREATE";
+pub(super) const APPENDED: &str = "APPEND";
+/// Digits of an instant that say the day.
+const DATE_DIGITS: usize = 8;
 /// A writer that has not come further than its request in this time is dead.
 const REQUEST_SECONDS: i64 = 60;
 
@@ -117,34 +122,58 @@ async fn remove_one(table: &HudiTable, instant: &str, entries: [Location; 2]) ->
     Ok(())
 }
 
-/// The names of the logs that a write has said to create. Errors where a write may have gone on with a log of another.
+/// The names of the logs that a write has made. Errors where it may have gone on with a log of another.
 async fn marked_logs(table: &HudiTable, markers: &Location) -> Result<HashSet<String>> {
     let mut logs = HashSet::new();
     if table.files().status(markers).await?.is_none() {
         return Ok(logs);
     }
+    let (own_time, named_by_own) = (time_of(markers.name()), table.timeline().has_completions);
     for file in table.files().files_below(markers).await? {
-        let name = file.location.name();
-        match (name.strip_suffix(".marker.CREATE"), table.timeline().has_completions) {
-            (Some(created), _) if created.contains(".log.") => {
-                logs.insert(created.to_string());
-            }
-            (Some(_), _) | (None, true) => {}
-            (None, false) if name.ends_with(".marker.MERGE") || name.ends_with(".crc") => {}
-            (None, false) => {
-                return Err(SparkError::unsupported(format!(
-                    "removing a write of the Hudi table at {} that may have added to logs of others: Hudi's own writer does it",
-                    table.location()
-                )));
-            }
+        let Some((name, kind)) = file.location.name().rsplit_once(".marker.") else {
+            check_known(table, named_by_own || file.location.name().ends_with(".crc"))?;
+            continue;
+        };
+        let is_own = kind == CREATED || time_in(name) == Some(own_time);
+        check_known(table, named_by_own || kind != APPENDED || is_own)?;
+        if name.contains(".log.") && is_own {
+            logs.insert(name.to_string());
         }
     }
     Ok(logs)
 }
 
+fn check_known(table: &HudiTable, is_known: bool) -> Result<()> {
+    match is_known {
+        true => Ok(()),
+        false => Err(SparkError::unsupported(format!(
+            "removing a write of the Hudi table at {} that may have added to logs of others: Hudi's own writer does it",
+            table.location()
+        ))),
+    }
+}
+
+/// The time of day of an instant, which logs of this writer have in their names.
+pub(super) fn time_of(instant: &str) -> &str {
+    instant.get(DATE_DIGITS..).unwrap_or_default()
+}
+
+/// The same of the name of a log: the second number of `…_<task>-<time>-<file>`.
+fn time_in(log: &str) -> Option<&str> {
+    log.rsplit('_').next()?.split('-').nth(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_logs() {
+        let instant = "20260131102030456";
+        assert_eq!(time_of(instant), "102030456");
+        assert_eq!(time_in(".a-b-0_20260131000000000.log.2_1-102030456-0"), Some("102030456"));
+        assert_eq!(time_in(".a-b-0_20260131000000000.log.2"), None);
+    }
 
     #[test]
     fn who_is_gone() {

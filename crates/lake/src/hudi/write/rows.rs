@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use super::commits::{FileStat, LogStat};
 use super::encode::{FileEncoder, FileFormat};
+use super::leftovers::{self, APPENDED, CREATED};
 use super::logs::{LogEncoder, LogFormat};
 use super::transaction::{HudiTransaction, State};
 use super::{FileGroup, HudiDefinition, avro};
@@ -49,8 +50,6 @@ pub const DELETED_BY_ORDER: &str = "deleted by order";
 /// A new group gets no more rows from this size on.
 const FULL_BYTES: u64 = 120 << 20;
 const PART_BYTES: usize = 1 << 20;
-/// Digits of an instant that say the day.
-const DATE_DIGITS: usize = 8;
 
 /// Rows to write.
 pub struct HudiRows {
@@ -361,15 +360,20 @@ impl<'a> Task<'a> {
             Some(before) => {
                 let (instant, number) = state.next_log(before);
                 // The time of day keeps apart what writers with the same number of a log have written.
-                let time = state.instant.get(DATE_DIGITS..).unwrap_or_default();
+                let time = leftovers::time_of(&state.instant);
                 let name = format!(".{group}_{instant}.log.{number}_{task}-{time}-{file}");
                 let earlier = before.logs.iter().map(|log| log.location.name().to_string()).collect();
                 (name, Some(LogStat { number, earlier }))
             }
         };
         let path = if partition.is_empty() { name.clone() } else { format!("{partition}/{name}") };
-        // The whole of a log is this write's own, too: it is created.
-        let location = state.mark(&path, before.is_none() || changes.is_some()).await?;
+        let kind = match (before, changes) {
+            // Hudi's rollback takes logs that name their slice for nothing else.
+            (_, Some(_)) if !state.table.timeline().has_completions => APPENDED,
+            (None, _) | (_, Some(_)) => CREATED,
+            (Some(_), None) => "MERGE",
+        };
+        let location = state.mark(&path, kind).await?;
         let files = state.table.files();
         let part_bytes = files.uploads().map_or(PART_BYTES, |uploads| uploads.part_bytes());
         let sink = BufWriter::with_capacity(files.object_store(), location.object_path()?, part_bytes);

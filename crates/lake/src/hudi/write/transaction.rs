@@ -93,6 +93,7 @@ impl HudiTransaction {
     ) -> Result<Self> {
         let definition = table.definition()?;
         check_pending(&table).await?;
+        check_metadata_table(&table)?;
         leftovers::remove(&table, removes_all).await?;
         let request = if operation.replaces() { replace_request(operation.name())? } else { vec![] };
         let instant = next_instant(&table, table.timeline().last.as_deref())?;
@@ -217,6 +218,20 @@ async fn check_pending(table: &HudiTable) -> Result<()> {
     Ok(())
 }
 
+/// Errors where Hudi's writers could not make its table of the files anew: Hudi 1.0 leaves out the logs of slices that a
+/// compaction is to begin, where these have the compaction's instant in their names.
+fn check_metadata_table(table: &HudiTable) -> Result<()> {
+    let pending = table.timeline().pending_compactions.first();
+    let has_table = table.property(METADATA_PARTITIONS).is_some() && !table.timeline().has_completions;
+    match pending.filter(|_| has_table) {
+        Some(instant) => Err(SparkError::unsupported(format!(
+            "writing the Hudi table at {} of version 6 with a metadata table while its compaction {instant} is planned or under way",
+            table.location()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Another writer was faster.
 pub(super) fn overtaken(table: &Location, why: &str) -> SparkError {
     let text = format!("Cannot resolve conflicts for overlapping writes of the Hudi table at {table}: {why}");
@@ -256,8 +271,7 @@ impl State {
     }
 
     /// Names a file before it is begun.
-    pub(super) async fn mark(&self, path: &str, is_new_group: bool) -> Result<Location> {
-        let kind = if is_new_group { "CREATE" } else { "MERGE" };
+    pub(super) async fn mark(&self, path: &str, kind: &str) -> Result<Location> {
         put(self.files(), &self.markers().join(&format!("{path}.marker.{kind}")), vec![]).await?;
         let place = self.table.location().join(path);
         self.begun.lock().push(place.clone());
