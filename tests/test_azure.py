@@ -214,12 +214,14 @@ def token():
     return ".".join([*encoded, "c2lnbmF0dXJl"])
 
 
-def test_oauth(folder, firesteel, tmp_path):
+def test_oauth(folder, firesteel, tmp_path, request):
     """Client credentials, with a service that takes HTTPS and tokens."""
     authority = tls.Authority(tmp_path)
     store, tokens = azure.Store(*authority.issue("azurite")), Tokens(*authority.issue("tokens"))
     store.create("lake")
     own = servers.start_firesteel(environment={"SSL_CERT_FILE": str(authority.file)})
+    for started in (store, tokens, own):
+        request.addfinalizer(started.close)
     spark = servers.connect(own.remote)
     path = f"abfss://lake@{HOST}/{folder}"
     configure(spark, told(store.endpoint))
@@ -240,12 +242,9 @@ def test_oauth(folder, firesteel, tmp_path):
     message = TestStore().fails(lambda: spark.read.format("delta").load(path).count())
     assert "AccessDenied" in message and "secret" not in message
     spark.stop()
-    own.close()
     # The machine does not know who has signed the service's certificate.
     spark = servers.connect(firesteel)
     configure(spark, told(store.endpoint, **{"fs.azure.account.key": azure.KEY, "fs.azure.io.retry.max.retries": "0"}))
     message = TestStore().fails(lambda: spark.read.format("delta").load(path).count())
     assert "certificate of the store's endpoint is not trusted (UnknownIssuer)" in message
     spark.stop()
-    tokens.close()
-    store.close()

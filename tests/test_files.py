@@ -49,7 +49,7 @@ def test_nested_and_partitioned(format, writer_is_ours, spark, reference_spark, 
 def test_filters_on_odd_names(format, spark, reference_spark, tmp_path):
     """Columns and partitions whose names have capitals, dots, blanks, quotes, other letters."""
     path = str(tmp_path / "data")
-    names = ["Name", "`a.b`", "`Straße`", "` sp ace `", "`x``y`", "`\"q\"`"]
+    names = ["Name", "`a.b`", "`Straße`", "` sp ace `", "`\"q\"`"]
     columns = ", ".join(f"concat('v', id) AS {name}" for name in names)
     reference_spark.sql(f"SELECT id AS Id, {columns}, id % 2 AS Part, concat('p', id % 3) AS `P.q` FROM range(20)").write.format(
         format

@@ -37,6 +37,8 @@ enum Credentials {
     Key(String),
     /// The application default credentials: the file that the environment names, that of the user, else the machine's account
     Default,
+    /// The account of the machine
+    Machine,
 }
 
 pub(super) fn open(location: &Location, settings: &BTreeMap<String, String>) -> Result<Backend> {
@@ -65,6 +67,7 @@ pub(super) fn open(location: &Location, settings: &BTreeMap<String, String>) -> 
             Ok(file) if !file.is_empty() => builder.with_application_credentials(file),
             _ => builder,
         },
+        Credentials::Machine => builder,
     };
     let store = builder.build().map_err(|e| unusable(location, &e))?;
     let signer = (!is_anonymous).then(|| Signer::Google(Arc::clone(store.credentials())));
@@ -81,7 +84,8 @@ fn credentials(keys: &Keys<'_>) -> Result<Credentials> {
     match kind.as_deref() {
         Some("UNAUTHENTICATED") => Ok(Credentials::Anonymous),
         Some("SERVICE_ACCOUNT_JSON_KEYFILE") => Ok(Credentials::KeyFile(file.ok_or_else(|| illegal(without))?)),
-        Some("APPLICATION_DEFAULT" | "COMPUTE_ENGINE") => Ok(Credentials::Default),
+        Some("APPLICATION_DEFAULT") => Ok(Credentials::Default),
+        Some("COMPUTE_ENGINE") => Ok(Credentials::Machine),
         Some(other) => Err(SparkError::unsupported(format!("fs.gs.auth.type {other}"))),
         None if keys.flag("auth.null.enable", false)? => Ok(Credentials::Anonymous),
         None => Ok(match (file, keys.text("auth.access.token"), inline_key(keys)) {
