@@ -23,3 +23,7 @@ SELECT * FROM range(3), LATERAL (SELECT rand(0) >= 0);
 SELECT * FROM range(3), LATERAL (SELECT id + rand(0) >= 0);
 SELECT * FROM range(3) LEFT JOIN LATERAL (SELECT id FROM range(4) WHERE rand() > 2);
 SELECT explode(array(rand(0) * 0)) FROM range(2);
+SELECT sum(if(id > 5, raise_error('large'), id)) FROM range(3);
+SELECT max(assert_true(id < 5)) FROM range(3);
+SELECT * FROM range(3) a JOIN range(3) b ON a.id = b.id AND if(a.id > 5, raise_error('large'), true);
+SELECT count(*) FROM range(3), LATERAL (SELECT if(id > 5, raise_error('large'), id));

@@ -15,7 +15,7 @@ use firesteel_functions::{EvalContext, SparkScalar, TypedExpr};
 use firesteel_plan::relation::{Grouping, GroupingElement};
 use firesteel_plan::{DataType, Expr, Relation, Result, SparkError};
 
-use super::partition::is_partition_dependent;
+use super::partition::is_random_call;
 use super::project::{apply_above, filter_plan, name_expressions};
 use super::time_window::of_elements;
 use crate::analyzer::Analyzer;
@@ -648,7 +648,7 @@ fn is_random_aggregate(node: &DfExpr) -> bool {
             if is_routine(node) {
                 return Ok(TreeNodeRecursion::Jump);
             }
-            found |= is_partition_dependent(node) || node.is_volatile_node();
+            found |= is_random_call(node);
             Ok(TreeNodeRecursion::Continue)
         });
     }

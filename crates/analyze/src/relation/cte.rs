@@ -13,6 +13,7 @@ use crate::analyzer::{Analyzer, CteBinding, CteEntry};
 use crate::from_datafusion;
 use crate::nodes::partition_columns;
 use crate::nodes::work_table::WorkTable;
+use crate::relation::is_random;
 use crate::scope::{Attribute, Resolved, fresh_id, project};
 
 impl Analyzer<'_> {
@@ -320,7 +321,7 @@ fn work_table(id: &str, anchor: &LogicalPlan, output: &[Attribute]) -> Result<Lo
 pub(crate) fn plan_is_random(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     let visited = plan.apply_with_subqueries(|node| {
-        found |= partition_columns::is_random(node) || node.expressions().iter().any(|e| e.is_volatile());
+        found |= partition_columns::is_random(node) || node.expressions().iter().any(is_random);
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     visited.map(|_| found).map_err(from_datafusion)

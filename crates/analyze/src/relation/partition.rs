@@ -5,6 +5,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan};
 use firesteel_functions::partition_dependent::{self, Marker};
+use firesteel_functions::scalar::as_spark_scalar;
 use firesteel_plan::Result;
 
 use crate::from_datafusion;
@@ -23,7 +24,14 @@ pub(crate) fn is_partition_dependent(node: &DfExpr) -> bool {
 /// Whether the expression has another value each time.
 pub(crate) fn is_random(expr: &DfExpr) -> bool {
     // The visitor itself cannot fail.
-    expr.exists(|node| Ok(is_partition_dependent(node))).unwrap_or(false) || expr.is_volatile()
+    expr.exists(|node| Ok(is_random_call(node))).unwrap_or(false)
+}
+
+/// Whether the node is a call that answers anew each time. `raise_error` stays where it is, but is none of them.
+pub(crate) fn is_random_call(node: &DfExpr) -> bool {
+    let DfExpr::ScalarFunction(call) = node else { return false };
+    let raises = || as_spark_scalar(&call.func).is_some_and(|function| function.name == "raise_error");
+    is_partition_dependent(node) || node.is_volatile_node() && !raises()
 }
 
 /// Replaces the markers in `expressions` by columns of a node that makes them.
