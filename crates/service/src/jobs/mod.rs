@@ -225,6 +225,7 @@ impl Jobs {
         }
         entry.stop(Stop::Cancelled);
         if entry.record.lock().state == JobState::Queued {
+            self.queue.lock().remove(&entry.user, |(waiting, _)| Arc::ptr_eq(waiting, entry));
             self.end(entry, Err(cancelled_before_begin())).await;
         }
     }

@@ -71,6 +71,18 @@ impl<T> FairQueue<T> {
         None
     }
 
+    /// Takes out what the user no longer wants: it leaves room for another at once.
+    pub fn remove(&mut self, user: &str, is_unwanted: impl Fn(&T) -> bool) {
+        let Some(queue) = self.users.get_mut(user) else { return };
+        queue.waiting.retain(|item| !is_unwanted(item));
+        if queue.waiting.is_empty() {
+            self.turns.retain(|name| name != user);
+            if queue.running == 0 {
+                self.users.remove(user);
+            }
+        }
+    }
+
     /// One of the user's has ended.
     pub fn ended(&mut self, user: &str) {
         self.running = self.running.saturating_sub(1);
@@ -114,5 +126,21 @@ mod tests {
         assert!(queue.pop().is_some() && queue.pop().is_some() && queue.pop().is_none());
         queue.push("b", 9);
         assert_eq!(queue.pop().map(|(user, _)| user).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn what_is_removed_leaves_room() {
+        let mut queue = queue(1, 1);
+        (0..4).for_each(|item| queue.push("a", item));
+        assert_eq!(queue.pop(), Some(("a".into(), 0)));
+        assert!(!queue.has_room("a"));
+        queue.remove("a", |item| *item == 2);
+        queue.remove("b", |_| true);
+        assert!(queue.has_room("a"));
+        queue.ended("a");
+        assert_eq!(queue.pop(), Some(("a".into(), 1)));
+        queue.remove("a", |_| true);
+        queue.ended("a");
+        assert!(queue.pop().is_none() && queue.users.is_empty() && queue.turns.is_empty());
     }
 }
