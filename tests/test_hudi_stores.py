@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support import hdfs, hudi, servers, stores
 from support.hdfs import cluster, firesteel  # noqa: F401 - fixtures
-from support.hudi import DATA, PLAIN, VERSIONS, check_alike, here, instants_of, options_of, query, rows, timeline
+from support.hudi import DATA, check_alike, here, instants_of, options_of, query, rows, timeline
 from support.outcome import outcome_of
 from test_hudi_sql import STATEMENTS, same_statements
+from test_hudi_writes import LOGS, MERGED
 from test_s3 import BUCKET, configure, settings
 
 
@@ -115,8 +116,8 @@ def done_of(place, path, version):
     return instants_of([name.rsplit("/", 1)[1] for name in place.names(path) if folder in name and name.rsplit("/", 1)[0].endswith(folder[:-1])])
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_writes_in_turns(version, place, ours, hudi_spark, tmp_path):
+@pytest.mark.parametrize("version, kind", [(6, {}), (8, {}), (6, MERGED), (8, MERGED)])
+def test_writes_in_turns(version, kind, place, ours, hudi_spark, tmp_path):
     path, twin = place.path(), f"file:{tmp_path}/twin"
     writes = [
         (query(0, 12, "a", 5), "insert", True),
@@ -128,18 +129,19 @@ def test_writes_in_turns(version, place, ours, hudi_spark, tmp_path):
         (query(30, 36, "o", 9), "upsert", True),
     ]
     for text, operation, is_here in writes:
-        options = options_of(version, operation)
+        options = options_of(version, operation, **kind)
         if is_here:
             here(ours, text, path, options)
         else:
             there = place.there(path)
-            hudi_spark.write(text, there, options | PLAIN)
+            hudi_spark.write(text, there, options | LOGS)
             place.back(path, there)
-        hudi_spark.write(text, twin, options | PLAIN)
+        hudi_spark.write(text, twin, options | LOGS)
         assert rows(ours, path, DATA) == hudi_spark.rows(twin, DATA) != [], operation
     done = done_of(place, path, version)
     assert len(done) == len(writes)
     check_alike(ours, hudi_spark, path, version, place.there(path), done)
+    assert any(".log." in name for name in place.names(path)) == bool(kind)
 
 
 def test_statements(place, ours, hudi_spark, tmp_path):
@@ -191,9 +193,10 @@ def test_a_write_that_fails_leaves_nothing(place, ours):
     assert ours.read.format("hudi").load(path).count() == 10
 
 
-def test_killed_writer(place, ours, cluster, hudi_spark, tmp_path):
+@pytest.mark.parametrize("kind", [{}, MERGED])
+def test_killed_writer(kind, place, ours, cluster, hudi_spark, tmp_path):
     """A server that is killed while it writes leaves the table as it was, and the next writer goes on."""
-    path, options = place.path(), options_of(8)
+    path, options = place.path(), options_of(8, **kind)
     here(ours, "SELECT id, 'a' AS name, 1L AS ts, concat('p', id % 4) AS part, '' AS filler FROM range(1000)", path, options)
     before = rows(ours, path)
     big = "SELECT id, 'k' AS name, 5L AS ts, concat('p', id % 4) AS part, uuid() AS filler FROM range(2000000)"
@@ -219,6 +222,7 @@ def test_killed_writer(place, ours, cluster, hudi_spark, tmp_path):
     assert not any(".marker." in name for name in left)
     known = {begun for begun, _ in done}
     assert {name.rsplit("_", 1)[1].split(".")[0] for name in left if name.endswith(".parquet")} <= known
+    assert any(".log." in name for name in left) == bool(kind)
     assert {name.rsplit("/", 1)[1].split(".")[0].split("_")[0] for name in left if name.endswith((".inflight", ".requested"))} <= known
 
 
