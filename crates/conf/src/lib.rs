@@ -148,24 +148,27 @@ pub fn warning(name: &str) -> Option<String> {
     }
 }
 
-/// Values of keys that name a secret are not shown.
+/// Words of `spark.redaction.regex`.
+const SECRETS: &[&str] = &["secret", "password", "token", "access.key", "accesskey", "credential"];
+
+/// What only names of secrets have.
+const NAMES_OF_SECRETS: &[&str] = &["passphrase", ".account.key", ".sas.", "encryption.key", "private.key"];
+
+fn has(text: &str, words: &[&str]) -> bool {
+    let text = text.to_ascii_lowercase();
+    words.iter().any(|word| text.contains(word))
+}
+
+/// Whether keys of that name hold secrets.
+pub fn is_secret(name: &str) -> bool {
+    has(name, SECRETS) || has(name, NAMES_OF_SECRETS)
+}
+
+/// The value as statements show it: not at all where it is a secret, or where the key or the value speaks of one or of a URL
+/// (`spark.sql.redaction.options.regex`), which may hold some.
 pub fn redact(name: &str, value: &str) -> String {
-    const SECRETS: &[&str] = &[
-        "secret",
-        "password",
-        "token",
-        "access.key",
-        "accesskey",
-        "credential",
-        "passphrase",
-        ".account.key",
-        ".sas.",
-        "encryption.key",
-        "private.key",
-    ];
-    let name = name.to_ascii_lowercase();
-    let is_secret = SECRETS.iter().any(|word| name.contains(word));
-    if is_secret { "*********(redacted)".into() } else { value.into() }
+    let is_hidden = is_secret(name) || has(value, SECRETS) || has(name, &["url"]) || has(value, &["url"]);
+    if is_hidden { "*********(redacted)".into() } else { value.into() }
 }
 
 #[cfg(test)]
@@ -206,6 +209,7 @@ mod tests {
     fn secrets_are_hidden() {
         assert_eq!(redact("spark.hadoop.fs.s3a.secret.key", "x"), "*********(redacted)");
         assert_eq!(redact("fs.azure.account.key.lake.dfs.core.windows.net", "x"), "*********(redacted)");
+        assert_eq!(redact("note", "My Password"), "*********(redacted)");
         assert_eq!(redact("spark.sql.ansi.enabled", "true"), "true");
     }
 }

@@ -69,7 +69,9 @@ pub(crate) fn config(session: &SessionConf, operation: Option<proto::config_requ
             let prefix = get.prefix.unwrap_or_default();
             for (key, value) in session.explicit() {
                 if let Some(rest) = key.strip_prefix(&prefix) {
-                    answer.pairs.push(proto::KeyValue { key: rest.into(), value: Some(conf::redact(&key, &value)) });
+                    // Programs read these: only secrets are hidden.
+                    let value = if conf::is_secret(&key) { conf::redact(&key, &value) } else { value };
+                    answer.pairs.push(proto::KeyValue { key: rest.into(), value: Some(value) });
                 }
             }
         }

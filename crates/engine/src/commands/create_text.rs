@@ -2,7 +2,9 @@
 use std::fmt::Write as _;
 
 use firesteel_catalog::{Table, TableKind};
+use firesteel_conf::redact;
 use firesteel_plan::identifier::{qualified_name, quote_if_needed};
+use firesteel_plan::relation::Options;
 use firesteel_plan::{Result, SparkError, StructField, TableName};
 
 use super::describe::metadata_text;
@@ -63,8 +65,13 @@ fn list(items: Vec<String>) -> String {
     format!("(\n  {})", items.join(",\n  "))
 }
 
-fn pairs<'a>(values: impl Iterator<Item = (&'a String, &'a String)>) -> String {
-    list(values.map(|(key, value)| format!("{} = {}", literal(key), literal(value))).collect())
+fn pairs<'a>(values: impl Iterator<Item = (&'a String, String)>) -> String {
+    list(values.map(|(key, value)| format!("{} = {}", literal(key), literal(&value))).collect())
+}
+
+/// The pairs as they are shown: secrets hidden.
+fn redacted(values: &Options) -> String {
+    pairs(values.iter().map(|(key, value)| (key, redact(key, value))))
 }
 
 // Writing to a string cannot fail.
@@ -74,7 +81,7 @@ fn table_text(table: &Table) -> String {
     let _ = writeln!(text, "{}", list(items));
     let _ = writeln!(text, "USING {}", table.provider.as_deref().unwrap_or("parquet"));
     if !table.options.is_empty() {
-        let _ = writeln!(text, "OPTIONS {}", pairs(table.options.iter()));
+        let _ = writeln!(text, "OPTIONS {}", redacted(&table.options));
     }
     if !table.partition_columns.is_empty() {
         let names: Vec<_> = table.partition_columns.iter().map(|c| quote_if_needed(c)).collect();
@@ -103,7 +110,7 @@ fn table_text(table: &Table) -> String {
         let _ = writeln!(text, "COMMENT {}", literal(comment));
     }
     if !table.properties.is_empty() {
-        let _ = writeln!(text, "TBLPROPERTIES {}", pairs(table.properties.iter()));
+        let _ = writeln!(text, "TBLPROPERTIES {}", redacted(&table.properties));
     }
     text
 }
@@ -119,7 +126,8 @@ fn view_text(table: &Table) -> String {
         let _ = writeln!(text, "COMMENT {}", literal(comment));
     }
     if !table.properties.is_empty() {
-        let _ = writeln!(text, "TBLPROPERTIES {}", pairs(table.properties.iter()));
+        let _ =
+            writeln!(text, "TBLPROPERTIES {}", pairs(table.properties.iter().map(|(key, value)| (key, value.clone()))));
     }
     if let Some(view) = &table.view {
         let _ = writeln!(text, "WITH SCHEMA {}", view.schema_binding.name());

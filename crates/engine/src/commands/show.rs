@@ -1,5 +1,6 @@
 //! SHOW.
 use firesteel_catalog::{Table, matches_pattern};
+use firesteel_conf::redact;
 use firesteel_plan::identifier::{quote_identifier, quote_if_needed};
 use firesteel_plan::statement::Show;
 use firesteel_plan::{DataType, Result, SparkError, TableName};
@@ -224,15 +225,17 @@ async fn properties(st: &Statement, table: TableName, key: Option<String>) -> An
             Resolved::Temp(view) | Resolved::Global(view) => view.properties.clone(),
             Resolved::Table(id) => {
                 let table = st.catalog().get_table(&id).await?;
-                let table = table.ok_or_else(|| st.table_not_found(&parts))?;
-                st.hydrated(table).await?.properties
+                let table = st.hydrated(table.ok_or_else(|| st.table_not_found(&parts))?).await?;
+                let options = table.options.iter().filter(|_| !table.is_view());
+                let options = options.map(|(key, value)| (format!("option.{key}"), value.clone()));
+                table.properties.clone().into_iter().chain(options).collect()
             }
         },
     };
     let mut rows = Rows::texts(&["key", "value"]);
     match key {
         Some(key) => {
-            let value = properties.get(&key).cloned().unwrap_or_else(|| {
+            let value = properties.get(&key).map(|value| redact(&key, value)).unwrap_or_else(|| {
                 let id = || match st.session().table_id(&parts, &st.context.namespace) {
                     Ok(id) => id,
                     Err(_) => firesteel_catalog::TableId::new("", parts.join(".")),
@@ -244,6 +247,7 @@ async fn properties(st: &Statement, table: TableName, key: Option<String>) -> An
         }
         None => {
             for (key, value) in properties {
+                let value = redact(&key, &value);
                 rows.push(vec![key.into(), value.into()]);
             }
         }
