@@ -39,7 +39,7 @@ pub fn table_already_exists(id: &TableId) -> SparkError {
 }
 
 pub fn routine_not_found(database: &str, name: &str) -> SparkError {
-    SparkError::new("ROUTINE_NOT_FOUND", [("routineName", quoted_name(&[SESSION_CATALOG, database, name]))])
+    SparkError::new("ROUTINE_NOT_FOUND", [("routineName", quoted_name(&[database, name]))])
 }
 
 pub fn routine_already_exists(database: &str, name: &str) -> SparkError {

@@ -387,7 +387,7 @@ async fn list_functions(st: &Statement, database: Option<&str>, pattern: Option<
     Ok(rows)
 }
 
-fn unresolved_routine(st: &Statement, parts: &[String]) -> SparkError {
+pub(crate) fn unresolved_routine(st: &Statement, parts: &[String]) -> SparkError {
     let database = &st.context.namespace.database;
     SparkError::new(
         "UNRESOLVED_ROUTINE",

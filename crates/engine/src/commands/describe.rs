@@ -524,7 +524,7 @@ async fn function(st: &Statement, name: TableName, extended: bool) -> Answer {
     }
     let id = st.session().table_id(&parts, &st.context.namespace)?;
     let Some(function) = st.catalog().get_function(&id.database, &id.name).await? else {
-        return Err(super::function::routine_not_found(&parts));
+        return Err(crate::catalog_calls::unresolved_routine(st, &parts));
     };
     add(format!("Function:     {}.{}.{}", firesteel_catalog::SESSION_CATALOG, function.database, function.name));
     if function.class_name.is_empty() {

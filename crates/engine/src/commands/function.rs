@@ -357,7 +357,7 @@ pub async fn refresh(st: &Statement, name: TableName) -> Answer {
     if let [one] = parts.as_slice()
         && firesteel_functions::registry::lookup(one).is_some()
     {
-        return Err(SparkError::new("_LEGACY_ERROR_TEMP_1017", [("name", one.as_str())])
+        return Err(SparkError::new("_LEGACY_ERROR_TEMP_1256", [("functionName", one.as_str())])
             .with_message(format!("{one} is a built-in function: there is nothing to refresh.")));
     }
     let id = st.session().table_id(&parts, &st.context.namespace)?;

@@ -176,7 +176,7 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
         let analyzed = st.analyze(query).await?;
         let schema = declared_schema(&analyzed.schema);
         check_columns(&schema)?;
-        table.schema = partitions_last(&schema, &table.partition_columns)?;
+        table.schema = partitions_last(&table.id, &schema, &table.partition_columns)?;
         hive.map(|hive| hive::apply(&mut table, hive)).transpose()?;
         check_bucket(&table)?;
         create_with_rows(st, table, &analyzed, None, create.mode == CreateMode::CreateIfNotExists).await?;
@@ -187,7 +187,7 @@ pub async fn create(st: &Statement, create: CreateTable) -> Answer {
     if table.schema.fields.is_empty() {
         infer_schema(st, &mut table).await?;
     }
-    table.schema = partitions_last(&table.schema, &table.partition_columns)?;
+    table.schema = partitions_last(&table.id, &table.schema, &table.partition_columns)?;
     check_bucket(&table)?;
     finish_create(st, table, create.mode == CreateMode::CreateIfNotExists).await
 }
@@ -406,16 +406,7 @@ pub async fn drop_table(st: &Statement, name: TableName, if_exists: bool, purge:
         Resolved::Table(id) => id,
     };
     match st.catalog().get_table(&id).await? {
-        Some(table) if table.is_view() => Err(SparkError::new(
-            "WRONG_COMMAND_FOR_OBJECT_TYPE",
-            [
-                ("operation", "DROP TABLE".to_string()),
-                ("requiredType", "EXTERNAL or MANAGED".to_string()),
-                ("objectName", crate::names::show_id(&id)),
-                ("foundType", "VIEW".to_string()),
-                ("alternative", "DROP VIEW".to_string()),
-            ],
-        )),
+        // And a view of the catalog.
         Some(table) => {
             st.catalog().drop_table(&id, true).await?;
             st.session().cache.remove_table(&id);

@@ -206,7 +206,7 @@ async fn save_as_table(st: &Statement, write: &Write, name: &str) -> Result<Obse
     let is_iceberg_format = is_iceberg(&provider);
     let schema = declared_schema(&analyzed.schema);
     let keeps_order = is_delta || is_iceberg_format || is_hudi(&provider);
-    let schema = if keeps_order { schema } else { partitions_last(&schema, &write.partition_columns)? };
+    let schema = if keeps_order { schema } else { partitions_last(&id, &schema, &write.partition_columns)? };
     let mut table = Table::new(id, TableKind::Managed, schema);
     table.provider = Some(provider);
     table.partition_columns = write.partition_columns.clone();
@@ -257,7 +257,11 @@ pub fn refuse_view(existing: &Option<Table>) -> Result<()> {
 }
 
 /// Columns with the partition columns moved to the end, in their order.
-pub fn partitions_last(schema: &StructType, partitions: &[String]) -> Result<StructType> {
+pub fn partitions_last(
+    table: &firesteel_catalog::TableId,
+    schema: &StructType,
+    partitions: &[String],
+) -> Result<StructType> {
     let schema = &schema.storable();
     let same = |field: &firesteel_plan::StructField, name: &String| field.name.eq_ignore_ascii_case(name);
     let mut fields: Vec<_> = schema.fields.iter().filter(|f| !partitions.iter().any(|p| same(f, p))).cloned().collect();
@@ -269,12 +273,15 @@ pub fn partitions_last(schema: &StructType, partitions: &[String]) -> Result<Str
                 [
                     ("colType", "partition".to_string()),
                     ("colName", quote_identifier(partition)),
-                    ("tableName", String::new()),
+                    ("tableName", crate::names::quote_id(table)),
                     ("tableCols", names.join(", ")),
                 ],
             )
         })?;
         fields.push(field.clone());
+    }
+    if fields.len() == partitions.len() && !fields.is_empty() {
+        return Err(SparkError::of("ALL_PARTITION_COLUMNS_NOT_ALLOWED"));
     }
     Ok(StructType::new(fields))
 }

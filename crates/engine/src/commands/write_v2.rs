@@ -65,7 +65,7 @@ pub async fn write_v2(st: &Statement, write: WriteV2) -> Answer {
             let partition_columns = write.partition_by.iter().map(partition_name).collect::<Result<Vec<_>>>()?;
             let is_delta = firesteel_lake::delta::is_delta(&provider);
             let schema = declared_schema(&analyzed.schema);
-            let schema = if is_delta { schema } else { partitions_last(&schema, &partition_columns)? };
+            let schema = if is_delta { schema } else { partitions_last(&id, &schema, &partition_columns)? };
             let mut table = Table::new(id, TableKind::Managed, schema);
             table.provider = Some(provider);
             table.partition_columns = partition_columns;

@@ -72,7 +72,7 @@ pub async fn create(st: &Statement, create: CreateTable, mut table: Table) -> An
     if table.schema.fields.is_empty() {
         return Err(SparkError::new("UNABLE_TO_INFER_SCHEMA", [("format", "Hudi")]));
     }
-    let columns = partitions_last(&declared_schema(&table.schema), &table.partition_columns)?;
+    let columns = partitions_last(&table.id, &declared_schema(&table.schema), &table.partition_columns)?;
     let definition = WriteOptions::new(st, &options)?.definition(Some(&name), &table.partition_columns)?;
     let schema = new_schema(&name, &columns)?;
     {
