@@ -18,3 +18,11 @@ SELECT CAST(A AS BIGINT), A::string, (t.a, 2), s['x'], S.X FROM VALUES (1, named
 SELECT a IN (SELECT 1) FROM VALUES (1), (2) AS t(a) GROUP BY a IN (SELECT 1), a ORDER BY a IN (SELECT 1);
 SELECT a FROM VALUES (1), (2) AS t(a) GROUP BY a ORDER BY EXISTS (SELECT 1), a;
 SELECT a IN (SELECT 1) AS b FROM VALUES (1), (2) AS t(a) ORDER BY a IN (SELECT 1);
+-- Subqueries that GROUP BY has may stand in ORDER BY and HAVING too.
+SELECT a FROM VALUES (1, 2), (2, 3) AS t(a, b) GROUP BY a IN (SELECT c FROM VALUES (1) AS y(c)), a ORDER BY a IN (SELECT c FROM VALUES (1) AS y(c));
+SELECT a FROM VALUES (1, 2), (2, 3) AS t(a, b) GROUP BY a, EXISTS (SELECT 1 FROM VALUES (1) AS y(c) WHERE c = a) ORDER BY EXISTS (SELECT 1 FROM VALUES (1) AS y(c) WHERE c = a);
+SELECT a, (SELECT max(c) FROM VALUES (1) AS y(c) WHERE c = a) AS m FROM VALUES (1, 2), (2, 3) AS t(a, b) GROUP BY a, (SELECT max(c) FROM VALUES (1) AS y(c) WHERE c = a) ORDER BY (SELECT max(c) FROM VALUES (1) AS y(c) WHERE c = a);
+SELECT a IN (SELECT c FROM VALUES (1) AS y(c)) AS i, count(*) FROM VALUES (1, 2), (2, 3), (4, 5) AS t(a, b) GROUP BY a IN (SELECT c FROM VALUES (1) AS y(c)) ORDER BY a IN (SELECT c FROM VALUES (1) AS y(c));
+SELECT count(*) FROM VALUES (1, 2), (2, 3), (4, 5) AS t(a, b) GROUP BY a IN (SELECT c FROM VALUES (1) AS y(c)) HAVING a IN (SELECT c FROM VALUES (1) AS y(c));
+SELECT a FROM VALUES (1, 2), (2, 3) AS t(a, b) GROUP BY a ORDER BY a IN (SELECT c FROM VALUES (1) AS y(c));
+SELECT (SELECT count(*) FROM VALUES (1, 2) AS d(a, b) WHERE d.a = t.a) + count(a) FROM VALUES (1, 2) AS t(a, b) GROUP BY ALL;

@@ -203,7 +203,8 @@ impl Analyzer<'_> {
         }
         // Of columns, only those of the query right around are, as in Spark.
         if let Some(scope) = scopes.last() {
-            let found = match self.column(name, &scope.output, true)? {
+            // A name that fits several of them fits none.
+            let found = match self.column(name, &scope.output, false)? {
                 Some(found) => Some(found),
                 None => match self.column(name, &scope.hidden, false)? {
                     Some(found) => Some(found),
@@ -295,6 +296,11 @@ impl Analyzer<'_> {
             && let Some(below) = &scope.below
         {
             suggestions = below.output.iter().collect();
+        }
+        if suggestions.is_empty() && scope.routine.is_some() && !scope.lambdas.borrow().is_empty() {
+            // Those of lambda functions, further in, are not proposed.
+            let parameters = scope.lambdas.borrow().iter().take(1).flatten().map(|(n, _)| quoted_name(&[n])).collect();
+            return unresolved_among(name, parameters);
         }
         if suggestions.is_empty() {
             return SparkError::new("UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", [("objectName", quoted_name(name))]);

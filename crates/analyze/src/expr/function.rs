@@ -187,6 +187,11 @@ impl Analyzer<'_> {
                         _ => arguments.values.push(self.expression(&parsed, scope)?),
                     }
                 }
+                ExprKind::Attribute { name, plan_id: None, .. } if function.name == "struct" => {
+                    let typed = self.expression(argument, scope)?;
+                    let is_parameter = self.is_routine_parameter(name, scope)?;
+                    arguments.values.push(if is_parameter { named_as_written(typed, name) } else { typed });
+                }
                 _ => arguments.values.push(self.expression(argument, scope)?),
             }
         }
@@ -490,6 +495,14 @@ fn with_alias(typed: TypedExpr, names: &[String]) -> TypedExpr {
             TypedExpr { expr: typed.expr.alias(name), sql, ..typed }
         }
         _ => typed,
+    }
+}
+
+/// A parameter of a SQL function makes a field of its name, whatever its argument is.
+fn named_as_written(typed: TypedExpr, name: &[String]) -> TypedExpr {
+    match name.last() {
+        Some(last) => TypedExpr { expr: typed.expr.alias(last), ..typed },
+        None => typed,
     }
 }
 

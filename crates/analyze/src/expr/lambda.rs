@@ -33,6 +33,24 @@ impl Analyzer<'_> {
         Ok(Some(value))
     }
 
+    /// Whether the name is that of a parameter of the SQL function around, or of a field of one.
+    pub(super) fn is_routine_parameter(&self, name: &[String], scope: &Scope) -> Result<bool> {
+        if scope.routine.is_some() {
+            return Ok(self.lambda_variable(name, scope)?.is_some());
+        }
+        let is_column = scope.all_columns().any(|a| name.first().is_some_and(|first| self.same_name(&a.name, first)));
+        if is_column || self.lambda_variable(name, scope)?.is_some() {
+            return Ok(false);
+        }
+        let around = self.outer.borrow().clone();
+        for scope in around.iter().filter(|around| around.routine.is_some()) {
+            if self.lambda_variable(name, scope)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn lambda<'s>(
         &'s self,
         parameters: &'s [String],

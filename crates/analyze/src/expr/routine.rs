@@ -1,7 +1,7 @@
 //! SQL functions: their bodies' surroundings, and what CREATE FUNCTION checks.
 use firesteel_functions::cast::{CastMode, cast};
-use firesteel_plan::identifier::qualified_name;
-use firesteel_plan::{Result, SparkError};
+use firesteel_plan::identifier::{qualified_name, quoted_name};
+use firesteel_plan::{Expr, ExprKind, Relation, RelationKind, Result, SparkError};
 
 use super::Scope;
 use crate::analyzer::Analyzer;
@@ -49,6 +49,13 @@ impl Analyzer<'_> {
                 }
             }
             SqlFunctionBody::Table { query, returns } => {
+                if returns.is_none() && lacks_names(query) {
+                    let name = function.name.last().cloned().unwrap_or_default();
+                    return Err(SparkError::new(
+                        "USER_DEFINED_FUNCTIONS.SQL_TABLE_UDF_MISSING_COLUMN_NAMES",
+                        [("functionName", quoted_name(&[name]))],
+                    ));
+                }
                 let resolved = nested.subquery(query, &scope)?;
                 if let Some(returns) = returns
                     && returns.fields.len() != resolved.output.len()
@@ -84,4 +91,15 @@ impl Analyzer<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the query is a select list with expressions that nobody has named. (Spark looks no further.)
+fn lacks_names(query: &Relation) -> bool {
+    let is_named = |item: &Expr| {
+        matches!(
+            item.kind.as_ref(),
+            ExprKind::Alias { .. } | ExprKind::Attribute { .. } | ExprKind::Star { .. } | ExprKind::Regex { .. }
+        )
+    };
+    matches!(query.kind.as_ref(), RelationKind::Project { expressions, .. } if !expressions.iter().all(is_named))
 }

@@ -43,11 +43,28 @@ impl Analyzer<'_> {
             return Ok(found.resolved.clone());
         }
         let resolved = self.subquery(query, scope)?;
+        if scope.over_aggregate
+            && let Some(grouped) = self.grouped_subquery(query, &resolved, scope)
+        {
+            return Ok(grouped);
+        }
         if plain && !columns.is_empty() {
             let known = KnownSubquery { query: query.clone(), columns, resolved: resolved.clone() };
             self.subqueries.borrow_mut().push(known);
         }
         Ok(resolved)
+    }
+
+    /// The same subquery over the columns below the aggregate, where it reads what passes through: GROUP BY may have it.
+    fn grouped_subquery(&self, query: &Relation, resolved: &Resolved, scope: &Scope) -> Option<Resolved> {
+        let below = scope.below.as_ref()?;
+        let columns: Vec<&String> = below.output.iter().chain(&below.hidden).map(|a| &a.id).collect();
+        let read = |resolved: &Resolved| as_subquery(resolved.plan.clone()).outer_ref_columns;
+        let subqueries = self.subqueries.borrow();
+        let mut same =
+            subqueries.iter().filter(|known| known.query == *query && known.columns.iter().eq(columns.iter().copied()));
+        let read_here = read(resolved);
+        same.find(|known| read(&known.resolved) == read_here).map(|known| known.resolved.clone())
     }
 
     pub(super) fn scalar_subquery(&self, query: &Relation, scope: &Scope) -> Result<TypedExpr> {

@@ -527,7 +527,12 @@ impl Analyzer<'_> {
             Grouping::All if !scope.output.iter().any(|a| self.same_name(&a.name, "all")) => {
                 let groups = self.group_by_all(&items)?;
                 self.build_aggregate(input, groups, None, items).map_err(|e| {
-                    let incomplete = e.is("MISSING_AGGREGATION") || e.is("MISSING_GROUP_BY");
+                    let reasons = [
+                        "MISSING_AGGREGATION",
+                        "MISSING_GROUP_BY",
+                        "SCALAR_SUBQUERY_IS_IN_GROUP_BY_OR_AGGREGATE_FUNCTION",
+                    ];
+                    let incomplete = reasons.iter().any(|reason| e.is(reason));
                     if incomplete { SparkError::of("UNRESOLVED_ALL_IN_GROUP_BY") } else { e }
                 })
             }

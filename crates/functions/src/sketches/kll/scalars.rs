@@ -129,6 +129,9 @@ fn rank<T: Item>(args: &ScalarArgs<'_>) -> Result<ArrayRef> {
 
 /// Casts a constant question to `item`, or to an array of it.
 fn question(context: &BuildContext<'_>, sql: &str, name: &str, given: TypedExpr, item: &DataType) -> Result<TypedExpr> {
+    if !given.is_foldable() {
+        return Err(fold::not_foldable(sql, name, &given).with_origin(context.origin.as_ref()));
+    }
     let castable = |from: &DataType| from.is_numeric() || from.is_string() || *from == DataType::Null;
     let list = DataType::array(item.clone(), false);
     let wanted = match &given.data_type {
@@ -140,11 +143,7 @@ fn question(context: &BuildContext<'_>, sql: &str, name: &str, given: TypedExpr,
             return Err(error.with_origin(context.origin.as_ref()));
         }
     };
-    let value = coerce::implicit(given, &wanted, context.eval, &context.origin)?;
-    if !value.is_foldable() {
-        return Err(fold::not_foldable(sql, name, &value).with_origin(context.origin.as_ref()));
-    }
-    Ok(value)
+    coerce::implicit(given, &wanted, context.eval, &context.origin)
 }
 
 /// What a function does with a sketch.
